@@ -1,0 +1,24 @@
+//! Words that gateway and nodes share: ids, messages, subjects, numbered errors, records.
+//!
+//! Knows the classic wire format and what Tenon adds to it in message headers. Does no I/O,
+//! knows no runtime, and depends on no other crate of the workspace.
+
+pub mod clock;
+pub mod fault;
+pub mod id;
+pub mod job;
+pub mod message;
+pub mod order;
+pub mod record;
+pub mod seal;
+pub mod secret;
+pub mod subject;
+
+pub use fault::{Blame, Code, Fault};
+pub use id::{
+    BindingId, GatewayId, Generation, IdError, InstanceId, JobId, NodeId, OperationId, ServiceName,
+    SnapshotId,
+};
+pub use order::Order;
+pub use seal::{SealError, SealKey, Sealed};
+pub use secret::Secret;

@@ -1,0 +1,117 @@
+//! The record of a job: written by the gateway, carried on by the node.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::clock::Millis;
+use crate::id::{Generation, InstanceId, JobId, NodeId, ServiceName, SnapshotId};
+use crate::job::{JobStatus, JobView};
+
+/// What a job does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum JobKind {
+    /// Take a snapshot under this id.
+    CreateSnapshot {
+        /// Its id.
+        snapshot: SnapshotId,
+        /// The user's name for it; `None` makes one of the date.
+        name: Option<String>,
+        /// Most snapshots that the instance may have; `None` is no limit.
+        quota: Option<usize>,
+    },
+    /// Replace the instance's data by this snapshot.
+    RollbackSnapshot {
+        /// Its id.
+        snapshot: SnapshotId,
+    },
+    /// Remove this snapshot.
+    DeleteSnapshot {
+        /// Its id.
+        snapshot: SnapshotId,
+    },
+}
+
+/// `job.<service>.<node>.<id>` in the bucket that gateways and nodes share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// [`super::RECORD_VERSION`] of the writer.
+    pub v: u32,
+    /// The job.
+    pub id: JobId,
+    /// The offering's service name.
+    pub service: ServiceName,
+    /// The node that does it.
+    pub node: NodeId,
+    /// The instance that it is about.
+    pub instance: InstanceId,
+    /// The instance's generation when the job was ordered.
+    pub generation: Generation,
+    /// What it does.
+    #[serde(flatten)]
+    pub kind: JobKind,
+    /// How far it is.
+    pub status: JobStatus,
+    /// How often a node started it.
+    #[serde(default)]
+    pub attempts: u32,
+    /// 0 to 100, as the guest tells.
+    #[serde(default)]
+    pub progress: u8,
+    /// When it was ordered.
+    pub created: Millis,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<Millis>,
+    /// What came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+}
+
+impl JobRecord {
+    /// The job as the classic API shows it.
+    #[must_use]
+    pub fn view(&self) -> JobView {
+        JobView {
+            job_id: self.id.clone(),
+            status: self.status,
+            start_time: self.created.to_ruby(),
+            // The original fills a missing description with this word.
+            description: Some("None".to_owned()),
+            complete_time: self.completed.map(Millis::to_ruby),
+            result: self.result.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_shown_as_the_original_showed_it() {
+        let record = JobRecord {
+            v: 1,
+            id: JobId::new("0123456789abcdef0123456789abcdef").unwrap(),
+            service: ServiceName::new("MyaaS").unwrap(),
+            node: NodeId::new("n1").unwrap(),
+            instance: InstanceId::new("d1").unwrap(),
+            generation: Generation::FIRST,
+            kind: JobKind::RollbackSnapshot { snapshot: SnapshotId::from(2) },
+            status: JobStatus::Queued,
+            attempts: 0,
+            progress: 0,
+            created: Millis::from_millis(1_373_444_130_000),
+            completed: None,
+            result: None,
+        };
+        let view = serde_json::to_string(&record.view()).unwrap();
+        assert_eq!(
+            view,
+            r#"{"job_id":"0123456789abcdef0123456789abcdef","status":"queued","start_time":"2013-07-10 08:15:30 +0000","description":"None"}"#
+        );
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(text.contains(r#""kind":"rollback_snapshot","snapshot":"2""#), "{text}");
+        assert_eq!(serde_json::from_str::<JobRecord>(&text).unwrap(), record);
+    }
+}

@@ -1,0 +1,128 @@
+//! Secrets at rest: XChaCha20-Poly1305 under a key that the operator keeps apart from the store.
+
+use std::fmt;
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+/// Why something could not be sealed or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The key is not 64 hex digits.
+    #[error("a seal key is 64 hex digits")]
+    BadKey,
+    /// Another key, another place, or damaged.
+    #[error("a sealed value cannot be opened: it was sealed with another key, or is damaged")]
+    CannotOpen,
+    /// The value cannot be written as JSON, or does not fit its type.
+    #[error("a sealed value does not have the expected form")]
+    Form(#[source] serde_json::Error),
+}
+
+/// The key of a store. Gateways that share records share it.
+#[derive(Clone)]
+pub struct SealKey(XChaCha20Poly1305);
+
+impl SealKey {
+    /// A key from its 64 hex digits.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::BadKey`] when it has another form.
+    pub fn from_hex(text: &str) -> Result<Self, SealError> {
+        let bytes = hex::decode(text.trim()).ok().filter(|bytes| bytes.len() == 32);
+        let bytes = bytes.ok_or(SealError::BadKey)?;
+        let cipher = XChaCha20Poly1305::new_from_slice(&bytes).ok().ok_or(SealError::BadKey)?;
+        Ok(Self(cipher))
+    }
+
+    /// A new key as hex digits, to be written into a key file.
+    #[must_use]
+    pub fn random_hex() -> String {
+        let mut bytes = [0u8; 32];
+        rand::rng().fill_bytes(&mut bytes);
+        hex::encode(bytes)
+    }
+
+    /// Seals `value` for `place`: it opens only with the same place, so that a sealed value moved
+    /// to another record is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::Form`] when `value` cannot be written as JSON.
+    pub fn seal<T: Serialize>(&self, place: &str, value: &T) -> Result<Sealed, SealError> {
+        let plain = serde_json::to_vec(value).map_err(SealError::Form)?;
+        let mut nonce = [0u8; 24];
+        rand::rng().fill_bytes(&mut nonce);
+        let payload = Payload { msg: &plain, aad: place.as_bytes() };
+        let sealed = self.0.encrypt(&XNonce::from(nonce), payload);
+        let sealed = sealed.ok().ok_or(SealError::CannotOpen)?;
+        Ok(Sealed(format!("{}{}", hex::encode(nonce), hex::encode(sealed))))
+    }
+
+    /// Opens what was sealed for `place`.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::CannotOpen`] for another key, place or a damaged value; [`SealError::Form`]
+    /// when it holds something else than a `T`.
+    pub fn open<T: for<'de> Deserialize<'de>>(
+        &self,
+        place: &str,
+        sealed: &Sealed,
+    ) -> Result<T, SealError> {
+        let bytes = hex::decode(&sealed.0).ok().ok_or(SealError::CannotOpen)?;
+        let (nonce, body) = bytes.split_at_checked(24).ok_or(SealError::CannotOpen)?;
+        let nonce: [u8; 24] = nonce.try_into().ok().ok_or(SealError::CannotOpen)?;
+        let payload = Payload { msg: body, aad: place.as_bytes() };
+        let plain = self.0.decrypt(&XNonce::from(nonce), payload);
+        let plain = plain.ok().ok_or(SealError::CannotOpen)?;
+        serde_json::from_slice(&plain).map_err(SealError::Form)
+    }
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<hidden>")
+    }
+}
+
+/// A sealed value: hex of nonce and ciphertext.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sealed(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_value_opens_only_with_its_key_and_its_place() {
+        let key = SealKey::from_hex(&SealKey::random_hex()).unwrap();
+        let sealed = key.seal("inst.d1", &"hunter2").unwrap();
+        assert!(!serde_json::to_string(&sealed).unwrap().contains("hunter2"));
+        assert_eq!(key.open::<String>("inst.d1", &sealed).unwrap(), "hunter2");
+
+        let other = SealKey::from_hex(&SealKey::random_hex()).unwrap();
+        assert!(matches!(other.open::<String>("inst.d1", &sealed), Err(SealError::CannotOpen)));
+        assert!(matches!(key.open::<String>("inst.d2", &sealed), Err(SealError::CannotOpen)));
+        let damaged = Sealed(sealed.0.replace(|c: char| c.is_ascii_digit(), "0"));
+        assert!(matches!(key.open::<String>("inst.d1", &damaged), Err(SealError::CannotOpen)));
+        assert!(matches!(key.open::<String>("x", &Sealed("zz".into())), Err(SealError::CannotOpen)));
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_an_error() {
+        let key = SealKey::from_hex(&SealKey::random_hex()).unwrap();
+        let sealed = key.seal("x", &"text").unwrap();
+        assert!(matches!(key.open::<u64>("x", &sealed), Err(SealError::Form(_))));
+    }
+
+    #[test]
+    fn a_key_of_the_wrong_length_is_refused() {
+        assert!(matches!(SealKey::from_hex("abcd"), Err(SealError::BadKey)));
+        assert!(matches!(SealKey::from_hex(&"z".repeat(64)), Err(SealError::BadKey)));
+    }
+}
