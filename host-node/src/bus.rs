@@ -1,0 +1,250 @@
+//! The bus: subscriptions, one task for each request, announcements.
+//!
+//! Speaks NATS and takes no decision. What a message means is in [`crate::dispatch`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Event, Message, Subscriber};
+use futures_util::stream::{SelectAll, StreamExt};
+use rand::RngExt;
+use tenon_protocol::message::{Announcement, DiscoverRequest};
+use tenon_protocol::subject::{self, Operation};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{NatsConfig, Peers};
+use crate::dispatch;
+use crate::offering::Offering;
+
+/// How often a node announces itself; the original's interval.
+const ANNOUNCE: Duration = Duration::from_secs(30);
+
+/// Changes within this time become one announcement.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Requests at once for one offering; more are told that the node is busy.
+const MAX_REQUESTS: usize = 512;
+
+/// Longest pause between two attempts to connect.
+const MAX_PAUSE: u64 = 4_000;
+
+/// Why the node cannot serve on the bus.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The server refused a subscription.
+    #[error("cannot subscribe to {subject}")]
+    Subscribe {
+        /// What was refused.
+        subject: String,
+        /// Why.
+        #[source]
+        source: async_nats::SubscribeError,
+    },
+    /// The node was stopped before the server answered.
+    #[error("stopped before the bus at {url} answered")]
+    Stopped {
+        /// The server.
+        url: String,
+    },
+}
+
+/// Connects, and goes on trying until it succeeds or `stop`.
+///
+/// # Errors
+///
+/// [`BusError::Stopped`].
+pub(crate) async fn connect(
+    config: &NatsConfig,
+    name: &str,
+    stop: &CancellationToken,
+) -> Result<Client, BusError> {
+    loop {
+        match options(config, name).connect(&config.url).await {
+            Ok(client) => return Ok(client),
+            Err(error) => tracing::warn!(url = config.url, %error, "the bus does not answer yet"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = stop.cancelled() => return Err(BusError::Stopped { url: config.url.clone() }),
+        }
+    }
+}
+
+fn options(config: &NatsConfig, name: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new()
+        .name(format!("tenon-node {name}"))
+        // Its own prefix, so that the server's permissions can keep others from listening.
+        .custom_inbox_prefix(format!("_INBOX_{name}"))
+        .ping_interval(Duration::from_secs(5))
+        .reconnect_delay_callback(|attempts| {
+            let most = 2u64.saturating_pow(u32::try_from(attempts.min(12)).unwrap_or(12));
+            // Jitter: all nodes of a platform lose the same server at the same moment.
+            Duration::from_millis(rand::rng().random_range(1..=most.clamp(2, MAX_PAUSE)))
+        })
+        .event_callback(|event| async move { report(&event) });
+    if let Some(user) = &config.user {
+        let password = config.password.as_ref().map(|text| text.secret().reveal().to_owned());
+        options = options.user_and_password(user.clone(), password.unwrap_or_default());
+    }
+    options
+}
+
+fn report(event: &Event) {
+    match event {
+        Event::Connected | Event::Closed | Event::LameDuckMode | Event::Draining => {
+            tracing::info!(%event, "bus");
+        }
+        Event::Disconnected => tracing::warn!("bus: connection lost; trying again"),
+        Event::SlowConsumer(_) => tracing::error!(%event, "bus: requests were dropped"),
+        Event::ServerError(_) | Event::ClientError(_) => tracing::error!(%event, "bus"),
+    }
+}
+
+/// A message, and what its subject says it is.
+enum Incoming {
+    Request(Operation, Message),
+    Inventory(Message),
+    Discover(Message),
+    CheckOrphan(Message),
+}
+
+/// Serves one offering until `stop`. Requests run in `tasks`, which the caller waits for.
+///
+/// # Errors
+///
+/// [`BusError::Subscribe`].
+pub(crate) async fn serve(
+    client: Client,
+    offering: Arc<Offering>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) -> Result<(), BusError> {
+    let mut incoming = subscribe(&client, &offering).await?;
+    let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
+    // After the subscriptions on the same connection: who hears it can reach us.
+    announce(&client, &offering, None).await;
+    let mut interval = tokio::time::interval(ANNOUNCE);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = interval.tick() => announce(&client, &offering, None).await,
+            () = offering.changed.notified() => {
+                tokio::time::sleep(SETTLE).await;
+                announce(&client, &offering, None).await;
+            }
+            Some(message) = incoming.next() => {
+                take(&client, &offering, &tasks, &slots, message).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn subscribe(
+    client: &Client,
+    offering: &Offering,
+) -> Result<SelectAll<futures_util::stream::BoxStream<'static, Incoming>>, BusError> {
+    let (service, node) = (offering.service(), offering.node());
+    let mut all = SelectAll::new();
+    for operation in Operation::ALL {
+        let stream = listen(client, subject::operation(service, operation, node)).await?;
+        all.push(stream.map(move |message| Incoming::Request(operation, message)).boxed());
+    }
+    let stream = listen(client, subject::inventory(service, node)).await?;
+    all.push(stream.map(Incoming::Inventory).boxed());
+    let stream = listen(client, subject::discover(service)).await?;
+    all.push(stream.map(Incoming::Discover).boxed());
+    let stream = listen(client, subject::check_orphan(service)).await?;
+    all.push(stream.map(Incoming::CheckOrphan).boxed());
+    Ok(all)
+}
+
+async fn listen(client: &Client, subject: String) -> Result<Subscriber, BusError> {
+    let subscribed = client.subscribe(subject.clone()).await;
+    subscribed.map_err(|source| BusError::Subscribe { subject, source })
+}
+
+async fn take(
+    client: &Client,
+    offering: &Arc<Offering>,
+    tasks: &TaskTracker,
+    slots: &Arc<Semaphore>,
+    incoming: Incoming,
+) {
+    let message = match incoming {
+        Incoming::Discover(message) => {
+            if asks_for(&message, &offering.config.plan) {
+                announce(client, offering, message.reply).await;
+            }
+            return;
+        }
+        Incoming::CheckOrphan(_) => {
+            let (client, offering) = (client.clone(), Arc::clone(offering));
+            drop(tasks.spawn(async move { report_handles(&client, &offering).await }));
+            return;
+        }
+        Incoming::Request(..) | Incoming::Inventory(_) => incoming,
+    };
+    let slot = Arc::clone(slots).try_acquire_owned().ok();
+    let (client, offering) = (client.clone(), Arc::clone(offering));
+    drop(tasks.spawn(async move {
+        let (reply, answer) = match message {
+            Incoming::Request(operation, mut message) => {
+                let reply = message.reply.take();
+                (reply, dispatch::request(&offering, operation, &message, slot.is_some()).await)
+            }
+            Incoming::Inventory(mut message) => {
+                (message.reply.take(), dispatch::inventory(&offering, &message))
+            }
+            Incoming::Discover(_) | Incoming::CheckOrphan(_) => return,
+        };
+        drop(slot);
+        if let Some(reply) = reply {
+            send(&client, reply, answer).await;
+        }
+    }));
+}
+
+/// Whether a discover is for this plan. What is no JSON is not answered, as in the original.
+fn asks_for(message: &Message, plan: &str) -> bool {
+    if message.payload.is_empty() {
+        return true;
+    }
+    match serde_json::from_slice::<DiscoverRequest>(&message.payload) {
+        Ok(request) => request.plan.is_none_or(|asked| asked == plan),
+        Err(_no_json) => false,
+    }
+}
+
+async fn announce(client: &Client, offering: &Offering, reply: Option<async_nats::Subject>) {
+    let Some(announcement) = offering.announcement() else { return };
+    let (service, node) = (offering.service(), offering.node());
+    let subject = reply.unwrap_or_else(|| match offering.config.peers {
+        Peers::Native => subject::announce(service, node).into(),
+        Peers::Original => subject::announce_shared(service).into(),
+    });
+    send(client, subject, encode(&announcement)).await;
+}
+
+fn encode(announcement: &Announcement) -> Vec<u8> {
+    serde_json::to_vec(announcement).unwrap_or_default()
+}
+
+async fn report_handles(client: &Client, offering: &Offering) {
+    let (service, node) = (offering.service(), offering.node());
+    let subject = match offering.config.peers {
+        Peers::Native => subject::node_handles(service, node),
+        Peers::Original => subject::node_handles_shared(service),
+    };
+    for report in crate::operations::check_orphan::reports(offering).unwrap_or_default() {
+        send(client, subject.clone().into(), serde_json::to_vec(&report).unwrap_or_default()).await;
+    }
+}
+
+async fn send(client: &Client, subject: async_nats::Subject, payload: Vec<u8>) {
+    if let Err(error) = client.publish(subject, payload.into()).await {
+        tracing::error!(%error, "an answer could not be sent");
+    }
+}

@@ -1,0 +1,47 @@
+//! Points at which the process kills itself, for tests of crashes.
+//!
+//! Always compiled, so that what is tested is what runs; one comparison each when unused.
+
+use rustix::process::{Signal, getpid, kill_process};
+
+/// Every point, in the order in which an operation passes them.
+pub const POINTS: &[&str] = &[
+    "provision.begun",
+    "provision.called",
+    "provision.recorded",
+    "unprovision.begun",
+    "unprovision.called",
+    "unprovision.recorded",
+    "bind.begun",
+    "bind.called",
+    "bind.recorded",
+    "unbind.begun",
+    "unbind.called",
+    "unbind.recorded",
+    "snapshot.begun",
+    "snapshot.called",
+    "snapshot.stored",
+    "snapshot.recorded",
+    "restore.begun",
+    "restore.called",
+];
+
+/// Where this process dies; nowhere, outside of tests.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Crash(Option<String>);
+
+impl Crash {
+    pub(crate) const fn new(at: Option<String>) -> Self {
+        Self(at)
+    }
+
+    /// Dies here, as by `kill -9`, if this is the point.
+    pub(crate) fn point(&self, name: &str) {
+        if self.0.as_deref() == Some(name) {
+            tracing::warn!(name, "dying at a crash point");
+            if let Err(error) = kill_process(getpid(), Signal::KILL) {
+                tracing::error!(%error, "a process could not kill itself");
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! From a message to an operation, and from its result to an answer.
+//!
+//! The one place where bytes of the bus become values. Decides nothing.
+
+use async_nats::Message;
+use serde::de::DeserializeOwned;
+use tenon_protocol::clock::Millis;
+use tenon_protocol::message::{
+    BindRequest, CredentialsReply, InventoryRequest, Object, ProvisionRequest, PurgeOrphanRequest,
+    Reply, UnbindRequest, UnprovisionRequest,
+};
+use tenon_protocol::subject::Operation;
+use tenon_protocol::{BindingId, Fault, Generation, InstanceId, OperationId, Order};
+
+use crate::config::Peers;
+use crate::offering::Offering;
+use crate::operations::{self, Task};
+
+/// Answers one request. `accepted` is `false` when the node has no room for more requests.
+///
+/// Without a plugin nothing is begun: there would be nobody to undo it.
+pub(crate) async fn request(
+    offering: &Offering,
+    operation: Operation,
+    message: &Message,
+    accepted: bool,
+) -> Vec<u8> {
+    let accepted = accepted && offering.plugin.current().is_some();
+    let busy = || Err(Fault::unavailable());
+    match operation {
+        Operation::Provision if !accepted => credentials(busy()),
+        Operation::Bind if !accepted => credentials(busy()),
+        Operation::Provision => credentials(provision(offering, message).await),
+        Operation::Bind => credentials(bind(offering, message).await),
+        Operation::Unprovision
+        | Operation::Unbind
+        | Operation::PurgeOrphan
+        | Operation::Restore
+        | Operation::DisableInstance
+        | Operation::EnableInstance
+        | Operation::ImportInstance
+        | Operation::UpdateInstance
+        | Operation::CleanupnfsInstance
+            if !accepted =>
+        {
+            done(Err(Fault::unavailable()))
+        }
+        Operation::Unprovision => done(unprovision(offering, message).await),
+        Operation::Unbind => done(unbind(offering, message).await),
+        Operation::PurgeOrphan => done(purge_orphan(offering, message).await),
+        Operation::Restore => done(Err(Fault::no_extension("restore"))),
+        Operation::DisableInstance
+        | Operation::EnableInstance
+        | Operation::ImportInstance
+        | Operation::UpdateInstance
+        | Operation::CleanupnfsInstance => done(Err(Fault::no_extension("migration"))),
+    }
+}
+
+/// Answers a request for a page of the inventory; an error is an empty answer with its number.
+pub(crate) fn inventory(offering: &Offering, message: &Message) -> Vec<u8> {
+    let request = if message.payload.is_empty() {
+        Ok(InventoryRequest::default())
+    } else {
+        decode(message)
+    };
+    match request.and_then(|request| operations::inventory::inventory(offering, &request)) {
+        Ok(page) => serde_json::to_vec(&page).unwrap_or_default(),
+        Err(fault) => done(Err(fault)),
+    }
+}
+
+async fn provision(offering: &Offering, message: &Message) -> Result<Object, Fault> {
+    let request: ProvisionRequest = decode(message)?;
+    let given = request.credentials.as_ref().and_then(|old| old.get("name"));
+    let given = given.and_then(|name| name.as_str()).map(instance_id).transpose()?;
+    let task = task(offering, message, || Ok(given.unwrap_or_else(InstanceId::random)))?;
+    operations::provision::provision(offering, &task, request).await
+}
+
+async fn unprovision(offering: &Offering, message: &Message) -> Result<(), Fault> {
+    let request: UnprovisionRequest = decode(message)?;
+    let task = task(offering, message, || named(offering, &request.name))?;
+    operations::unprovision::unprovision(offering, &task, &request).await
+}
+
+async fn bind(offering: &Offering, message: &Message) -> Result<Object, Fault> {
+    let request: BindRequest = decode(message)?;
+    let mut task = task(offering, message, || named(offering, &request.name))?;
+    task.order.binding.get_or_insert_with(BindingId::random);
+    operations::bind::bind(offering, &task, request).await
+}
+
+async fn unbind(offering: &Offering, message: &Message) -> Result<(), Fault> {
+    let request: UnbindRequest = decode(message)?;
+    let name = request.credentials.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+    let task = task(offering, message, || named(offering, name))?;
+    operations::unbind::unbind(offering, &task, &request).await
+}
+
+async fn purge_orphan(offering: &Offering, message: &Message) -> Result<(), Fault> {
+    let request: PurgeOrphanRequest = decode(message)?;
+    operations::purge_orphan::purge_orphan(offering, &request).await
+}
+
+/// The order in the message's headers; without them an original gateway asks.
+fn task(
+    offering: &Offering,
+    message: &Message,
+    instance: impl FnOnce() -> Result<InstanceId, Fault>,
+) -> Result<Task, Fault> {
+    let get = |name: &str| message.headers.as_ref()?.get(name).map(|value| value.as_str());
+    let order = Order::from_headers(get).map_err(|error| {
+        tracing::debug!(subject = %message.subject, %error, "a request has wrong headers");
+        Fault::malformed()
+    })?;
+    let Some(order) = order else {
+        return Ok(Task { order: original_order(instance()?), recorded: false });
+    };
+    if order.deadline < Millis::now() {
+        // Nobody waits for it any more: a late command is not executed (P3).
+        tracing::debug!(subject = %message.subject, "a request came after its deadline");
+        return Err(Fault::gateway_timeout());
+    }
+    let recorded = offering.config.peers == Peers::Native;
+    Ok(Task { order, recorded })
+}
+
+fn original_order(instance: InstanceId) -> Order {
+    Order {
+        operation: OperationId::random(),
+        generation: Generation::default(),
+        // The original's own limit of one operation.
+        deadline: Millis::now().after(std::time::Duration::from_secs(60)),
+        instance,
+        binding: None,
+        parameters: String::new(),
+        traceparent: String::new(),
+    }
+}
+
+/// An id that an original gateway names: what cannot be one is not found.
+fn named(offering: &Offering, name: &str) -> Result<InstanceId, Fault> {
+    let title = offering.title();
+    InstanceId::new(name).map_err(|_not_an_id| Fault::node_no_instance(&title, name))
+}
+
+fn instance_id(name: &str) -> Result<InstanceId, Fault> {
+    InstanceId::new(name).map_err(|_not_an_id| Fault::malformed())
+}
+
+fn decode<T: DeserializeOwned>(message: &Message) -> Result<T, Fault> {
+    serde_json::from_slice(&message.payload).map_err(|error| {
+        // The class of the error only: its text may show a part of the body, and that a secret.
+        let class = error.classify();
+        tracing::debug!(subject = %message.subject, ?class, "a request is malformed");
+        Fault::malformed()
+    })
+}
+
+fn credentials(result: Result<Object, Fault>) -> Vec<u8> {
+    serde_json::to_vec(&CredentialsReply::of(result)).unwrap_or_default()
+}
+
+fn done(result: Result<(), Fault>) -> Vec<u8> {
+    serde_json::to_vec(&Reply::of(result)).unwrap_or_default()
+}

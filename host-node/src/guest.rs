@@ -1,0 +1,33 @@
+//! Guests: one offering's logic, in a fresh sandbox for each call.
+//!
+//! Knows wasmtime and what a call may cost. Knows no NATS, and no record of instances.
+
+pub(crate) mod bindings;
+mod call;
+mod calls;
+mod compile;
+mod engine;
+mod failure;
+mod generation;
+mod load;
+mod memory;
+mod meter;
+mod plugin;
+mod store;
+mod watch;
+
+pub(crate) use bindings::tenon::service::types as wit;
+pub(crate) use call::{Bounds, CallFacts, Called, Guests, TimeLimit};
+pub(crate) use calls::{
+    Bind, GuestCall, Health, Inventory, Maintain, Provision, Purge, Restore, Snapshot, Tasks,
+    Unbind, Unprovision,
+};
+pub(crate) use compile::Compiler;
+pub use compile::compile_command;
+pub(crate) use engine::GuestEngine;
+pub(crate) use failure::GuestFailure;
+pub(crate) use generation::Generation;
+pub(crate) use load::LoadError;
+pub(crate) use plugin::Plugin;
+pub(crate) use store::{CallState, Grants};
+pub(crate) use watch::{Watched, watch};

@@ -1,0 +1,264 @@
+//! Jobs: a pointer from the work queue, a record that this node carries on by compare-and-set.
+//!
+//! A job that a crash interrupted is delivered again, and starts again; each kind can be repeated.
+//! The record is the truth, and its revision the fence: whoever lost it stops.
+
+mod record;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_nats::Client;
+use async_nats::jetstream::consumer::{PullConsumer, pull};
+use async_nats::jetstream::{self, AckKind, Message};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tenon_protocol::job::JobStatus;
+use tenon_protocol::record::{JobKind, JobRecord, key};
+use tenon_protocol::{Code, Fault, JobId, subject};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::record::{Held, JobError, Records};
+use crate::capability::context::Progress;
+use crate::offering::Offering;
+use crate::operations::{create_snapshot, delete_snapshot, rollback_snapshot};
+
+/// Jobs at once on one offering.
+const MAX_JOBS: usize = 2;
+
+/// A message not heard of for this long is given out again.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+
+/// How often a working node says so.
+const HEARTBEAT: Duration = Duration::from_secs(8);
+
+/// Starts of one job; a job that was begun so often without an end has failed.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// Pause before the queue is looked for again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Works on the offering's jobs until `stop`. Waits for the gateway to make the queue.
+pub(crate) async fn work(
+    client: Client,
+    offering: Arc<Offering>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    let jetstream = jetstream::new(client);
+    let mut quiet = false;
+    while !stop.is_cancelled() {
+        let ended = tokio::select! {
+            () = stop.cancelled() => return,
+            ended = pull_jobs(&jetstream, &offering, &tasks) => ended,
+        };
+        if let Err(error) = ended {
+            // Once: without a gateway there is no queue yet, and that is no fault of this node.
+            if !std::mem::replace(&mut quiet, true) {
+                tracing::info!(error, "no jobs yet; looking again");
+            }
+        } else {
+            quiet = false;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+async fn pull_jobs(
+    jetstream: &jetstream::Context,
+    offering: &Arc<Offering>,
+    tasks: &TaskTracker,
+) -> Result<(), String> {
+    let records = Records::open(jetstream).await.map_err(|error| error.to_string())?;
+    let consumer = consumer(jetstream, offering).await?;
+    let slots = Arc::new(Semaphore::new(MAX_JOBS));
+    let mut messages = consumer.messages().await.map_err(|error| error.to_string())?;
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return Ok(()) };
+        let Some(message) = messages.next().await else { return Ok(()) };
+        let message = message.map_err(|error| error.to_string())?;
+        let (offering, records) = (Arc::clone(offering), records.clone());
+        drop(tasks.spawn(async move {
+            handle(&offering, &records, &message).await;
+            drop(slot);
+        }));
+    }
+}
+
+async fn consumer(
+    jetstream: &jetstream::Context,
+    offering: &Offering,
+) -> Result<PullConsumer, String> {
+    let name = format!("{}-{}", offering.service(), offering.node());
+    let config = pull::Config {
+        durable_name: Some(name.clone()),
+        filter_subject: subject::jobs_of(offering.service(), offering.node()),
+        ack_wait: ACK_WAIT,
+        max_ack_pending: 16,
+        ..pull::Config::default()
+    };
+    let stream = jetstream.get_stream_no_info(key::JOBS_STREAM).await;
+    let stream = stream.map_err(|error| error.to_string())?;
+    stream.get_or_create_consumer(&name, config).await.map_err(|error| error.to_string())
+}
+
+/// What the work queue holds.
+#[derive(Deserialize)]
+struct Pointer {
+    job: JobId,
+}
+
+async fn handle(offering: &Offering, records: &Records, message: &Message) {
+    let Ok(pointer) = serde_json::from_slice::<Pointer>(&message.payload) else {
+        tracing::warn!(subject = %message.subject, "a job message is malformed, and dropped");
+        acknowledge(message).await;
+        return;
+    };
+    match carry_on(offering, records, message, &pointer.job).await {
+        Ok(()) => acknowledge(message).await,
+        // Left in the queue: it is given out again after ACK_WAIT.
+        Err(error) => tracing::warn!(job = %pointer.job, %error, "a job is left for later"),
+    }
+}
+
+async fn acknowledge(message: &Message) {
+    if let Err(error) = message.double_ack().await {
+        tracing::warn!(%error, "a finished job could not be taken off the queue");
+    }
+}
+
+/// Takes the job up where its record says it is, and brings it to an end.
+async fn carry_on(
+    offering: &Offering,
+    records: &Records,
+    message: &Message,
+    id: &JobId,
+) -> Result<(), JobError> {
+    let Some(mut held) = records.job(offering.service(), offering.node(), id).await? else {
+        tracing::warn!(job = %id, "a job has no record, and is dropped");
+        return Ok(());
+    };
+    if held.record.status.is_final() {
+        return Ok(());
+    }
+    held.record.attempts += 1;
+    let started = held.record.attempts <= MAX_ATTEMPTS;
+    held.record.status = JobStatus::Working;
+    records.update(&mut held).await?;
+    let progress = Arc::new(Mutex::new(Progress::default()));
+    let outcome = if started {
+        let job = held.record.clone();
+        let work = execute(offering, records, &job, Arc::clone(&progress));
+        keep_alive(records, &mut held, message, &progress, work).await?
+    } else {
+        let text = format!("Job was begun {MAX_ATTEMPTS} times without an end");
+        Err(Fault::new(Code::INTERNAL, text))
+    };
+    finish(records, held, outcome).await
+}
+
+/// Runs `work`, and meanwhile tells queue and record that it goes on.
+async fn keep_alive(
+    records: &Records,
+    held: &mut Held,
+    message: &Message,
+    progress: &Mutex<Progress>,
+    work: impl Future<Output = Result<Value, Fault>>,
+) -> Result<Result<Value, Fault>, JobError> {
+    tokio::pin!(work);
+    let mut beat = tokio::time::interval(HEARTBEAT);
+    beat.tick().await;
+    loop {
+        tokio::select! {
+            outcome = &mut work => return Ok(outcome),
+            _ = beat.tick() => {
+                if let Err(error) = message.ack_with(AckKind::Progress).await {
+                    tracing::warn!(%error, "the queue was not told that a job goes on");
+                }
+                let percent = progress.lock().unwrap_or_else(PoisonError::into_inner).percent;
+                if percent != held.record.progress {
+                    held.record.progress = percent;
+                    records.update(held).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Does the work; the value is the job's result.
+async fn execute(
+    offering: &Offering,
+    records: &Records,
+    job: &JobRecord,
+    progress: Arc<Mutex<Progress>>,
+) -> Result<Value, Fault> {
+    match &job.kind {
+        JobKind::CreateSnapshot { snapshot, name, .. } => {
+            let name = name.as_deref();
+            let done = records.snapshot(job, snapshot).await.map_err(fault)?;
+            let record = match done {
+                // Taken before a crash, and not yet said.
+                Some(record) => record,
+                None => {
+                    let taken =
+                        create_snapshot::create_snapshot(offering, job, snapshot, name, progress);
+                    let record = taken.await?;
+                    records.put_snapshot(&record).await.map_err(fault)?;
+                    record
+                }
+            };
+            offering.crash.point("snapshot.recorded");
+            serde_json::to_value(record.view()).map_err(|_never| Fault::internal())
+        }
+        JobKind::RollbackSnapshot { snapshot } => {
+            let record = records.snapshot(job, snapshot).await.map_err(fault)?;
+            let what = format!("snapshot {snapshot}");
+            let record = record.ok_or_else(|| Fault::not_found(&what))?;
+            rollback_snapshot::rollback_snapshot(offering, job, &record, progress).await?;
+            Ok(json!({"result": "ok"}))
+        }
+        JobKind::DeleteSnapshot { snapshot } => {
+            records.delete_snapshot(job, snapshot).await.map_err(fault)?;
+            delete_snapshot::delete_snapshot(offering, job, snapshot)?;
+            Ok(json!({"result": "ok"}))
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+fn fault(error: JobError) -> Fault {
+    tracing::warn!(%error, "the records of jobs do not answer");
+    Fault::unavailable()
+}
+
+async fn finish(
+    records: &Records,
+    mut held: Held,
+    outcome: Result<Value, Fault>,
+) -> Result<(), JobError> {
+    let job = held.record.id.clone();
+    match outcome {
+        // Passing: the queue gives it out again, until the attempts are used up.
+        Err(fault) if fault.is(Code::UNAVAILABLE) && held.record.attempts < MAX_ATTEMPTS => {
+            return Err(JobError::Passing);
+        }
+        Err(fault) => {
+            tracing::warn!(%job, %fault, "a job failed");
+            held.record.status = JobStatus::Failed;
+            held.record.result = serde_json::to_value(&fault.msg).ok();
+        }
+        Ok(result) => {
+            held.record.status = JobStatus::Completed;
+            held.record.progress = 100;
+            held.record.result = Some(result);
+        }
+    }
+    held.record.completed = Some(tenon_protocol::clock::Millis::now());
+    records.update(&mut held).await
+}

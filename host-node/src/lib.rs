@@ -1,0 +1,25 @@
+//! A node of Tenon: runs the logic of services in sandboxes, and owns what exists.
+//!
+//! `docs/` has the guides; ARCHITECTURE.md walks one provision through these files.
+
+mod bus;
+mod capability;
+pub mod config;
+mod crash;
+mod credentials;
+mod dispatch;
+mod guest;
+mod health;
+mod jobs;
+mod ledger;
+mod locks;
+mod node;
+mod offering;
+mod operations;
+mod snapshots;
+
+pub use bus::BusError;
+pub use crash::POINTS as CRASH_POINTS;
+pub use guest::compile_command;
+pub use ledger::LedgerError;
+pub use node::{BuildError, Environment, Node};

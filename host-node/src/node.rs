@@ -1,0 +1,193 @@
+//! The node: configuration → [`Node::build`] (opens and connects) → [`Node::run`] → drained.
+
+mod parts;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::parts::Parts;
+pub use self::parts::{BuildError, Environment};
+use crate::bus;
+use crate::config::{Config, Peers};
+use crate::guest::{CallFacts, Health, watch, wit};
+use crate::health::{Page, router};
+use crate::jobs;
+use crate::offering::Offering;
+use crate::operations::resume::resume;
+
+/// How often guests are asked how they are, and what is left is looked for.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// How long a start waits for the plugins that are there.
+const FIRST_LOAD: Duration = Duration::from_secs(120);
+
+/// A node that is ready to run.
+pub struct Node {
+    parts: Parts,
+    listener: TcpListener,
+    address: SocketAddr,
+    stop: CancellationToken,
+}
+
+impl Node {
+    /// Opens ledger, stores and the health page. Nothing is served yet.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] says which part could not be opened, and why.
+    pub async fn build(config: Config, environment: Environment) -> Result<Self, BuildError> {
+        let listen = config.health.listen;
+        let parts = Parts::open(config, environment)?;
+        let listener = TcpListener::bind(listen).await;
+        let listener = listener.map_err(|source| BuildError::Listen { listen, source })?;
+        let address = listener.local_addr();
+        let address = address.map_err(|source| BuildError::Listen { listen, source })?;
+        Ok(Self { parts, listener, address, stop: CancellationToken::new() })
+    }
+
+    /// Where the health page listens.
+    #[must_use]
+    pub const fn health_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Cancel it to drain and stop the node.
+    #[must_use]
+    pub fn stopper(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Serves until the stopper is cancelled, then drains: no new requests, those in flight end,
+    /// within the configured time. Calls `ready` once requests are taken.
+    ///
+    /// # Errors
+    ///
+    /// [`bus::BusError`] when the bus refuses what the node needs.
+    pub async fn run(self, ready: impl FnOnce() + Send) -> Result<(), bus::BusError> {
+        let Self { parts, listener, stop, .. } = self;
+        let mut background = JoinSet::new();
+        let page = Page { offerings: Arc::clone(&parts.offerings), guests: parts.guests.clone() };
+        let quiet = stop.clone().cancelled_owned();
+        background.spawn(async move {
+            let served = axum::serve(listener, router(page)).with_graceful_shutdown(quiet).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "the health page stopped");
+            }
+        });
+        load_plugins(&parts, &mut background, &stop).await;
+        let tasks = TaskTracker::new();
+        let serving = serve(&parts, &mut background, &tasks, &stop).await?;
+        ready();
+        tracing::info!("the node serves");
+        wait(serving, &stop).await?;
+        drain(&parts, &tasks, background).await;
+        Ok(())
+    }
+}
+
+/// Starts the watchers, and waits until each plugin that is there serves or was refused.
+async fn load_plugins(parts: &Parts, background: &mut JoinSet<()>, stop: &CancellationToken) {
+    let mut first = JoinSet::new();
+    for watched in &parts.watched {
+        let once = watched.clone();
+        first.spawn(async move {
+            // The watcher reports what is wrong.
+            drop(once.change().await);
+        });
+    }
+    let all = async { while first.join_next().await.is_some() {} };
+    if tokio::time::timeout(FIRST_LOAD, all).await.is_err() {
+        tracing::warn!("a plugin takes long to load; the node starts without it");
+    }
+    for watched in parts.watched.iter().cloned() {
+        background.spawn(watch(watched, stop.clone()));
+    }
+}
+
+type Serving = JoinSet<Result<(), bus::BusError>>;
+
+/// Finishes what a crash left, then takes requests (P22: never before).
+async fn serve(
+    parts: &Parts,
+    background: &mut JoinSet<()>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Serving, bus::BusError> {
+    let client = bus::connect(&parts.config.nats, parts.name(), stop).await?;
+    let mut serving = JoinSet::new();
+    for offering in parts.offerings.iter() {
+        check_health(offering).await;
+        let finished = resume(offering, true).await;
+        tracing::info!(offering = offering.config.label, ?finished, "left from before");
+        let (client, offering) = (client.clone(), Arc::clone(offering));
+        if offering.config.peers == Peers::Native && offering.snapshots.is_some() {
+            let (client, offering) = (client.clone(), Arc::clone(&offering));
+            background.spawn(jobs::work(client, offering, tasks.clone(), stop.clone()));
+        }
+        background.spawn(keep_house(Arc::clone(&offering), stop.clone()));
+        serving.spawn(bus::serve(client, offering, tasks.clone(), stop.clone()));
+    }
+    Ok(serving)
+}
+
+async fn wait(mut serving: Serving, stop: &CancellationToken) -> Result<(), bus::BusError> {
+    while let Some(ended) = serving.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(error),
+            Err(panic) => {
+                tracing::error!(%panic, "an offering stopped serving");
+                stop.cancel();
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn drain(parts: &Parts, tasks: &TaskTracker, mut background: JoinSet<()>) {
+    let patience = Duration::from_secs(parts.config.node.drain_seconds);
+    tasks.close();
+    if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
+        tracing::warn!(left = tasks.len(), "requests were cut off; the next start finishes them");
+    }
+    background.shutdown().await;
+    tracing::info!("the node stopped");
+}
+
+async fn keep_house(offering: Arc<Offering>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(HOUSEKEEPING) => {}
+            () = offering.plugin.changed() => {}
+        }
+        check_health(&offering).await;
+        if let Err(error) = resume(&offering, false).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the ledger cannot be read");
+        }
+    }
+}
+
+/// Asks the guest how its service is; a change is announced, or silences the announcements.
+async fn check_health(offering: &Offering) {
+    let facts = CallFacts::internal("health");
+    let report = offering.guests.call(&offering.plugin, &offering.grants, &facts, Health).await;
+    let (well, detail) = match report {
+        Ok(called) => {
+            (!matches!(called.output.status, wit::Health::Failed), called.output.detail)
+        }
+        Err(failure) => (false, failure.to_string()),
+    };
+    if offering.well.swap(well, Ordering::Relaxed) != well {
+        tracing::info!(offering = offering.config.label, well, detail, "health changed");
+        offering.changed.notify_one();
+    }
+}

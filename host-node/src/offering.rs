@@ -1,0 +1,190 @@
+//! One offering on this node: its configuration, plugin, grants, and what its operations share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use tenon_protocol::clock::Millis;
+use tenon_protocol::message::Announcement;
+use tenon_protocol::{Fault, InstanceId, NodeId, SealKey, ServiceName};
+use tokio::sync::Notify;
+
+use crate::config::OfferingConfig;
+use crate::crash::Crash;
+use crate::credentials::Credentials;
+use crate::guest::{CallFacts, Called, GuestCall, GuestFailure, Grants, Guests, Plugin, wit};
+use crate::ledger::{InstanceEntry, InstancePhase, Ledger, LedgerError};
+use crate::locks::Locks;
+use crate::snapshots::SnapshotStore;
+
+/// Instances looked at in one transaction when capacity is counted at start.
+const PAGE: usize = 1_000;
+
+/// One offering, shared by everything that serves it.
+pub(crate) struct Offering {
+    pub(crate) config: OfferingConfig,
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) guests: Guests,
+    pub(crate) ledger: Ledger,
+    /// Seals credentials in the ledger.
+    pub(crate) key: SealKey,
+    pub(crate) locks: Locks,
+    pub(crate) snapshots: Option<SnapshotStore>,
+    pub(crate) crash: Crash,
+    /// Capacity or health changed: to be announced.
+    pub(crate) changed: Notify,
+    pub(crate) used: AtomicI64,
+    /// What the guest's last health check said.
+    pub(crate) well: AtomicBool,
+}
+
+impl Offering {
+    pub(crate) fn service(&self) -> &ServiceName {
+        &self.config.service
+    }
+
+    pub(crate) fn node(&self) -> &NodeId {
+        &self.config.node_id
+    }
+
+    /// The word that the original put before "configuration ... not found".
+    pub(crate) fn title(&self) -> String {
+        let mut chars = self.config.label.chars();
+        chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    }
+
+    /// `Mysql configuration X not found.`
+    pub(crate) fn no_instance(&self, id: &InstanceId) -> Fault {
+        Fault::node_no_instance(&self.title(), id.as_str())
+    }
+
+    /// Instances that still fit; below zero when over-provisioned.
+    pub(crate) fn room(&self) -> i64 {
+        i64::from(self.config.capacity) - self.used.load(Ordering::Relaxed)
+    }
+
+    /// Counts an instance in or out, as its entry changes.
+    pub(crate) fn count(&self, before: Option<InstancePhase>, after: InstancePhase) {
+        let took = before.is_some_and(InstancePhase::takes_room);
+        let takes = after.takes_room();
+        if took != takes {
+            self.used.fetch_add(if takes { 1 } else { -1 }, Ordering::Relaxed);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Counts what the ledger has.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`] when it cannot be read.
+    pub(crate) fn count_from_ledger(&self) -> Result<(), LedgerError> {
+        let mut used = 0;
+        self.for_each_instance(|entry| used += i64::from(entry.phase.takes_room()))?;
+        self.used.store(used, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Visits every instance of the ledger, page by page.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`] when it cannot be read.
+    pub(crate) fn for_each_instance(
+        &self,
+        mut visit: impl FnMut(&InstanceEntry),
+    ) -> Result<(), LedgerError> {
+        let mut after = None;
+        loop {
+            let page = self.ledger.read(|view| view.instances(self.service(), after.as_ref(), PAGE))?;
+            page.iter().for_each(&mut visit);
+            after = page.last().map(|last| last.id.clone());
+            if page.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What gateways are told; `None` while nothing should be placed here.
+    pub(crate) fn announcement(&self) -> Option<Announcement> {
+        let serves = self.plugin.current().is_some() && self.well.load(Ordering::Relaxed);
+        serves.then(|| Announcement {
+            available_capacity: self.room(),
+            max_capacity: Some(self.config.capacity.into()),
+            capacity_unit: 1,
+            id: self.config.node_id.clone(),
+            plan: self.config.plan.clone(),
+            supported_versions: self.config.versions.clone(),
+        })
+    }
+
+    /// Calls the guest.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestFailure`], which is in the log already, at the level of its blame.
+    pub(crate) async fn call<C: GuestCall>(
+        &self,
+        facts: &CallFacts,
+        call: C,
+    ) -> Result<Called<C::Output>, GuestFailure> {
+        let result = self.guests.call(&self.plugin, &self.grants, facts, call).await;
+        if let Err(failure) = &result {
+            log_failure(C::NAME, &facts.subject, failure);
+        }
+        result
+    }
+
+    /// How an instance is named to the guest.
+    pub(crate) fn instance_ref(&self, entry: &InstanceEntry) -> wit::InstanceRef {
+        wit::InstanceRef {
+            id: entry.id.to_string(),
+            plan: entry.plan.clone(),
+            version: entry.version.clone(),
+        }
+    }
+
+    /// Opens sealed credentials of the ledger.
+    ///
+    /// # Errors
+    ///
+    /// `Internal Error`, with the cause in the log: the key was changed, or the ledger damaged.
+    pub(crate) fn open(
+        &self,
+        place: &str,
+        sealed: Option<&tenon_protocol::Sealed>,
+    ) -> Result<Credentials, Fault> {
+        let sealed = sealed.ok_or_else(Fault::internal)?;
+        self.key.open(place, sealed).map_err(|error| {
+            tracing::error!(place, %error, "credentials of the ledger cannot be opened");
+            Fault::internal()
+        })
+    }
+}
+
+fn log_failure(operation: &str, subject: &str, failure: &GuestFailure) {
+    use tenon_protocol::Blame;
+    match failure.blame() {
+        Blame::Caller => tracing::debug!(operation, subject, %failure, "refused"),
+        Blame::Guest | Blame::Platform => tracing::warn!(operation, subject, %failure, "failed"),
+        Blame::Host => tracing::error!(operation, subject, %failure, "failed"),
+    }
+}
+
+/// What the ledger's error becomes outside: writes fail closed, and the platform may retry.
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+pub(crate) fn ledger_fault(error: LedgerError) -> Fault {
+    tracing::error!(error = &error as &dyn std::error::Error, "the ledger failed");
+    Fault::unavailable()
+}
+
+/// Facts of a call that an order asks for.
+pub(crate) fn facts(order: &tenon_protocol::Order) -> CallFacts {
+    let deadline: Option<Millis> = Some(order.deadline);
+    CallFacts {
+        operation: order.operation.clone(),
+        deadline,
+        traceparent: order.traceparent.clone(),
+        ..CallFacts::internal(order.instance.as_str())
+    }
+}

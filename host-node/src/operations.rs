@@ -1,0 +1,42 @@
+//! What a node does, one file for each operation, named as on the gateway.
+//!
+//! All have the same shape: take the lock, *begin* (a pure decision on the ledger's entry, and the
+//! intent made durable), call the guest, *record* (result and the guest's state made durable),
+//! answer. A crash at any line leaves an entry that the next start or the next attempt finishes.
+
+pub(crate) mod bind;
+pub(crate) mod check_orphan;
+pub(crate) mod create_snapshot;
+pub(crate) mod delete_snapshot;
+pub(crate) mod inventory;
+pub(crate) mod provision;
+pub(crate) mod purge_orphan;
+pub(crate) mod resume;
+pub(crate) mod rollback_snapshot;
+pub(crate) mod unbind;
+pub(crate) mod unprovision;
+
+use tenon_protocol::{Code, Fault, Order};
+
+/// Times that a call is made again because others changed the same state of the plugin.
+const STATE_RETRIES: u32 = 4;
+
+/// An order, and whether a gateway of ours keeps a record behind it.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    pub(crate) order: Order,
+    /// `false`: an original gateway asks. There is no fence, and nobody asks again after a crash.
+    pub(crate) recorded: bool,
+}
+
+fn fenced() -> Fault {
+    Fault::new(Code::FENCED, "A newer command for the same object was seen")
+}
+
+fn conflict(id: &str) -> Fault {
+    Fault::new(Code::CONFLICT, format!("{id} exists already"))
+}
+
+fn full() -> Fault {
+    Fault::new(Code::NO_CAPACITY, "The node is full")
+}

@@ -1,0 +1,54 @@
+//! Roll back: a snapshot's data replaces an instance's.
+
+use std::sync::{Arc, Mutex};
+
+use tenon_protocol::record::{JobRecord, SnapshotRecord};
+use tenon_protocol::{Code, Fault};
+
+use super::create_snapshot::{job_facts, present, storage};
+use crate::capability::context::Progress;
+use crate::guest::Restore;
+use crate::offering::{Offering, ledger_fault};
+use crate::snapshots::InstanceDir;
+
+/// Replaces the data of the job's instance by `snapshot`.
+///
+/// The stored bytes are compared with the record first: damaged data replaces nothing.
+///
+/// # Errors
+///
+/// A numbered error; the instance has the data it had.
+pub(crate) async fn rollback_snapshot(
+    offering: &Offering,
+    job: &JobRecord,
+    snapshot: &SnapshotRecord,
+    progress: Arc<Mutex<Progress>>,
+) -> Result<(), Fault> {
+    let store = offering.snapshots.as_ref().ok_or_else(|| Fault::no_extension("snapshot"))?;
+    let _alone = offering.locks.exclusive(&job.instance).await;
+    let entry = present(offering, job)?;
+    let dir = store.instance(offering.service(), &snapshot.instance).map_err(storage)?;
+    let (reader, id) = (dir.clone(), snapshot.id.clone());
+    let sha256 = tokio::task::spawn_blocking(move || reader.sha256(&id)).await;
+    let sha256 = sha256.map_err(|_panicked| Fault::internal())?.map_err(storage)?;
+    if sha256 != snapshot.sha256 {
+        tracing::error!(instance = %job.instance, snapshot = %snapshot.id, "a snapshot is damaged");
+        return Err(Fault::new(Code::SNAPSHOT_CORRUPT, "Serialized file is corrupted."));
+    }
+    offering.crash.point("restore.begun");
+    let call = Restore {
+        instance: offering.instance_ref(&entry),
+        dir: Arc::clone(dir.dir()),
+        file: InstanceDir::name(&snapshot.id),
+        format: snapshot.format.clone(),
+    };
+    let called = offering.call(&job_facts(job, progress), call).await;
+    let writes = called.map_err(|failure| failure.to_fault())?.writes;
+    let applied = offering.ledger.update(move |book| book.apply_state(&writes)).await;
+    if !applied.map_err(ledger_fault)? {
+        return Err(Fault::busy());
+    }
+    offering.crash.point("restore.called");
+    tracing::info!(instance = %job.instance, snapshot = %snapshot.id, "rolled back");
+    Ok(())
+}
