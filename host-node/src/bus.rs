@@ -107,7 +107,7 @@ enum Incoming {
     Request(Operation, Message),
     Inventory(Message),
     Discover(Message),
-    CheckOrphan(Message),
+    CheckOrphan,
 }
 
 /// Serves one offering until `stop`. Requests run in `tasks`, which the caller waits for.
@@ -157,7 +157,7 @@ async fn subscribe(
     let stream = listen(client, subject::discover(service)).await?;
     all.push(stream.map(Incoming::Discover).boxed());
     let stream = listen(client, subject::check_orphan(service)).await?;
-    all.push(stream.map(Incoming::CheckOrphan).boxed());
+    all.push(stream.map(|_any_payload| Incoming::CheckOrphan).boxed());
     Ok(all)
 }
 
@@ -180,7 +180,7 @@ async fn take(
             }
             return;
         }
-        Incoming::CheckOrphan(_) => {
+        Incoming::CheckOrphan => {
             let (client, offering) = (client.clone(), Arc::clone(offering));
             drop(tasks.spawn(async move { report_handles(&client, &offering).await }));
             return;
@@ -196,9 +196,9 @@ async fn take(
                 (reply, dispatch::request(&offering, operation, &message, slot.is_some()).await)
             }
             Incoming::Inventory(mut message) => {
-                (message.reply.take(), dispatch::inventory(&offering, &message))
+                (message.reply.take(), dispatch::inventory(&offering, &message).await)
             }
-            Incoming::Discover(_) | Incoming::CheckOrphan(_) => return,
+            Incoming::Discover(_) | Incoming::CheckOrphan => return,
         };
         drop(slot);
         if let Some(reply) = reply {

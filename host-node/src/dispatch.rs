@@ -58,13 +58,17 @@ pub(crate) async fn request(
 }
 
 /// Answers a request for a page of the inventory; an error is an empty answer with its number.
-pub(crate) fn inventory(offering: &Offering, message: &Message) -> Vec<u8> {
+pub(crate) async fn inventory(offering: &Offering, message: &Message) -> Vec<u8> {
     let request = if message.payload.is_empty() {
         Ok(InventoryRequest::default())
     } else {
         decode(message)
     };
-    match request.and_then(|request| operations::inventory::inventory(offering, &request)) {
+    let page = match request {
+        Ok(request) => operations::inventory::inventory(offering, &request).await,
+        Err(fault) => Err(fault),
+    };
+    match page {
         Ok(page) => serde_json::to_vec(&page).unwrap_or_default(),
         Err(fault) => done(Err(fault)),
     }

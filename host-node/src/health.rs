@@ -1,6 +1,5 @@
 //! The page for operators' tools: `/healthz`, `/metrics`, `/plugins`. No secrets, no commands.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -67,10 +66,9 @@ async fn metrics(State(page): State<Page>) -> impl IntoResponse {
     let mut text = String::new();
     let mut gauge = |name: &str, help: &str, labels: &str, value: i64| {
         if !text.contains(&format!("# TYPE {name} ")) {
-            // Writing to a string cannot fail.
-            drop(writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge"));
+            text += &format!("# HELP {name} {help}\n# TYPE {name} gauge\n");
         }
-        drop(writeln!(text, "{name}{{{labels}}} {value}"));
+        text += &format!("{name}{{{labels}}} {value}\n");
     };
     let allocation = format!("allocation=\"{}\"", page.guests.engine.allocation.as_str());
     gauge("tenon_guest_allocation", "How guests get memory.", &allocation, 1);

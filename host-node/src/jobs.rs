@@ -181,9 +181,10 @@ async fn keep_alive(
                 if let Err(error) = message.ack_with(AckKind::Progress).await {
                     tracing::warn!(%error, "the queue was not told that a job goes on");
                 }
-                let percent = progress.lock().unwrap_or_else(PoisonError::into_inner).percent;
-                if percent != held.record.progress {
-                    held.record.progress = percent;
+                let now = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if now.percent != held.record.progress {
+                    tracing::info!(job = %held.record.id, now.percent, now.note, "a job goes on");
+                    held.record.progress = now.percent;
                     records.update(held).await?;
                 }
             }

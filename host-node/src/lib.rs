@@ -13,6 +13,7 @@ mod health;
 mod jobs;
 mod ledger;
 mod locks;
+mod maintenance;
 mod node;
 mod offering;
 mod operations;

@@ -19,6 +19,7 @@ use crate::config::{Config, Peers};
 use crate::guest::{CallFacts, Health, watch, wit};
 use crate::health::{Page, router};
 use crate::jobs;
+use crate::maintenance::maintain;
 use crate::offering::Offering;
 use crate::operations::resume::resume;
 
@@ -132,6 +133,7 @@ async fn serve(
             background.spawn(jobs::work(client, offering, tasks.clone(), stop.clone()));
         }
         background.spawn(keep_house(Arc::clone(&offering), stop.clone()));
+        background.spawn(maintain(Arc::clone(&offering), stop.clone()));
         serving.spawn(bus::serve(client, offering, tasks.clone(), stop.clone()));
     }
     Ok(serving)

@@ -15,6 +15,7 @@ use crate::guest::bindings::tenon::service::types;
 const MAX_NOTE: usize = 200;
 
 /// The guest's handle to its call. All facts are in [`CallContext`].
+#[expect(unreachable_pub, reason = "generated bindings re-export it")]
 pub struct Call;
 
 /// How far a job is, for whoever watches it.

@@ -215,6 +215,7 @@ impl Sandbox {
         let mut store = Store::new(&guests.engine.engine, state);
         arm(&mut store, &meter);
         let cancelled = entered.0.cancel.clone();
+        let used = Arc::clone(&meter);
         let work = meter.measure(async {
             let cx = store.data_mut().table.push(Call)?;
             let exports = entered.0.instantiate(&mut store).await?;
@@ -225,6 +226,7 @@ impl Sandbox {
             () = cancelled.cancelled() => return Err(GuestFailure::Replaced),
             outcome = work => outcome,
         };
+        tracing::debug!(call = C::NAME, cpu_us = used.used().as_micros(), "a guest was called");
         let output = outcome.map_err(|error| {
             tracing::debug!(%error, "a guest's call ended in a trap");
             GuestFailure::from_wasmtime(&error)

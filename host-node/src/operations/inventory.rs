@@ -1,11 +1,14 @@
 //! Inventory: what this node has, for gateways that compare it with their records.
 
+use std::collections::HashSet;
+
 use tenon_protocol::Fault;
 use tenon_protocol::message::{
     InventoryBinding, InventoryInstance, InventoryPage, InventoryRequest,
 };
 
-use crate::ledger::{BindingPhase, InstanceEntry, LedgerError};
+use crate::guest::{CallFacts, GuestFailure, Inventory};
+use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, LedgerError};
 use crate::offering::{Offering, ledger_fault};
 
 /// Instances on one page: well below the bus's payload limit, bindings included.
@@ -14,16 +17,24 @@ const PAGE: usize = 500;
 /// Bindings on one page; an instance with more fills a page alone.
 const MAX_BINDINGS: usize = 4_000;
 
-/// One page of what the ledger has.
+/// Pages asked of a guest, and strangers named; a guest that goes on is cut off.
+const MAX_GUEST_PAGES: usize = 1_000;
+const MAX_STRANGERS: usize = 1_000;
+
+/// One page of what the ledger has; with the last one, what only the service itself has.
 ///
 /// # Errors
 ///
-/// `Service unavailable` when the ledger cannot be read.
-pub(crate) fn inventory(
+/// `Service unavailable` when the ledger cannot be read, or the guest's error.
+pub(crate) async fn inventory(
     offering: &Offering,
     request: &InventoryRequest,
 ) -> Result<InventoryPage, Fault> {
-    page(offering, request).map_err(ledger_fault)
+    let mut page = page(offering, request).map_err(ledger_fault)?;
+    if page.next.is_none() {
+        page.strangers = strangers(offering).await.map_err(|failure| failure.to_fault())?;
+    }
+    Ok(page)
 }
 
 fn page(offering: &Offering, request: &InventoryRequest) -> Result<InventoryPage, LedgerError> {
@@ -51,10 +62,7 @@ fn page(offering: &Offering, request: &InventoryRequest) -> Result<InventoryPage
     })
 }
 
-fn instance(
-    entry: &InstanceEntry,
-    bindings: Vec<crate::ledger::BindingEntry>,
-) -> InventoryInstance {
+fn instance(entry: &InstanceEntry, bindings: Vec<BindingEntry>) -> InventoryInstance {
     let there = bindings.into_iter().filter(|binding| binding.phase != BindingPhase::Gone);
     InventoryInstance {
         id: entry.id.clone(),
@@ -64,4 +72,30 @@ fn instance(
             .map(|binding| InventoryBinding { id: binding.id, generation: binding.generation })
             .collect(),
     }
+}
+
+/// Ids of instances that the guest finds and the ledger does not know.
+///
+/// The guest is asked first: what is provisioned meanwhile is in the ledger before it is there.
+async fn strangers(offering: &Offering) -> Result<Vec<String>, GuestFailure> {
+    let mut found = Vec::new();
+    let mut next = None;
+    for _ in 0..MAX_GUEST_PAGES {
+        let call = Inventory { page: next };
+        let page = offering.call(&CallFacts::internal("inventory"), call).await?.output;
+        found.extend(page.instances);
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    let mut known = HashSet::new();
+    offering.for_each_instance(|entry| {
+        if entry.phase.takes_room() {
+            known.insert(entry.id.to_string());
+        }
+    })?;
+    found.retain(|id| !known.contains(id));
+    found.truncate(MAX_STRANGERS);
+    Ok(found)
 }

@@ -7,7 +7,7 @@ use tenon_protocol::message::{Object, ProvisionRequest};
 use super::{STATE_RETRIES, Task, conflict, fenced, full, unprovision};
 use crate::credentials::{Credentials, attrs};
 use crate::guest::{Called, GuestFailure, Provision, wit};
-use crate::ledger::{InstanceEntry, InstancePhase, LedgerError};
+use crate::ledger::{InstanceEntry, InstancePhase};
 use crate::offering::{Offering, facts, ledger_fault};
 
 /// What the ledger's entry says about an order.

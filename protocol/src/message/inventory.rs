@@ -19,6 +19,9 @@ pub struct InventoryRequest {
 pub struct InventoryPage {
     /// Instances with their bindings.
     pub instances: Vec<InventoryInstance>,
+    /// On the last page: what the service itself has and the node's ledger does not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strangers: Vec<String>,
     /// What to ask for next; absent when this was the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<InstanceId>,
