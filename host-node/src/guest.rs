@@ -13,13 +13,14 @@ mod load;
 mod memory;
 mod meter;
 mod plugin;
+mod reused;
 mod store;
 mod watch;
 
 pub(crate) use bindings::tenon::service::types as wit;
 pub(crate) use call::{Bounds, CallFacts, Called, Guests, TimeLimit};
 pub(crate) use calls::{
-    Bind, GuestCall, Health, Inventory, Maintain, Provision, Purge, Restore, Snapshot, Tasks,
+    Bind, Describe, GuestCall, Health, Inventory, Maintain, Provision, Purge, Restore, Snapshot, Tasks,
     Unbind, Unprovision,
 };
 pub(crate) use compile::Compiler;
@@ -27,5 +28,6 @@ pub use compile::compile_command;
 pub(crate) use engine::GuestEngine;
 pub(crate) use failure::GuestFailure;
 pub(crate) use plugin::Plugin;
+pub(crate) use reused::Reused;
 pub(crate) use store::Grants;
 pub(crate) use watch::{Watched, watch};

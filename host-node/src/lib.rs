@@ -14,6 +14,7 @@ mod jobs;
 mod ledger;
 mod locks;
 mod maintenance;
+pub mod measure;
 mod node;
 mod offering;
 mod operations;

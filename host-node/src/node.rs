@@ -125,6 +125,7 @@ async fn serve(
     let mut serving = JoinSet::new();
     for offering in parts.offerings.iter() {
         check_health(offering).await;
+        finish_loads(offering).await;
         let finished = resume(offering, true).await;
         tracing::info!(offering = offering.config.label, ?finished, "left from before");
         let (client, offering) = (client.clone(), Arc::clone(offering));
@@ -160,6 +161,11 @@ async fn drain(parts: &Parts, tasks: &TaskTracker, mut background: JoinSet<()>) 
         tracing::warn!(left = tasks.len(), "requests were cut off; the next start finishes them");
     }
     background.shutdown().await;
+    let servers = Arc::clone(&parts.servers);
+    let drained = parts.guests.spawn(async move { servers.drain().await });
+    if tokio::time::timeout(patience, drained).await.is_err() {
+        tracing::warn!("a database server is still busy; the next start finishes what it left");
+    }
     tracing::info!("the node stopped");
 }
 
@@ -171,10 +177,20 @@ async fn keep_house(offering: Arc<Offering>, stop: CancellationToken) {
             () = offering.plugin.changed() => {}
         }
         check_health(&offering).await;
+        finish_loads(&offering).await;
         if let Err(error) = resume(&offering, false).await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "the ledger cannot be read");
         }
+    }
+}
+
+/// Finishes what a crash left of a restore, on the runtime that the connections belong to.
+async fn finish_loads(offering: &Offering) {
+    let Some(mysql) = offering.grants.mysql.clone() else { return };
+    let work = offering.guests.spawn(async move { mysql.finish_interrupted_loads().await });
+    if !matches!(work.await, Ok(0)) {
+        tracing::warn!(offering = offering.config.label, "restores are still to be finished");
     }
 }
 

@@ -95,6 +95,14 @@ impl Guests {
         Self { engine, runtime, slots, bounds }
     }
 
+    /// Runs `work` of the host where the guests' connections belong.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(work)
+    }
+
     /// Slots that are free.
     pub(crate) fn free_slots(&self) -> usize {
         self.slots.available_permits()
@@ -135,6 +143,21 @@ impl Guests {
         let entered = Entered(Arc::clone(generation));
         let facts = CallFacts::internal(&grants.plugin);
         Ok(self.run(entered, grants, &facts, call, access).await?.output)
+    }
+
+    /// As [`Guests::call`], on the runtime of the caller and without a time limit: for benchmarks.
+    pub(crate) async fn call_here<C: GuestCall>(
+        &self,
+        plugin: &Plugin,
+        grants: &Arc<Grants>,
+        facts: &CallFacts,
+        call: C,
+    ) -> Result<C::Output, GuestFailure> {
+        let entered = plugin.enter().ok_or(GuestFailure::NotLoaded)?;
+        let context = context::<C>(facts, self.bounds.call, grants);
+        let state = CallState::new(grants, context, Access::Granted, self.engine.memory_bytes);
+        let sandbox = Sandbox { guests: self.clone(), entered, state, cpu: self.bounds.cpu };
+        Ok(sandbox.run(call).await?.output)
     }
 
     async fn run<C: GuestCall>(
@@ -235,8 +258,13 @@ impl Sandbox {
     }
 }
 
+/// The facts that a store for many calls has.
+pub(super) fn bench_context(guests: &Guests, grants: &Grants) -> CallContext {
+    context::<super::calls::Describe>(&CallFacts::internal("bench"), guests.bounds.call, grants)
+}
+
 /// Bounds of a store, before any guest code runs in it: instantiation already may.
-fn arm(store: &mut Store<CallState>, meter: &Arc<Meter>) {
+pub(super) fn arm(store: &mut Store<CallState>, meter: &Arc<Meter>) {
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(HOSTCALL_FUEL);
     store.set_epoch_deadline(1);

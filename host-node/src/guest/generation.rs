@@ -59,6 +59,11 @@ impl Generation {
         Ok(Exports { generation: self, instance })
     }
 
+    /// The exports of an instance of this generation.
+    pub(super) const fn exports(&self, instance: Instance) -> Exports<'_> {
+        Exports { generation: self, instance }
+    }
+
     pub(super) fn enter(&self) {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
     }
@@ -103,6 +108,10 @@ pub(crate) struct Exports<'g> {
 }
 
 impl Exports<'_> {
+    pub(super) const fn instance(&self) -> Instance {
+        self.instance
+    }
+
     pub(super) fn lifecycle(
         &self,
         store: &mut Store<CallState>,

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::Guests;
 use super::compile::Compiler;
+use super::generation::Generation;
 use super::load::{LoadError, load, read};
 use super::plugin::Plugin;
 use super::store::Grants;
@@ -62,6 +63,18 @@ impl Watched {
         }
         let next = load(&self.guests, &self.compiler, &self.grants, &wasm, &sha256).await?;
         Ok(Some(self.plugin.swap(next, self.patience).await))
+    }
+}
+
+impl Watched {
+    /// Loads what the file holds now once more, without letting it serve.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub(crate) async fn reload(&self) -> Result<Arc<Generation>, LoadError> {
+        let (wasm, sha256) = read(&self.dir, self.plugin.label())?;
+        load(&self.guests, &self.compiler, &self.grants, &wasm, &sha256).await
     }
 }
 

@@ -14,8 +14,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::capability::files::FilesContext;
-use crate::capability::mysql::{MysqlContext, MysqlServers};
-use crate::config::{Capability, Config, OfferingConfig};
+use crate::capability::mysql::{
+    MysqlContext, MysqlGrant, MysqlServers, ServerSettings,
+};
+use crate::config::{Capability, Config, MysqlServerConfig, OfferingConfig};
 use crate::crash::Crash;
 use crate::guest::{Bounds, Compiler, Grants, GuestEngine, Guests, Plugin, Watched};
 use crate::ledger::{Ledger, LedgerError};
@@ -55,6 +57,15 @@ pub enum BuildError {
         #[source]
         source: tenon_protocol::SealError,
     },
+    /// An offering's grant of databases.
+    #[error("offering {label} cannot have databases")]
+    Mysql {
+        /// Which offering.
+        label: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// wasmtime refuses this machine.
     #[error("guests cannot run on this machine: {0}")]
     Engine(String),
@@ -75,6 +86,7 @@ pub(super) struct Parts {
     pub(super) offerings: Arc<Vec<Arc<Offering>>>,
     pub(super) watched: Vec<Watched>,
     pub(super) guests: Guests,
+    pub(super) servers: Arc<MysqlServers>,
 }
 
 impl Parts {
@@ -102,7 +114,7 @@ impl Parts {
         let snapshots = snapshots.transpose()?;
         let scratch = data.join("scratch");
         drop(open_private(&scratch)?);
-        let servers = MysqlServers::new(&config.mysql);
+        let servers = Arc::new(MysqlServers::new(servers(&config)));
 
         let mut offerings = Vec::new();
         let mut watched = Vec::new();
@@ -134,7 +146,7 @@ impl Parts {
             offering.count_from_ledger()?;
             offerings.push(Arc::new(offering));
         }
-        Ok(Self { config, offerings: Arc::new(offerings), watched, guests })
+        Ok(Self { config, offerings: Arc::new(offerings), watched, guests, servers })
     }
 
     /// The name under which the process logs in to the bus: that of its first node.
@@ -157,14 +169,12 @@ fn grants(
     config: &Config,
     offering: &OfferingConfig,
     ledger: &Ledger,
-    servers: &MysqlServers,
+    servers: &Arc<MysqlServers>,
     scratch: &Path,
 ) -> Result<Grants, BuildError> {
     let granted = |capability| offering.capabilities.contains(&capability);
-    let mysql = granted(Capability::Mysql)
-        .then(|| MysqlContext::open(servers.clone(), &offering.mysql, scratch))
-        .transpose()
-        .map_err(|source| directory(scratch, source))?;
+    let mysql = granted(Capability::Mysql).then(|| mysql(offering, servers, scratch));
+    let mysql = mysql.transpose()?;
     let path = config.node.data_dir.join("files").join(&offering.label);
     let files = if granted(Capability::Files) {
         let opened = FilesContext::open(open_private(&path)?, path.clone());
@@ -182,6 +192,39 @@ fn grants(
         files,
         ledger: ledger.clone(),
     })
+}
+
+fn servers(config: &Config) -> Vec<ServerSettings> {
+    let settings = |server: &MysqlServerConfig| ServerSettings {
+        version: server.version.clone(),
+        host: server.host.clone(),
+        port: server.port,
+        user: server.user.clone(),
+        password: server.password.secret(),
+        public_host: server.public_host.clone().unwrap_or_else(|| server.host.clone()),
+        pool_size: server.pool_size,
+        dump_program: server.dump_program.clone(),
+        client_program: server.client_program.clone(),
+    };
+    config.mysql.iter().map(settings).collect()
+}
+
+fn mysql(
+    offering: &OfferingConfig,
+    servers: &Arc<MysqlServers>,
+    scratch: &Path,
+) -> Result<MysqlContext, BuildError> {
+    let scratch_path = scratch.join(&offering.label);
+    let grant = MysqlGrant {
+        servers: Arc::clone(servers),
+        versions: offering.versions.iter().cloned().collect(),
+        database_prefix: offering.mysql.database_prefix.clone(),
+        account_prefix: offering.mysql.account_prefix.clone(),
+        scratch: open_private(&scratch_path)?,
+        scratch_path,
+    };
+    let label = offering.label.clone();
+    MysqlContext::new(grant).map_err(|error| BuildError::Mysql { label, source: Box::new(error) })
 }
 
 /// The key in `seal.key`, made at the first start.

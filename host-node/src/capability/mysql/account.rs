@@ -3,6 +3,7 @@
 //! Before an account is changed or dropped it is looked up by its name, which is a key: what is
 //! done costs the same on a server with 10,000 accounts.
 
+use mysql_async::params;
 use tenon_protocol::Secret;
 
 use super::Database;
@@ -197,7 +198,7 @@ async fn is_definer(
     name: &AccountName,
 ) -> Result<bool, MysqlError> {
     let definer = format!("{}@%", name.as_str());
-    let params = mysql_async::params! { "db" => database.as_str(), "definer" => definer };
+    let params = params! { "db" => database.as_str(), "definer" => definer };
     let found: Vec<(u8,)> = admin.rows(DEFINER_QUERY, params).await?;
     Ok(!found.is_empty())
 }

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql_async::consts::ColumnFlags;
+use mysql_async::consts::ColumnType;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder, Params, Row, Value as Sql};
+use mysql_async::{Column, Conn, OptsBuilder, Params, Row, Value as Sql};
 
 use super::Database;
 use super::error::MysqlError;
@@ -32,6 +32,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(35);
 /// The driver refuses a longer packet: a row has to fit before it can be counted.
 const MAX_PACKET: usize = MAX_RESULT + (1 << 20);
 
+/// The collation of columns that hold bytes.
+const BINARY: u16 = 63;
+
 /// What a value costs beside its bytes.
 const VALUE_OVERHEAD: usize = 16;
 
@@ -46,11 +49,12 @@ impl Database {
         let mut running = self.start().await?;
         let work = async {
             let result = running.conn.exec_iter(statement, params).await?;
-            Ok(result.affected_rows())
+            let rest = if result.is_empty() { Rest::Nothing } else { Rest::Rows };
+            Ok((result.affected_rows(), rest))
         };
-        let changed = self.server.within(STATEMENT_TIMEOUT, work).await?;
-        running.end().await;
-        Ok(changed)
+        let done = self.server.within(STATEMENT_TIMEOUT, work).await;
+        running.done_after(&done, |(_, rest)| *rest);
+        done.map(|(changed, _)| changed)
     }
 
     /// Rows of the first result.
@@ -66,16 +70,20 @@ impl Database {
             let mut rows = Rows::default();
             while let Some(row) = result.next().await? {
                 if rows.add(row) == Room::Full {
-                    return Ok(None);
+                    return Ok((rows, Rest::Rows));
                 }
             }
-            Ok(Some(rows.rows))
+            let rest = if result.is_empty() { Rest::Nothing } else { Rest::Rows };
+            Ok((rows, rest))
         };
-        let rows = self.server.within(STATEMENT_TIMEOUT, work).await?;
-        let too_large = || format!("a result has at most {MAX_ROWS} rows and {MAX_RESULT} bytes");
-        let rows = rows.ok_or_else(|| MysqlError::Limit(too_large()))?;
-        running.end().await;
-        Ok(rows)
+        let done = self.server.within(STATEMENT_TIMEOUT, work).await;
+        running.done_after(&done, |(_, rest)| *rest);
+        let (rows, _) = done?;
+        if rows.room == Room::Full {
+            let rule = format!("a result has at most {MAX_ROWS} rows and {MAX_RESULT} bytes");
+            return Err(MysqlError::Limit(rule));
+        }
+        Ok(rows.rows)
     }
 
     async fn start(&self) -> Result<Running, MysqlError> {
@@ -98,23 +106,35 @@ struct Running {
     state: State,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Busy,
     Done,
 }
 
+/// What the server still wants to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    Rows,
+}
+
 impl Running {
-    async fn end(mut self) {
-        self.state = State::Done;
-        // Dropped, it says good-bye in the background.
-        tokio::task::yield_now().await;
+    /// Notes that the server is done, if it is: it answered all, or refused.
+    fn done_after<T>(&mut self, result: &Result<T, MysqlError>, rest: impl Fn(&T) -> Rest) {
+        let done = match result {
+            Ok(answer) => rest(answer) == Rest::Nothing,
+            Err(error) => matches!(error, MysqlError::Server { .. }),
+        };
+        if done {
+            self.state = State::Done;
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.state == State::Done || self.conn.is_disconnected() && self.conn.id() == 0 {
+        if self.state == State::Done {
             return;
         }
         let (server, id) = (Arc::clone(&self.server), u64::from(self.conn.id()));
@@ -178,25 +198,57 @@ fn size_of_value(value: &Sql) -> usize {
 struct Rows {
     rows: Vec<Vec<Value>>,
     bytes: usize,
+    room: Room,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Room {
+    #[default]
     Left,
     Full,
 }
 
 impl Rows {
-    fn add(&mut self, row: Row) -> Room {
-        let binary: Vec<bool> = row.columns_ref().iter().map(is_binary).collect();
-        let values = row.unwrap_raw().into_iter().map(Option::unwrap_or_default_null);
-        let values: Vec<Sql> = values.collect();
+    fn add(&mut self, mut row: Row) -> Room {
+        let columns = row.columns();
+        let values: Vec<Sql> =
+            (0..columns.len()).map(|index| row.take(index).unwrap_or(Sql::NULL)).collect();
         self.bytes += values.iter().map(size_of_value).sum::<usize>();
         if self.rows.len() >= MAX_ROWS || self.bytes > MAX_RESULT {
-            return Room::Full;
+            self.room = Room::Full;
+            return self.room;
         }
-        let with_kind = values.into_iter().zip(binary);
-        self.rows.push(with_kind.map(|(value, binary)| from_sql(value, binary)).collect());
+        let values = values.into_iter().zip(columns.iter());
+        self.rows.push(values.map(|(value, column)| from_sql(value, column)).collect());
         Room::Left
     }
+}
+
+fn from_sql(value: Sql, column: &Column) -> Value {
+    match value {
+        Sql::NULL => Value::Null,
+        Sql::Int(value) => Value::Int(value),
+        Sql::UInt(value) => Value::Uint(value),
+        Sql::Float(value) => Value::Double(f64::from(value)),
+        Sql::Double(value) => Value::Double(value),
+        Sql::Bytes(bytes) if is_binary(column) => Value::Bytes(bytes),
+        Sql::Bytes(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Value::Text(text),
+            Err(error) => Value::Bytes(error.into_bytes()),
+        },
+        Sql::Date(year, month, day, 0, 0, 0, 0)
+            if column.column_type() != ColumnType::MYSQL_TYPE_DATE =>
+        {
+            Value::Text(format!("{year:04}-{month:02}-{day:02} 00:00:00"))
+        }
+        // As the server writes them in text, in quotation marks.
+        time @ (Sql::Date(..) | Sql::Time(..)) => {
+            Value::Text(time.as_sql(false).trim_matches('\'').to_owned())
+        }
+    }
+}
+
+/// Whether bytes of the column are no text: numbers that come as text are marked binary too.
+fn is_binary(column: &Column) -> bool {
+    column.character_set() == BINARY && !column.column_type().is_numeric_type()
 }

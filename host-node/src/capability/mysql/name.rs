@@ -255,11 +255,11 @@ mod tests {
 
     #[test]
     fn accounts_are_the_same_for_ever() {
-        check_account("1f", "owner", &expect![[""]]);
-        check_account("1f", "binding-1", &expect![[""]]);
-        check_account("2f", "owner", &expect![[""]]);
+        check_account("1f", "owner", &expect!["udwew50zt3wp4u58"]);
+        check_account("1f", "binding-1", &expect!["u3imenl68b4ywigm"]);
+        check_account("2f", "owner", &expect!["uwovji6g6qcbecfw"]);
         let database = prefixes().database("1f").unwrap();
-        expect![[""]].assert_eq(prefixes().helper(&database).as_str());
+        expect!["uhxw0ykcmbj2rwhu"].assert_eq(prefixes().helper(&database).as_str());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Connects when first used. A server that is away costs a call [`CONNECT_TIMEOUT`], and serves
 //! again by itself when it is back.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mysql_async::prelude::{FromRow, Queryable};
@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 use super::error::{MysqlError, NoAnswer};
+use super::name::DatabaseName;
 use super::program::Programs;
 use super::statement::Flavour;
 
@@ -102,6 +103,24 @@ pub(super) struct MysqlServer {
     flavour: OnceCell<Flavour>,
     /// Passwords of the node's own accounts are made from it. New with each process, never stored.
     key: [u8; 32],
+    /// Databases that a load works on.
+    claims: Arc<Mutex<HashSet<DatabaseName>>>,
+}
+
+/// A database that nobody else loads. Given back when dropped.
+pub(super) struct Claim {
+    claims: Arc<Mutex<HashSet<DatabaseName>>>,
+    name: DatabaseName,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.claims).remove(&self.name);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl MysqlServer {
@@ -126,12 +145,23 @@ impl MysqlServer {
             pool: Pool::new(Opts::from(opts)),
             flavour: OnceCell::new(),
             key: rand::rng().random(),
+            claims: Arc::default(),
             settings,
         }
     }
 
     pub(super) fn key(&self) -> &[u8; 32] {
         &self.key
+    }
+
+    /// # Errors
+    ///
+    /// [`MysqlError::Interrupted`] when an earlier call's load has not ended yet.
+    pub(super) fn claim(&self, name: &DatabaseName) -> Result<Claim, MysqlError> {
+        if !lock(&self.claims).insert(name.clone()) {
+            return Err(MysqlError::Interrupted("another load of the database has not ended"));
+        }
+        Ok(Claim { claims: Arc::clone(&self.claims), name: name.clone() })
     }
 
     pub(super) fn version(&self) -> &str {
@@ -142,8 +172,8 @@ impl MysqlServer {
     pub(super) async fn admin(&self) -> Result<Admin<'_>, MysqlError> {
         let mut conn = self.within(CONNECT_TIMEOUT, self.pool.get_conn()).await?;
         // Asked once: it is the same for all connections.
-        let detect = || self.detect_flavour(&mut conn);
-        let flavour = *self.flavour.get_or_try_init(detect).await?;
+        let flavour = self.flavour.get_or_try_init(|| self.detect_flavour(&mut conn)).await?;
+        let flavour = *flavour;
         Ok(Admin { conn, server: self, flavour })
     }
 

@@ -268,8 +268,8 @@ mod tests {
 
     #[test]
     fn a_new_account_is_one_statement_on_mariadb() {
-        check_put(Flavour::MariaDb, Access::ReadWrite, Standing::Absent, &expect![[""]]);
-        check_put(Flavour::MariaDb, Access::ReadOnly, Standing::Absent, &expect![[""]]);
+        check_put(Flavour::MariaDb, Access::ReadWrite, Standing::Absent, &expect!["GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* TO `uabc`@`%` IDENTIFIED BY PASSWORD '*3600EB0AE4F7B67FB00A3BC3D550DAC7E0D7D032' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0"]);
+        check_put(Flavour::MariaDb, Access::ReadOnly, Standing::Absent, &expect!["GRANT SELECT, SHOW VIEW ON `d1f`.* TO `uabc`@`%` IDENTIFIED BY PASSWORD '*3600EB0AE4F7B67FB00A3BC3D550DAC7E0D7D032' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0"]);
     }
 
     #[test]
@@ -278,20 +278,31 @@ mod tests {
             Flavour::MariaDb,
             Access::ReadOnly,
             Standing::Own(Lock::Open),
-            &expect![[""]],
+            &expect![[r#"
+                GRANT SELECT, SHOW VIEW ON `d1f`.* TO `uabc`@`%` IDENTIFIED BY PASSWORD '*3600EB0AE4F7B67FB00A3BC3D550DAC7E0D7D032' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0
+                REVOKE INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* FROM `uabc`@`%`"#]],
         );
         check_put(
             Flavour::MariaDb,
             Access::ReadWrite,
             Standing::Own(Lock::Parked),
-            &expect![[""]],
+            &expect![[r#"
+                GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* TO `uabc`@`%` IDENTIFIED BY PASSWORD '*3600EB0AE4F7B67FB00A3BC3D550DAC7E0D7D032' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0
+                ALTER USER `uabc`@`%` ACCOUNT UNLOCK"#]],
         );
     }
 
     #[test]
     fn mysql_makes_accounts_apart_from_rights() {
-        check_put(Flavour::MySql, Access::ReadOnly, Standing::Absent, &expect![[""]]);
-        check_put(Flavour::MySql, Access::ReadOnly, Standing::Own(Lock::Shut), &expect![[""]]);
+        check_put(Flavour::MySql, Access::ReadOnly, Standing::Absent, &expect![[r#"
+            CREATE USER IF NOT EXISTS `uabc`@`%` IDENTIFIED BY 'pass''word' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0
+            GRANT SELECT, SHOW VIEW ON `d1f`.* TO `uabc`@`%`"#]]);
+        check_put(Flavour::MySql, Access::ReadOnly, Standing::Own(Lock::Shut), &expect![[r#"
+            CREATE USER IF NOT EXISTS `uabc`@`%` ACCOUNT LOCK
+            ALTER USER `uabc`@`%` IDENTIFIED BY 'pass''word' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0 ACCOUNT UNLOCK
+            GRANT SELECT, SHOW VIEW ON `d1f`.* TO `uabc`@`%`
+            REVOKE INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* FROM `uabc`@`%`
+            ALTER USER `uabc`@`%` ACCOUNT UNLOCK"#]]);
     }
 
     fn check_change(access: Option<Access>, lock: Lock, expected: &Expect) {
@@ -301,9 +312,16 @@ mod tests {
 
     #[test]
     fn access_is_changed_without_a_moment_of_none() {
-        check_change(Some(Access::ReadOnly), Lock::Open, &expect![[""]]);
-        check_change(Some(Access::ReadWrite), Lock::Shut, &expect![[""]]);
-        check_change(None, Lock::Open, &expect![[""]]);
+        check_change(Some(Access::ReadOnly), Lock::Open, &expect![[r#"
+            GRANT SELECT, SHOW VIEW ON `d1f`.* TO `uabc`@`%`
+            REVOKE INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* FROM `uabc`@`%`"#]]);
+        check_change(Some(Access::ReadWrite), Lock::Shut, &expect![[r#"
+            GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* TO `uabc`@`%`
+            ALTER USER `uabc`@`%` ACCOUNT UNLOCK"#]]);
+        check_change(None, Lock::Open, &expect![[r#"
+            ALTER USER `uabc`@`%` ACCOUNT LOCK
+            GRANT LOCK TABLES ON `d1f`.* TO `uabc`@`%`
+            REVOKE SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* FROM `uabc`@`%`"#]]);
     }
 
     #[test]
@@ -324,7 +342,16 @@ mod tests {
             Flavour::MySql.park(&name, &password),
             kill(7),
         ];
-        expect![[""]].assert_eq(&all.join("\n"));
+        expect![[r#"
+            CREATE DATABASE IF NOT EXISTS `d1f` CHARACTER SET utf8mb4
+            CREATE DATABASE `d1f` CHARACTER SET `utf8mb4` COLLATE `utf8mb4_bin`
+            DROP DATABASE IF EXISTS `d1f`
+            ALTER USER `uabc`@`%`, `uabc`@`%` ACCOUNT LOCK
+            ALTER USER `uabc`@`%`, `uabc`@`%` ACCOUNT UNLOCK
+            DROP USER IF EXISTS `uabc`@`%`, `uabc`@`%`
+            ALTER USER `uabc`@`%` IDENTIFIED BY PASSWORD '*B69027D44F6E5EDC07F1AEAD1477967B16F28227' WITH MAX_CONNECTIONS_PER_HOUR 1 ACCOUNT LOCK
+            ALTER USER `uabc`@`%` IDENTIFIED BY 'x' WITH MAX_CONNECTIONS_PER_HOUR 1 ACCOUNT LOCK
+            KILL 7"#]].assert_eq(&all.join("\n"));
     }
 
     #[test]

@@ -1,0 +1,154 @@
+//! Who may say what on the bus. Allow-lists: what is not named is denied.
+//!
+//! Source: reference, NATS section 7. A node's id is believed because of these lists: nobody else
+//! may announce it, and nobody else hears what is asked of it.
+
+use tenon_protocol::record::key::{JOBS_BUCKET, JOBS_STREAM};
+use tenon_protocol::{NodeId, ServiceName, subject};
+
+/// Subjects, with wildcards.
+pub type Subjects = Vec<String>;
+
+/// What one user may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permissions {
+    /// Subjects that it may publish to.
+    pub publish: Subjects,
+    /// Subjects that it may subscribe to.
+    pub subscribe: Subjects,
+    /// Whether it may answer a request that reached it.
+    pub responses: bool,
+}
+
+/// A node: it hears what is asked of it, announces itself, and works on its own jobs.
+#[must_use]
+pub fn of_node(node: &NodeId, services: &[ServiceName]) -> Permissions {
+    let mut publish = job_queue();
+    let mut subscribe = vec![format!("_INBOX_{node}.>")];
+    for service in services {
+        publish.extend([
+            subject::announce(service, node),
+            subject::node_handles(service, node),
+            format!("$KV.{JOBS_BUCKET}.job.{service}.{node}.>"),
+            format!("$KV.{JOBS_BUCKET}.snap.{service}.{node}.>"),
+        ]);
+        subscribe.extend([
+            format!("{service}.*.{node}"),
+            subject::discover(service),
+            subject::check_orphan(service),
+            subject::inventory(service, node),
+        ]);
+    }
+    Permissions {
+        publish,
+        subscribe,
+        responses: true,
+    }
+}
+
+/// What a consumer of jobs needs of JetStream's own subjects.
+fn job_queue() -> Subjects {
+    vec![
+        "$JS.API.INFO".to_owned(),
+        format!("$JS.API.STREAM.INFO.{JOBS_STREAM}"),
+        format!("$JS.API.CONSUMER.CREATE.{JOBS_STREAM}.>"),
+        format!("$JS.API.CONSUMER.INFO.{JOBS_STREAM}.>"),
+        format!("$JS.API.CONSUMER.MSG.NEXT.{JOBS_STREAM}.>"),
+        format!("$JS.ACK.{JOBS_STREAM}.>"),
+        format!("$JS.API.STREAM.INFO.KV_{JOBS_BUCKET}"),
+        format!("$JS.API.STREAM.MSG.GET.KV_{JOBS_BUCKET}"),
+        format!("$JS.API.DIRECT.GET.KV_{JOBS_BUCKET}.>"),
+    ]
+}
+
+/// A gateway: it speaks for the platform to every node of its services, and keeps the records.
+#[must_use]
+pub fn of_gateway(services: &[ServiceName]) -> Permissions {
+    let shared = ["tenon.>", "$JS.>", "$KV.>"].map(str::to_owned);
+    let mut publish: Subjects = services
+        .iter()
+        .map(|service| format!("{service}.>"))
+        .collect();
+    publish.extend(shared);
+    let mut subscribe = publish.clone();
+    // Its own, and the usual one of tools that look in with its password.
+    subscribe.extend(["_INBOX_gw.>", "_INBOX.>"].map(str::to_owned));
+    Permissions {
+        publish,
+        subscribe,
+        responses: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    fn service(name: &str) -> ServiceName {
+        ServiceName::new(name).unwrap()
+    }
+
+    fn shown(permissions: &Permissions) -> String {
+        format!(
+            "publish\n  {}\nsubscribe\n  {}",
+            permissions.publish.join("\n  "),
+            permissions.subscribe.join("\n  ")
+        )
+    }
+
+    #[test]
+    fn a_node_may_do_nothing_in_the_name_of_another() {
+        let node = NodeId::new("node-1").unwrap();
+        let permissions = of_node(&node, &[service("MyaaS"), service("FilesystemaaS")]);
+        expect![[r#"
+            publish
+              $JS.API.INFO
+              $JS.API.STREAM.INFO.TENON_JOBS
+              $JS.API.CONSUMER.CREATE.TENON_JOBS.>
+              $JS.API.CONSUMER.INFO.TENON_JOBS.>
+              $JS.API.CONSUMER.MSG.NEXT.TENON_JOBS.>
+              $JS.ACK.TENON_JOBS.>
+              $JS.API.STREAM.INFO.KV_tenon_jobs
+              $JS.API.STREAM.MSG.GET.KV_tenon_jobs
+              $JS.API.DIRECT.GET.KV_tenon_jobs.>
+              MyaaS.announce.node-1
+              MyaaS.node_handles.node-1
+              $KV.tenon_jobs.job.MyaaS.node-1.>
+              $KV.tenon_jobs.snap.MyaaS.node-1.>
+              FilesystemaaS.announce.node-1
+              FilesystemaaS.node_handles.node-1
+              $KV.tenon_jobs.job.FilesystemaaS.node-1.>
+              $KV.tenon_jobs.snap.FilesystemaaS.node-1.>
+            subscribe
+              _INBOX_node-1.>
+              MyaaS.*.node-1
+              MyaaS.discover
+              MyaaS.check_orphan
+              tenon.inventory.MyaaS.node-1
+              FilesystemaaS.*.node-1
+              FilesystemaaS.discover
+              FilesystemaaS.check_orphan
+              tenon.inventory.FilesystemaaS.node-1"#]]
+        .assert_eq(&shown(&permissions));
+    }
+
+    #[test]
+    fn a_gateway_has_its_services_and_the_records() {
+        let permissions = of_gateway(&[service("MyaaS")]);
+        expect![[r#"
+            publish
+              MyaaS.>
+              tenon.>
+              $JS.>
+              $KV.>
+            subscribe
+              MyaaS.>
+              tenon.>
+              $JS.>
+              $KV.>
+              _INBOX_gw.>
+              _INBOX.>"#]]
+        .assert_eq(&shown(&permissions));
+    }
+}

@@ -1,0 +1,201 @@
+//! What the stand-in knows: tokens, offerings, handles. A restart finds the handles again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tenon_protocol::Secret;
+use tenon_protocol::message::{Handle, OfferingNotice};
+
+use super::refusal::Refusal;
+use crate::dev::directory::{Directory, DirectoryError};
+
+/// Where it is kept.
+const FILE: &str = "cloud-controller.json";
+
+/// The book cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum BookError {
+    /// The disk refuses.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The file was edited, or is damaged.
+    #[error("{FILE} cannot be read or written")]
+    Form(#[source] serde_json::Error),
+}
+
+/// All that it knows.
+pub(crate) struct Book {
+    directory: Directory,
+    /// By label without version.
+    tokens: BTreeMap<String, Secret>,
+    is_available: bool,
+    offerings: BTreeMap<String, OfferingNotice>,
+    handles: Handles,
+}
+
+/// Label to id to handle.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Handles(BTreeMap<String, BTreeMap<String, Value>>);
+
+impl Book {
+    /// The book in `directory`, with the tokens of the offerings by label.
+    pub(crate) fn open(
+        directory: Directory,
+        tokens: BTreeMap<String, Secret>,
+    ) -> Result<Self, BookError> {
+        let handles = match directory.read(FILE)? {
+            Some(content) => serde_json::from_slice(&content).map_err(BookError::Form)?,
+            None => Handles::default(),
+        };
+        let offerings = BTreeMap::new();
+        Ok(Self {
+            directory,
+            tokens,
+            is_available: true,
+            offerings,
+            handles,
+        })
+    }
+
+    /// The label of an offering whose token was given; the text may carry a version.
+    pub(super) fn admit(&self, text: &str, token: Option<&str>) -> Result<String, Refusal> {
+        if !self.is_available {
+            return Err(Refusal::Unavailable);
+        }
+        let label = self.known(text)?;
+        let expected = self.tokens.get(&label);
+        let is_right = expected
+            .zip(token)
+            .is_some_and(|(expected, given)| expected.matches(given));
+        if is_right {
+            Ok(label)
+        } else {
+            Err(Refusal::NotAuthorized)
+        }
+    }
+
+    /// The label of an offering: `mysql` of `mysql` and of `mysql-10.11`.
+    pub(super) fn known(&self, text: &str) -> Result<String, Refusal> {
+        let bare = text.rsplit_once('-').map(|(label, _)| label);
+        [Some(text), bare]
+            .into_iter()
+            .flatten()
+            .find(|label| self.tokens.contains_key(*label))
+            .map(str::to_owned)
+            .ok_or_else(|| Refusal::UnknownService(text.to_owned()))
+    }
+
+    pub(super) fn set_available(&mut self, available: bool) {
+        self.is_available = available;
+    }
+
+    pub(super) fn take_notice(&mut self, label: &str, notice: OfferingNotice) {
+        self.offerings.insert(label.to_owned(), notice);
+    }
+
+    pub(super) fn show_offerings(&self) -> Value {
+        self.offerings
+            .values()
+            .map(|notice| json!(notice))
+            .collect()
+    }
+
+    pub(super) fn show_handles(&self) -> Value {
+        json!(self.handles)
+    }
+
+    pub(super) fn handles_of(&self, label: &str) -> Vec<Value> {
+        self.handles
+            .0
+            .get(label)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn has_handle(&self, label: &str, id: &str) -> bool {
+        self.handles
+            .0
+            .get(label)
+            .is_some_and(|handles| handles.contains_key(id))
+    }
+
+    pub(super) fn put_handle(
+        &mut self,
+        label: &str,
+        id: &str,
+        handle: &Handle,
+    ) -> Result<(), BookError> {
+        let handles = self.handles.0.entry(label.to_owned()).or_default();
+        handles.insert(id.to_owned(), json!(handle));
+        self.save()
+    }
+
+    pub(super) fn remove_handle(&mut self, label: &str, id: &str) -> Result<(), BookError> {
+        if let Some(handles) = self.handles.0.get_mut(label) {
+            handles.remove(id);
+        }
+        self.save()
+    }
+
+    fn save(&self) -> Result<(), BookError> {
+        let content = serde_json::to_vec_pretty(&self.handles).map_err(BookError::Form)?;
+        Ok(self.directory.write(FILE, &content)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn book(directory: &Directory) -> Book {
+        let tokens = BTreeMap::from([("mysql".to_owned(), Secret::new("t".to_owned()))]);
+        Book::open(Directory::open(directory.path()).unwrap(), tokens).unwrap()
+    }
+
+    fn handle(id: &str) -> Handle {
+        serde_json::from_value(json!({
+            "service_id": id, "configuration": {"plan": "free"}, "credentials": {"name": "d1"},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_the_offerings_own_token_opens() {
+        let keep = tempfile::tempdir().unwrap();
+        let mut book = book(&Directory::open(keep.path()).unwrap());
+        assert_eq!(book.admit("mysql-10.11", Some("t")).unwrap(), "mysql");
+        assert!(matches!(
+            book.admit("mysql-10.11", Some("u")),
+            Err(Refusal::NotAuthorized)
+        ));
+        assert!(matches!(
+            book.admit("mysql", None),
+            Err(Refusal::NotAuthorized)
+        ));
+        assert!(matches!(
+            book.admit("redis-1", Some("t")),
+            Err(Refusal::UnknownService(_))
+        ));
+        book.set_available(false);
+        assert!(matches!(
+            book.admit("mysql", Some("t")),
+            Err(Refusal::Unavailable)
+        ));
+    }
+
+    #[test]
+    fn handles_are_found_again() {
+        let keep = tempfile::tempdir().unwrap();
+        let directory = Directory::open(keep.path()).unwrap();
+        let mut first = book(&directory);
+        first.put_handle("mysql", "d1", &handle("d1")).unwrap();
+        first.put_handle("mysql", "b1", &handle("b1")).unwrap();
+        first.remove_handle("mysql", "b1").unwrap();
+        let second = book(&directory);
+        assert_eq!(second.handles_of("mysql"), [json!(handle("d1"))]);
+        assert!(!second.has_handle("mysql", "b1"));
+    }
+}

@@ -1,0 +1,163 @@
+//! What a gateway does unasked: listens to nodes, reconciles, keeps the platform informed.
+
+use std::error::Error;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::random_range;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, info_span};
+
+use crate::cloud_controller::{CloudController, Presence};
+use crate::config::{CloudControllerConfig, OfferingConfig};
+use crate::metrics::Metrics;
+use crate::nodes;
+use crate::operations::Operations;
+use crate::operations::adopt_handles::adopt_handles;
+use crate::operations::reconcile::{Counts, Eagerness, Reconciler};
+
+/// How often it is looked whether the first node of an offering is there.
+const FIRST_NODE_PAUSE: Duration = Duration::from_millis(200);
+/// How long a platform may take to hear that the gateway leaves.
+const DEACTIVATION: Duration = Duration::from_secs(3);
+
+/// An operator wants a pass now; told what it did, or why it failed.
+pub(crate) type ReconcileRequest = oneshot::Sender<Result<Counts, String>>;
+
+/// What is needed for it.
+pub(super) struct Background {
+    pub(super) ops: Arc<Operations>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) requests: mpsc::Receiver<ReconcileRequest>,
+    pub(super) reconcile_interval: Duration,
+    pub(super) cloud_controller: Option<CloudControllerConfig>,
+}
+
+impl Background {
+    /// Starts it all in `tasks`; it ends with `stop`.
+    pub(super) fn start(self, tasks: &TaskTracker, stop: &CancellationToken) {
+        for offering in &self.ops.offerings {
+            let (nodes, bus) = (self.ops.nodes.clone(), self.ops.bus.clone());
+            tasks.spawn(nodes::listen(nodes, Arc::clone(offering), bus, stop.clone()));
+            let (Some(config), Some(client)) =
+                (self.cloud_controller.clone(), self.ops.cloud_controller.clone())
+            else {
+                continue;
+            };
+            let span = || info_span!("platform", offering = offering.label.as_str());
+            let interval = Duration::from_secs(config.handle_fetch_interval_seconds);
+            let fetch = fetch(Arc::clone(&self.ops), Arc::clone(offering), client.clone(), interval);
+            tasks.spawn(until(stop.clone(), fetch.instrument(span())));
+            let interval = Duration::from_secs(config.heartbeat_interval_seconds);
+            let heartbeat = heartbeat(Arc::clone(&self.ops), Arc::clone(offering), client, interval);
+            tasks.spawn(until(stop.clone(), heartbeat.instrument(span())));
+        }
+        let reconciler = Reconciler::new(self.ops, self.metrics);
+        let reconcile = reconcile(reconciler, self.requests, self.reconcile_interval, stop.clone());
+        tasks.spawn(reconcile.instrument(info_span!("reconcile")));
+    }
+}
+
+async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+/// Passes at the interval, with a jitter of a fifth so that gateways do not meet, and when asked.
+async fn reconcile(
+    mut reconciler: Reconciler,
+    mut requests: mpsc::Receiver<ReconcileRequest>,
+    interval: Duration,
+    stop: CancellationToken,
+) {
+    loop {
+        let (eagerness, asker) = tokio::select! {
+            () = stop.cancelled() => return,
+            request = requests.recv() => match request {
+                Some(asker) => (Eagerness::Eager, Some(asker)),
+                None => return,
+            },
+            () = tokio::time::sleep(interval.mul_f64(random_range(0.8..1.2))) => {
+                (Eagerness::Patient, None)
+            }
+        };
+        let result = reconciler.pass(eagerness).await;
+        if let Err(error) = &result {
+            tracing::warn!(error = error as &dyn Error, "records could not be gone through");
+        }
+        if let Some(asker) = asker
+            && asker.send(result.map_err(|error| error.to_string())).is_err()
+        {
+            tracing::debug!("whoever asked for a pass is gone");
+        }
+    }
+}
+
+/// Takes over what the platform has, until it worked once.
+async fn fetch(
+    ops: Arc<Operations>,
+    offering: Arc<OfferingConfig>,
+    client: CloudController,
+    interval: Duration,
+) {
+    loop {
+        match client.handles(&offering).await {
+            Ok(fetched) => match adopt_handles(&ops, &offering, fetched.handles).await {
+                Ok(adopted) => {
+                    let unreadable = fetched.unreadable;
+                    tracing::info!(?adopted, unreadable, "handles fetched");
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn Error, "handles could not be adopted");
+                }
+            },
+            Err(error) => tracing::warn!(error = &error as &dyn Error, "no handles yet"),
+        }
+        tokio::time::sleep(interval).await;
+    }
+}
+
+/// Tells the platform of the offering once it can be ordered, and again at each interval.
+async fn heartbeat(
+    ops: Arc<Operations>,
+    offering: Arc<OfferingConfig>,
+    client: CloudController,
+    interval: Duration,
+) {
+    // Advertised before it can be served, an offer fails its first users (P37).
+    while !ops.bus.is_up() || ops.nodes.offers(&offering.service).is_empty() {
+        tokio::time::sleep(FIRST_NODE_PAUSE).await;
+    }
+    loop {
+        match client.notify(&offering, Presence::Here).await {
+            Ok(()) => tracing::debug!("heartbeat"),
+            Err(error) => tracing::warn!(error = &error as &dyn Error, "heartbeat failed"),
+        }
+        tokio::time::sleep(interval).await;
+    }
+}
+
+/// Tells the platform that nothing can be ordered here any more.
+pub(super) async fn deactivate(ops: &Operations) {
+    let Some(client) = &ops.cloud_controller else {
+        return;
+    };
+    let notices = ops.offerings.iter().map(async |offering| {
+        let notice = client.notify(offering, Presence::Leaving);
+        match tokio::time::timeout(DEACTIVATION, notice).await {
+            Ok(Ok(())) => tracing::info!(offering = offering.label, "deactivated"),
+            Ok(Err(error)) => {
+                let error: &dyn Error = &error;
+                tracing::warn!(error, offering = offering.label, "deactivation failed");
+            }
+            Err(_elapsed) => tracing::warn!(offering = offering.label, "deactivation took too long"),
+        }
+    });
+    futures_util::future::join_all(notices).await;
+}

@@ -1,0 +1,71 @@
+//! The classic front: what a cloud controller of 2013 calls.
+//!
+//! Translates and decides nothing. Reference, section 1.
+
+mod answer;
+mod body;
+mod listener;
+mod preflight;
+mod routes;
+mod run;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use futures_util::future::{Either, Ready, ready};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::Semaphore;
+
+pub(crate) use answer::{Answer, refuse};
+pub(crate) use listener::{Limits, serve};
+pub(crate) use preflight::Preflight;
+
+use crate::config::HttpConfig;
+use crate::metrics::Metrics;
+use crate::operations::Operations;
+
+/// What the routes need.
+pub(crate) struct Front {
+    pub(crate) ops: Arc<Operations>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// One for each operation that may run at once.
+    pub(crate) permits: Arc<Semaphore>,
+}
+
+/// The whole front as one service: checks that cost nothing, then the routes.
+#[derive(Clone)]
+pub(crate) struct Classic {
+    preflight: Arc<Preflight>,
+    routes: TowerToHyperService<Router>,
+}
+
+impl Classic {
+    /// The front over `front`, checked by `preflight`.
+    pub(crate) fn new(config: &HttpConfig, preflight: Preflight, front: Arc<Front>) -> Self {
+        let routes = TowerToHyperService::new(routes::table(config, front));
+        Self { preflight: Arc::new(preflight), routes }
+    }
+}
+
+type Routed = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+type Done = Result<Response<Body>, std::convert::Infallible>;
+
+impl Service<Request<Incoming>> for Classic {
+    type Response = Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = Either<Ready<Done>, Routed>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        match self.preflight.check(request.headers()) {
+            Ok(offering) => {
+                request.extensions_mut().insert(offering);
+                Either::Right(self.routes.call(request))
+            }
+            Err(fault) => Either::Left(ready(Ok(refuse(&fault)))),
+        }
+    }
+}

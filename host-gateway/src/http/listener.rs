@@ -1,0 +1,93 @@
+//! Accepts connections: a bounded number, each with a deadline for its requests' heads, all closed
+//! in order when the gateway stops.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A connection may be silent for this long.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pause after a failed accept, which is mostly "too many open files".
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of one request's head.
+const MAX_HEAD: usize = 64 << 10;
+
+/// What a listener keeps to.
+pub(crate) struct Limits {
+    /// More connections wait until one ends.
+    pub(crate) connections: usize,
+    /// Ends the listener.
+    pub(crate) stop: CancellationToken,
+    /// Where connections are awaited.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// Serves `service` on `listener` until it is stopped. Open connections finish their request.
+pub(crate) async fn serve<S>(listener: TcpListener, service: S, limits: Limits)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        tokio::select! {
+            () = limits.stop.cancelled() => return,
+            (permit, accepted) = accepted => match accepted {
+                Ok((stream, _peer)) => {
+                    let connection = connection(stream, service.clone(), limits.stop.clone());
+                    limits.tasks.spawn(async move {
+                        connection.await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+async fn connection<S>(stream: TcpStream, service: S, stop: CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+{
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection keeps its delay");
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended in the middle");
+    }
+}

@@ -1,0 +1,116 @@
+//! What is checked of every request, to unknown paths too, before anything else: content type,
+//! token, readiness, in this order. Reference, section 1.0. Pure, and cheap.
+
+use std::sync::Arc;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderName};
+use tenon_protocol::Fault;
+
+use crate::config::OfferingConfig;
+use crate::metrics::Metrics;
+
+const TOKEN: HeaderName = HeaderName::from_static("x-vcap-service-token");
+
+/// The checks.
+pub(crate) struct Preflight {
+    offerings: Vec<Arc<OfferingConfig>>,
+    ready: Box<dyn Fn() -> bool + Send + Sync>,
+    metrics: Arc<Metrics>,
+}
+
+impl Preflight {
+    /// Checks for `offerings`, which can be ordered while `ready` says so.
+    pub(crate) fn new(
+        offerings: Vec<Arc<OfferingConfig>>,
+        ready: impl Fn() -> bool + Send + Sync + 'static,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { offerings, ready: Box::new(ready), metrics }
+    }
+
+    /// The offering whose token the request has.
+    ///
+    /// # Errors
+    ///
+    /// The first check that fails.
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<Arc<OfferingConfig>, Fault> {
+        let checked = self.checked(headers);
+        if let Err(fault) = &checked {
+            self.metrics.refused(fault.msg.code);
+        }
+        checked.cloned()
+    }
+
+    fn checked(&self, headers: &HeaderMap) -> Result<&Arc<OfferingConfig>, Fault> {
+        if !is_json(headers) {
+            return Err(Fault::invalid_content());
+        }
+        let offering = self.offering(headers).ok_or_else(Fault::not_authorized)?;
+        if (self.ready)() { Ok(offering) } else { Err(Fault::unavailable()) }
+    }
+
+    fn offering(&self, headers: &HeaderMap) -> Option<&Arc<OfferingConfig>> {
+        let token = headers.get(TOKEN)?.to_str().ok()?;
+        // All are compared, so that the time does not tell which one was close.
+        self.offerings.iter().fold(None, |found, offering| {
+            if offering.token.matches(token) { Some(offering) } else { found }
+        })
+    }
+}
+
+/// Parameters of the media type are ignored.
+fn is_json(headers: &HeaderMap) -> bool {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (media_type, _parameters) = text.split_once(';').unwrap_or((text, ""));
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn check_preflight(content: &str, token: &str, ready: bool) -> Result<String, u32> {
+        let text = include_str!("../../testdata/gateway.toml");
+        let config = Config::parse(text, Path::new("gw.toml")).unwrap();
+        let offerings = config.offerings.into_iter().map(Arc::new).collect();
+        let preflight = Preflight::new(offerings, move || ready, Arc::default());
+        let mut headers = HeaderMap::new();
+        for (name, value) in [(CONTENT_TYPE, content), (TOKEN, token)] {
+            if !value.is_empty() {
+                headers.insert(name, value.parse().unwrap());
+            }
+        }
+        let checked = preflight.check(&headers);
+        checked.map(|offering| offering.label.clone()).map_err(|fault| fault.msg.code)
+    }
+
+    const JSON: &str = "application/json";
+
+    #[test]
+    fn the_token_selects_the_offering() {
+        assert_eq!(check_preflight(JSON, "mysql-secret", true), Ok("mysql".to_owned()));
+        assert_eq!(check_preflight(JSON, "files-secret", true), Ok("files".to_owned()));
+    }
+
+    #[test]
+    fn parameters_of_the_content_type_are_accepted() {
+        for content in ["application/json; charset=utf-8", "Application/JSON;x", " application/json "] {
+            assert!(check_preflight(content, "mysql-secret", true).is_ok(), "{content}");
+        }
+    }
+
+    #[test]
+    fn the_first_check_that_fails_is_answered() {
+        for content in ["", "text/plain", "application/jsonp", "text/json; application/json"] {
+            assert_eq!(check_preflight(content, "wrong", false), Err(30000), "{content}");
+        }
+        for token in ["", "wrong", "mysql-secre", "mysql-secret1", "MYSQL-SECRET"] {
+            assert_eq!(check_preflight(JSON, token, false), Err(30100), "{token}");
+        }
+        assert_eq!(check_preflight(JSON, "mysql-secret", false), Err(30600));
+    }
+}

@@ -1,0 +1,165 @@
+//! The routes, on one screen, and the translation of each.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{Method, Uri};
+use axum::routing::{delete, get, post, put};
+use tenon_protocol::Fault;
+use tenon_protocol::message::{BindHandleRequest, ProvisionServiceRequest, UnbindHandleRequest};
+
+use super::body::{Caller, Json, Names, RequestId};
+use super::{Answer, Front};
+use crate::config::HttpConfig;
+use crate::metrics::Verb;
+use crate::operations::bind::bind;
+use crate::operations::check_orphan::check_orphan;
+use crate::operations::create_snapshot::create_snapshot;
+use crate::operations::list_snapshots::list_snapshots;
+use crate::operations::provision::provision;
+use crate::operations::purge_orphan::{PurgeRequest, purge_orphan};
+use crate::operations::rollback_snapshot::rollback_snapshot;
+use crate::operations::show_job::show_job;
+use crate::operations::shown;
+use crate::operations::unbind::{Named, unbind};
+use crate::operations::unprovision::unprovision;
+
+/// All routes. Reference, section 1.
+pub(super) fn table(config: &HttpConfig, front: Arc<Front>) -> Router {
+    const V1: &str = "/gateway/v1/configurations";
+    const INTERNAL: &str = "/service/internal/v1";
+    Router::new()
+        .route(V1, post(on_provision))
+        .route(&format!("{V1}/{{id}}"), delete(on_unprovision))
+        .route(&format!("{V1}/{{id}}/handles"), post(on_bind))
+        .route(&format!("{V1}/{{id}}/handles/{{handle}}"), delete(on_unbind))
+        .route(&format!("{V1}/{{id}}/snapshots"), post(on_create_snapshot).get(on_list_snapshots))
+        .route(&format!("{V1}/{{id}}/snapshots/{{snapshot}}"), put(on_rollback_snapshot))
+        .route(&format!("{V1}/{{id}}/jobs/{{job}}"), get(on_show_job))
+        .route(&format!("{INTERNAL}/check_orphan"), post(on_check_orphan))
+        .route(&format!("{INTERNAL}/purge_orphan"), delete(on_purge_orphan))
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .layer(DefaultBodyLimit::max(config.max_body_bytes))
+        .with_state(front)
+}
+
+type Shared = State<Arc<Front>>;
+
+async fn unknown(State(front): Shared, method: Method, uri: Uri) -> Answer {
+    let fault = Fault::not_found(&format!("{method} {}", shown(uri.path())));
+    front.metrics.refused(fault.msg.code);
+    fault.into()
+}
+
+async fn on_provision(
+    State(front): Shared,
+    Caller(offering): Caller,
+    RequestId(request_id): RequestId,
+    Json(request): Json<ProvisionServiceRequest>,
+) -> Answer {
+    let work = |ops, offering| async move {
+        provision(&ops, &offering, request, request_id).await.map(|made| Answer::of(&made))
+    };
+    front.run(Verb::Provision, offering, work).await
+}
+
+async fn on_unprovision(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Names(id): Names<String>,
+) -> Answer {
+    let work = |ops, offering| async move {
+        unprovision(&ops, &offering, &id).await.map(|()| Answer::nothing())
+    };
+    front.run(Verb::Unprovision, offering, work).await
+}
+
+async fn on_bind(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Names(id): Names<String>,
+    RequestId(request_id): RequestId,
+    Json(request): Json<BindHandleRequest>,
+) -> Answer {
+    let work = |ops, offering| async move {
+        bind(&ops, &offering, &id, request, request_id).await.map(|made| Answer::of(&made))
+    };
+    front.run(Verb::Bind, offering, work).await
+}
+
+async fn on_unbind(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Names((instance, binding)): Names<(String, String)>,
+    Json(request): Json<UnbindHandleRequest>,
+) -> Answer {
+    let named = Named { instance, binding };
+    let work = |ops, offering| async move {
+        unbind(&ops, &offering, &named, &request).await.map(|()| Answer::nothing())
+    };
+    front.run(Verb::Unbind, offering, work).await
+}
+
+async fn on_create_snapshot(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Names(id): Names<String>,
+) -> Answer {
+    let work = |ops, offering| async move {
+        create_snapshot(&ops, &offering, &id).await.map(|job| Answer::of(&job))
+    };
+    front.run(Verb::CreateSnapshot, offering, work).await
+}
+
+async fn on_list_snapshots(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Names(id): Names<String>,
+) -> Answer {
+    let work = |ops, offering| async move {
+        list_snapshots(&ops, &offering, &id).await.map(|list| Answer::of(&list))
+    };
+    front.run(Verb::ListSnapshots, offering, work).await
+}
+
+async fn on_rollback_snapshot(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Names((id, snapshot)): Names<(String, String)>,
+) -> Answer {
+    let work = |ops, offering| async move {
+        rollback_snapshot(&ops, &offering, &id, &snapshot).await.map(|job| Answer::of(&job))
+    };
+    front.run(Verb::RollbackSnapshot, offering, work).await
+}
+
+async fn on_show_job(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Names((id, job)): Names<(String, String)>,
+) -> Answer {
+    let work = |ops, offering| async move {
+        show_job(&ops, &offering, &id, &job).await.map(|job| Answer::of(&job))
+    };
+    front.run(Verb::ShowJob, offering, work).await
+}
+
+async fn on_check_orphan(State(front): Shared, Caller(offering): Caller) -> Answer {
+    let work = |ops, offering| async move {
+        check_orphan(&ops, &offering).map(|()| Answer::nothing())
+    };
+    front.run(Verb::CheckOrphan, offering, work).await
+}
+
+async fn on_purge_orphan(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Json(request): Json<PurgeRequest>,
+) -> Answer {
+    let work = |ops, offering| async move {
+        purge_orphan(&ops, &offering, request).await.map(|()| Answer::nothing())
+    };
+    front.run(Verb::PurgeOrphan, offering, work).await
+}

@@ -1,0 +1,97 @@
+//! Runs one operation for a request: bounded, in its own task, with a span, a log line and metrics.
+
+use std::error::Error;
+use std::future::Future;
+use std::sync::Arc;
+
+use tenon_protocol::{Blame, Fault};
+use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
+
+use super::{Answer, Front};
+use crate::config::OfferingConfig;
+use crate::metrics::Verb;
+use crate::operations::{Blamed, Operations};
+
+impl Front {
+    /// Runs `work` to its end, even if the caller goes away: then nobody reads the answer, but what
+    /// was begun is finished.
+    pub(super) async fn run<W, F, E>(
+        &self,
+        verb: Verb,
+        offering: Arc<OfferingConfig>,
+        work: W,
+    ) -> Answer
+    where
+        W: FnOnce(Arc<Operations>, Arc<OfferingConfig>) -> F,
+        F: Future<Output = Result<Answer, E>> + Send + 'static,
+        E: Blamed + Send + 'static,
+    {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            let fault = Fault::unavailable();
+            self.metrics.refused(fault.msg.code);
+            return fault.into();
+        };
+        let label = offering.label.as_str();
+        let operation = verb.as_str();
+        let span = info_span!("operation", operation, offering = label, node = Empty, instance = Empty);
+        let metrics = Arc::clone(&self.metrics);
+        let work = work(Arc::clone(&self.ops), offering);
+        let task = async move {
+            let _permit = permit;
+            let begun = Instant::now();
+            let outcome = work.await;
+            metrics.done(verb, status(&outcome), begun.elapsed());
+            answer(outcome)
+        };
+        let task = self.ops.tasks.spawn(task.instrument(span));
+        task.await.unwrap_or_else(|panicked| {
+            tracing::error!(error = &panicked as &dyn Error, operation, "an operation broke off");
+            Fault::internal().into()
+        })
+    }
+}
+
+fn status<E: Blamed>(outcome: &Result<Answer, E>) -> u16 {
+    match outcome {
+        Ok(Answer::Done(_)) => 200,
+        Ok(Answer::Refused(fault)) => fault.status,
+        Err(error) => error.fault().status,
+    }
+}
+
+/// The one place where an operation's error stops: it is logged here, with its whole chain.
+fn answer<E: Blamed>(outcome: Result<Answer, E>) -> Answer {
+    let error = match outcome {
+        Ok(answer) => {
+            tracing::info!("done");
+            return answer;
+        }
+        Err(error) => error,
+    };
+    let fault = error.fault();
+    let code = fault.msg.code;
+    let cause = Chain(&error).to_string();
+    match error.blame() {
+        Blame::Caller => tracing::debug!(code, error = cause, "refused"),
+        Blame::Guest | Blame::Platform => tracing::warn!(code, error = cause, "failed"),
+        Blame::Host => tracing::error!(code, error = cause, "failed"),
+    }
+    Answer::Refused(fault)
+}
+
+/// An error with all its causes.
+struct Chain<'a>(&'a dyn Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! The gateway: takes the platform's requests, remembers them, and has nodes carry them out.
+//!
+//! `docs/reference/config.md` says how it is configured, `ARCHITECTURE.md` how it is built.
+
+mod admin;
+mod bus;
+mod cloud_controller;
+pub mod config;
+pub mod crash;
+pub mod gateway;
+mod http;
+mod metrics;
+mod nats;
+mod nodes;
+mod operations;
+mod orphans;
+mod patience;
+mod placement;
+mod state;
+
+pub use config::Config;
+pub use gateway::Gateway;

@@ -1,0 +1,281 @@
+//! What the gateway can be asked to do. Fronts translate and call these.
+//!
+//! One file for each operation. Every one of them writes down what it is about to do, does it, and
+//! writes down that it is done; `reconcile.rs` finishes what was left in between.
+
+pub(crate) mod adopt_handles;
+pub(crate) mod bind;
+pub(crate) mod check_orphan;
+pub(crate) mod create_snapshot;
+pub(crate) mod list_snapshots;
+pub(crate) mod provision;
+pub(crate) mod purge_orphan;
+pub(crate) mod reconcile;
+pub(crate) mod rollback_snapshot;
+pub(crate) mod show_job;
+pub(crate) mod unbind;
+pub(crate) mod unprovision;
+
+use std::sync::Arc;
+
+use tenon_protocol::message::Object;
+use tenon_protocol::record::{InstanceRecord, Life, Phase};
+use tenon_protocol::subject::{self, Operation};
+use tenon_protocol::{
+    BindingId, Blame, Code, Fault, InstanceId, NodeId, Order, SealError, SealKey, ServiceName,
+};
+use tokio_util::task::TaskTracker;
+use tracing::Span;
+
+use crate::bus::{Bus, Command};
+use crate::cloud_controller::CloudController;
+use crate::config::{Extension, OfferingConfig};
+use crate::crash::Crash;
+use crate::nodes::Nodes;
+use crate::orphans::OrphanReports;
+use crate::patience::Patience;
+use crate::state::{Jobs, Records, StateError, Stored};
+
+/// All that operations need.
+pub(crate) struct Operations {
+    /// What can be ordered.
+    pub(crate) offerings: Vec<Arc<OfferingConfig>>,
+    pub(crate) records: Records,
+    pub(crate) jobs: Jobs,
+    pub(crate) bus: Bus,
+    pub(crate) nodes: Nodes,
+    pub(crate) orphans: OrphanReports,
+    pub(crate) cloud_controller: Option<CloudController>,
+    pub(crate) seal_key: SealKey,
+    pub(crate) crash: Crash,
+    /// Drained before the process ends.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// Why an operation failed that has no reason of its own.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OperationError {
+    /// The bus is away; nothing was begun.
+    #[error("the bus is away")]
+    Away,
+    /// Caller's fault: there is no such thing, or not any more.
+    #[error("{0} is not there")]
+    NotFound(String),
+    /// Caller's fault.
+    #[error("the request is malformed")]
+    Malformed,
+    /// Caller's fault: the plan does not allow it.
+    #[error("the plan does not have the extension {}", .0.as_str())]
+    NoExtension(Extension),
+    /// Another job of the instance waits or runs.
+    #[error("another job works on {0}")]
+    Busy(InstanceId),
+    /// Caller's fault: the platform knows what is to be purged.
+    #[error("{0} is no orphan")]
+    NoOrphan(String),
+    /// The same request came before, and what it made is gone or going.
+    #[error("{0} was removed")]
+    Removed(InstanceId),
+    /// The node refused, for its own reasons.
+    #[error("node {node} refused")]
+    Node {
+        node: NodeId,
+        #[source]
+        fault: Fault,
+    },
+    /// The node did not answer in time.
+    #[error("node {0} did not answer in time")]
+    Silent(NodeId),
+    /// Bindings of an instance that is going keep coming.
+    #[error("bindings of {0} keep changing")]
+    Contended(InstanceId),
+    /// The store failed.
+    #[error("records cannot be read or written")]
+    State(#[from] StateError),
+    /// Credentials cannot be opened.
+    #[error("credentials in a record cannot be opened")]
+    Seal(#[from] SealError),
+}
+
+impl From<&OperationError> for Fault {
+    fn from(error: &OperationError) -> Self {
+        match error {
+            OperationError::Away | OperationError::Contended(_) => Self::unavailable(),
+            OperationError::NotFound(what) => Self::not_found(what),
+            OperationError::Malformed => Self::malformed(),
+            OperationError::Removed(id) => {
+                let text = format!("{id} was made by this request before, and removed");
+                Self::new(Code::CONFLICT, text)
+            }
+            OperationError::NoExtension(extension) => Self::no_extension(extension.as_str()),
+            OperationError::Busy(_) => Self::busy(),
+            OperationError::NoOrphan(id) => {
+                Self::new(Code::CONFLICT, format!("{id} is no orphan: it was ordered"))
+            }
+            OperationError::Node { fault, .. } => fault.clone(),
+            OperationError::Silent(_) => Self::gateway_timeout(),
+            OperationError::State(error) => error.into(),
+            OperationError::Seal(_) => Self::internal(),
+        }
+    }
+}
+
+/// Who has to act on an error.
+pub(crate) trait Blamed: std::error::Error {
+    /// Drives the log level.
+    fn blame(&self) -> Blame;
+    /// What the platform is told.
+    fn fault(&self) -> Fault;
+}
+
+impl Blamed for OperationError {
+    fn blame(&self) -> Blame {
+        const SERVER_ERROR: u16 = 500;
+        match self {
+            Self::NotFound(_)
+            | Self::Malformed
+            | Self::NoExtension(_)
+            | Self::NoOrphan(_)
+            | Self::Removed(_) => Blame::Caller,
+            Self::Node { fault, .. } if fault.status < SERVER_ERROR => Blame::Caller,
+            Self::Node { .. } => Blame::Guest,
+            Self::Away | Self::Silent(_) | Self::Contended(_) | Self::Busy(_) => Blame::Platform,
+            Self::State(StateError::Away | StateError::TimedOut | StateError::Refused(_)) => {
+                Blame::Platform
+            }
+            Self::State(StateError::Damaged { .. } | StateError::TooNew { .. }) | Self::Seal(_) => {
+                Blame::Host
+            }
+        }
+    }
+
+    fn fault(&self) -> Fault {
+        self.into()
+    }
+}
+
+impl Operations {
+    /// The offering whose subjects begin with `service`; `None` when this gateway has none.
+    pub(crate) fn offering(&self, service: &ServiceName) -> Option<&Arc<OfferingConfig>> {
+        self.offerings.iter().find(|offering| offering.service == *service)
+    }
+
+    /// Refuses at once what could not be carried out.
+    fn check_up(&self) -> Result<(), OperationError> {
+        if self.bus.is_up() { Ok(()) } else { Err(OperationError::Away) }
+    }
+
+    /// The record of an instance of `offering` that is `Ready`.
+    ///
+    /// # Errors
+    ///
+    /// [`OperationError::NotFound`], with the words of `missing`, when there is none.
+    pub(crate) async fn ready_instance(
+        &self,
+        offering: &OfferingConfig,
+        id: &str,
+        missing: impl Fn(&str) -> String,
+    ) -> Result<Stored<InstanceRecord>, OperationError> {
+        let found = self.instance(offering, id).await?;
+        let ready = found.filter(|stored| stored.record.life.phase == Phase::Ready);
+        ready.ok_or_else(|| OperationError::NotFound(missing(&shown(id))))
+    }
+
+    /// [`Self::ready_instance`], if its plan has `extension`.
+    ///
+    /// # Errors
+    ///
+    /// [`OperationError::NoExtension`] after [`OperationError::NotFound`], as in the original.
+    async fn extended_instance(
+        &self,
+        offering: &OfferingConfig,
+        id: &str,
+        extension: Extension,
+    ) -> Result<InstanceRecord, OperationError> {
+        let found = self.ready_instance(offering, id, bare).await?.record;
+        Span::current().record("instance", found.id.as_str());
+        Span::current().record("node", found.life.node.as_str());
+        let plan = offering.plans.iter().find(|plan| plan.name == found.plan);
+        if plan.is_some_and(|plan| plan.extensions.contains(&extension)) {
+            Ok(found)
+        } else {
+            Err(OperationError::NoExtension(extension))
+        }
+    }
+
+    /// The record of an instance of `offering`; `None` when there is none, or it is another's.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when the store cannot tell.
+    pub(crate) async fn instance(
+        &self,
+        offering: &OfferingConfig,
+        id: &str,
+    ) -> Result<Option<Stored<InstanceRecord>>, StateError> {
+        let Ok(id) = InstanceId::new(id) else {
+            return Ok(None);
+        };
+        let found = self.records.instance(&id).await?;
+        Ok(found.filter(|stored| stored.record.service == offering.service))
+    }
+}
+
+/// A text of the caller's as it is shown again in an error.
+pub(crate) fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    text.chars().take(LONGEST).collect()
+}
+
+/// `X`, as in "X not found".
+pub(crate) fn bare(id: &str) -> String {
+    id.to_owned()
+}
+
+/// `instance_id X`, as in "`instance_id` X not found".
+pub(crate) fn instance_id(id: &str) -> String {
+    format!("instance_id {id}")
+}
+
+/// `binding_id X`, as in "`binding_id` X not found".
+pub(crate) fn binding_id(id: &str) -> String {
+    format!("binding_id {id}")
+}
+
+/// The order that goes with a command about an object.
+fn order(
+    life: &Life,
+    instance: &InstanceId,
+    binding: Option<&BindingId>,
+    patience: Patience,
+) -> Order {
+    Order {
+        operation: life.operation.clone(),
+        generation: life.generation,
+        deadline: patience.deadline(),
+        instance: instance.clone(),
+        binding: binding.cloned(),
+        parameters: String::new(),
+        traceparent: String::new(),
+    }
+}
+
+/// A command to a node of `offering`.
+fn command<'a, B>(
+    offering: &OfferingConfig,
+    operation: Operation,
+    node: &NodeId,
+    body: &'a B,
+    order: &'a Order,
+) -> Command<'a, B> {
+    let subject = subject::operation(&offering.service, operation, node);
+    Command { subject, body, order, peers: offering.peers }
+}
+
+/// The credentials in `life`, which stands at `place`; empty when there are none.
+fn credentials(seal_key: &SealKey, place: &str, life: &Life) -> Result<Object, SealError> {
+    match &life.credentials {
+        Some(sealed) => seal_key.open(place, sealed),
+        None => Ok(Object::new()),
+    }
+}

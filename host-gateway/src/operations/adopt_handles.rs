@@ -1,0 +1,138 @@
+//! Adopt handles: what the platform has and no record knows is written down.
+//!
+//! A platform that was served by an original gateway hands its instances over this way. Nothing is
+//! ever removed because the platform does not list it (P8).
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use tenon_protocol::clock::Millis;
+use tenon_protocol::message::Handle;
+use tenon_protocol::record::{BindingRecord, InstanceRecord, Life, Phase, RECORD_VERSION, key};
+use tenon_protocol::{BindingId, InstanceId, NodeId};
+
+use super::{OperationError, Operations};
+use crate::config::OfferingConfig;
+use crate::state::Cas;
+
+/// Handles that are written at once.
+const AT_ONCE: usize = 16;
+
+/// What became of handles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Adopted {
+    pub(crate) new: usize,
+    pub(crate) known: usize,
+    pub(crate) useless: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    New,
+    Known,
+    /// It does not say enough to be served.
+    Useless,
+}
+
+/// Writes down what of `handles` no record knows: instances first, bindings need them.
+///
+/// # Errors
+///
+/// [`OperationError`] when the store fails; what was adopted by then stays.
+pub(crate) async fn adopt_handles(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    handles: Vec<Handle>,
+) -> Result<Adopted, OperationError> {
+    let (instances, bindings): (Vec<Handle>, Vec<Handle>) =
+        handles.into_iter().partition(Handle::is_instance);
+    let mut adopted = Adopted::default();
+    let mut fates = futures_util::stream::iter(instances)
+        .map(|handle| instance(ops, offering, handle))
+        .buffer_unordered(AT_ONCE);
+    while let Some(fate) = fates.next().await {
+        adopted.count(fate?);
+    }
+    let mut fates = futures_util::stream::iter(bindings)
+        .map(|handle| binding(ops, offering, handle))
+        .buffer_unordered(AT_ONCE);
+    while let Some(fate) = fates.next().await {
+        adopted.count(fate?);
+    }
+    Ok(adopted)
+}
+
+impl Adopted {
+    fn count(&mut self, fate: Fate) {
+        match fate {
+            Fate::New => self.new += 1,
+            Fate::Known => self.known += 1,
+            Fate::Useless => self.useless += 1,
+        }
+    }
+}
+
+async fn instance(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    handle: Handle,
+) -> Result<Fate, OperationError> {
+    let node = handle.credentials.get("node_id").and_then(|node| node.as_str());
+    let node = node.and_then(|node| NodeId::new(node).ok());
+    let (Ok(id), Some(node)) = (InstanceId::new(handle.service_id.as_str()), node) else {
+        tracing::warn!(service_id = handle.service_id, "a handle names no instance and node");
+        return Ok(Fate::Useless);
+    };
+    let sealed = ops.seal_key.seal(&key::instance(&id), &handle.credentials)?;
+    let alias = || offering.version_aliases.get("current").cloned();
+    let record = InstanceRecord {
+        v: RECORD_VERSION,
+        id,
+        service: offering.service.clone(),
+        plan: handle.configuration.plan.unwrap_or_else(|| offering.default_plan.clone()),
+        version: handle
+            .configuration
+            .version
+            .or_else(alias)
+            .unwrap_or_else(|| offering.version.clone()),
+        parameters: String::new(),
+        created: Millis::now(),
+        life: Life::adopted(node, sealed),
+    };
+    Ok(fate(&ops.records.create(record).await?))
+}
+
+async fn binding(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    handle: Handle,
+) -> Result<Fate, OperationError> {
+    let owner = ops.instance(offering, handle.instance().unwrap_or_default()).await?;
+    let owner = owner.filter(|owner| owner.record.life.phase == Phase::Ready);
+    let (Ok(id), Some(owner)) = (BindingId::new(handle.service_id.as_str()), owner) else {
+        tracing::warn!(service_id = handle.service_id, "a handle names no binding of an instance");
+        return Ok(Fate::Useless);
+    };
+    let instance = owner.record.id;
+    let sealed = ops.seal_key.seal(&key::binding(&instance, &id), &handle.credentials)?;
+    let data = handle.configuration.data.unwrap_or_default();
+    let options = data.get("binding_options").and_then(|options| options.as_object()).cloned();
+    let record = BindingRecord {
+        v: RECORD_VERSION,
+        id,
+        instance,
+        service: offering.service.clone(),
+        options: options.unwrap_or_default(),
+        created: Millis::now(),
+        life: Life::adopted(owner.record.life.node, sealed),
+    };
+    Ok(fate(&ops.records.create(record).await?))
+}
+
+fn fate<R>(written: &Cas<R>) -> Fate {
+    match written {
+        Cas::Written(_) => Fate::New,
+        // A tomb too: the platform has not noticed yet that it is gone.
+        Cas::Lost => Fate::Known,
+    }
+}

@@ -1,0 +1,236 @@
+//! Bind: an application gets credentials of its own for an instance.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenon_protocol::clock::Millis;
+use tenon_protocol::message::{
+    BindHandleRequest, BindRequest, Configuration, CredentialsReply, Object, ServiceResponse,
+};
+use tenon_protocol::record::{
+    Abandon, BindingRecord, InstanceRecord, Life, Phase, RECORD_VERSION,
+};
+use tenon_protocol::subject::Operation;
+use tenon_protocol::{BindingId, NodeId};
+use tracing::Span;
+
+use super::{OperationError, Operations, bare, command, credentials, order, unbind};
+use crate::bus::Answer;
+use crate::config::OfferingConfig;
+use crate::patience::Patience;
+use crate::state::{Cas, Record, Stored};
+
+/// How often a request that came twice looks whether its first one is done.
+const JOIN_PAUSE: Duration = Duration::from_millis(50);
+
+/// Binds instance `id`, which the path names. The same `request_id` with the same request gives
+/// the same binding.
+///
+/// # Errors
+///
+/// [`OperationError`]; whatever was made by then is removed, at once or by a reconciler.
+pub(crate) async fn bind(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    id: &str,
+    request: BindHandleRequest,
+    request_id: Option<String>,
+) -> Result<ServiceResponse, OperationError> {
+    let options = request.binding_options.as_object().ok_or(OperationError::Malformed)?.clone();
+    ops.check_up()?;
+    let instance = ops.ready_instance(offering, id, bare).await?.record;
+    // The original obeyed the body and logged the path: a request could name two instances.
+    if request.service_id != id {
+        return Err(OperationError::Malformed);
+    }
+    Span::current().record("instance", instance.id.as_str());
+    Span::current().record("node", instance.life.node.as_str());
+    let patience = Patience::of(offering.node_timeout);
+    let binding = match request_id {
+        Some(request_id) => derived_id(&instance, &request, &request_id),
+        None => BindingId::random(),
+    };
+    let record = BindingRecord {
+        v: RECORD_VERSION,
+        id: binding.clone(),
+        instance: instance.id.clone(),
+        service: offering.service.clone(),
+        options,
+        created: Millis::now(),
+        life: Life::intent(instance.life.node.clone(), patience.lease(), Abandon::Undo),
+    };
+    ops.crash.point("bind.before-intent");
+    let done = match ops.records.create(record).await? {
+        Cas::Written(intent) => {
+            ops.crash.point("bind.intent-written");
+            carry_out(ops, offering, intent, patience).await?
+        }
+        Cas::Lost => join(ops, &instance, &binding, patience).await?,
+    };
+    respond(ops, &instance, &done.record)
+}
+
+fn derived_id(
+    instance: &InstanceRecord,
+    request: &BindHandleRequest,
+    request_id: &str,
+) -> BindingId {
+    let options = request.binding_options.to_string();
+    BindingId::derived(&[
+        instance.service.as_str(),
+        instance.id.as_str(),
+        request_id,
+        &request.label,
+        &request.email,
+        &options,
+    ])
+}
+
+/// Brings an intent to its end: `Ready`, or on its way out.
+///
+/// # Errors
+///
+/// [`OperationError`] when it is on its way out.
+pub(crate) async fn carry_out(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    intent: Stored<BindingRecord>,
+    patience: Patience,
+) -> Result<Stored<BindingRecord>, OperationError> {
+    let node = intent.record.life.node.clone();
+    match ask(ops, offering, &intent.record, patience).await {
+        Answer::Done(credentials) => {
+            ops.crash.point("bind.answered");
+            finish(ops, offering, intent, &credentials).await
+        }
+        Answer::Refused(fault) => {
+            give_up(ops, offering, &intent, GiveUp::CleanNow).await?;
+            Err(OperationError::Node { node, fault })
+        }
+        Answer::Nobody => {
+            give_up(ops, offering, &intent, GiveUp::NothingThere).await?;
+            Err(OperationError::Silent(node))
+        }
+        Answer::Silent => {
+            give_up(ops, offering, &intent, GiveUp::CleanLater).await?;
+            Err(OperationError::Silent(node))
+        }
+    }
+}
+
+async fn ask(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    record: &BindingRecord,
+    patience: Patience,
+) -> Answer<Object> {
+    let body = BindRequest {
+        name: record.instance.to_string(),
+        bind_opts: Some(record.options.clone()),
+        credentials: None,
+    };
+    let order = order(&record.life, &record.instance, Some(&record.id), patience);
+    let command = command(offering, Operation::Bind, &record.life.node, &body, &order);
+    let asking = ops.bus.command::<_, CredentialsReply>(&command, patience);
+    ops.crash.during("bind.asking", asking).await
+}
+
+async fn finish(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    intent: Stored<BindingRecord>,
+    credentials: &Object,
+) -> Result<Stored<BindingRecord>, OperationError> {
+    let node = intent.record.life.node.clone();
+    let sealed = ops.seal_key.seal(&intent.record.key(), credentials)?;
+    let ready = intent.record.life.ready(sealed);
+    let ready = ready.map_err(|_not_an_intent| OperationError::Silent(node.clone()))?;
+    let Cas::Written(ready) = ops.records.replace(&intent, ready).await? else {
+        return Err(OperationError::Silent(node));
+    };
+    ops.crash.point("bind.ready-written");
+    // An unprovision writes "deleting" and then lists bindings; this wrote a binding and now looks
+    // for "deleting". One of the two sees the other.
+    let instance = ops.records.instance(&ready.record.instance).await?;
+    if instance.is_some_and(|instance| instance.record.life.phase == Phase::Ready) {
+        return Ok(ready);
+    }
+    let id = ready.record.instance.to_string();
+    give_up(ops, offering, &ready, GiveUp::CleanNow).await?;
+    Err(OperationError::NotFound(bare(&id)))
+}
+
+/// What is known of a binding that nobody will be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GiveUp {
+    /// No command reached its node.
+    NothingThere,
+    /// Its node answers.
+    CleanNow,
+    /// Its node does not.
+    CleanLater,
+}
+
+async fn give_up(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    binding: &Stored<BindingRecord>,
+    how: GiveUp,
+) -> Result<(), OperationError> {
+    let node: &NodeId = &binding.record.life.node;
+    let patience = Patience::of(offering.node_timeout);
+    let lease = match how {
+        GiveUp::NothingThere | GiveUp::CleanNow => patience.lease(),
+        GiveUp::CleanLater => Millis::now(),
+    };
+    let Ok(going) = binding.record.life.deleting(lease) else {
+        return Ok(());
+    };
+    let going = if how == GiveUp::NothingThere { going.cleaned(node) } else { going };
+    match (ops.records.replace(binding, going).await?, how) {
+        (Cas::Written(going), GiveUp::CleanNow) => {
+            unbind::clean_in_background(ops, offering, going, patience);
+        }
+        (Cas::Written(_) | Cas::Lost, _) => {}
+    }
+    Ok(())
+}
+
+/// The same request came before: its answer is this one's.
+async fn join(
+    ops: &Operations,
+    instance: &InstanceRecord,
+    id: &BindingId,
+    patience: Patience,
+) -> Result<Stored<BindingRecord>, OperationError> {
+    let removed = || OperationError::Removed(instance.id.clone());
+    loop {
+        let found = ops.records.binding(&instance.id, id).await?.ok_or_else(removed)?;
+        match found.record.life.phase {
+            Phase::Ready => return Ok(found),
+            Phase::Deleting | Phase::Tomb => return Err(removed()),
+            Phase::Intent if patience.is_over() => {
+                return Err(OperationError::Silent(found.record.life.node));
+            }
+            Phase::Intent => patience.pause(JOIN_PAUSE).await,
+        }
+    }
+}
+
+fn respond(
+    ops: &Operations,
+    instance: &InstanceRecord,
+    record: &BindingRecord,
+) -> Result<ServiceResponse, OperationError> {
+    let mut data = Object::new();
+    data.insert("binding_options".to_owned(), record.options.clone().into());
+    Ok(ServiceResponse {
+        service_id: record.id.to_string(),
+        configuration: Configuration {
+            plan: Some(instance.plan.clone()),
+            version: Some(instance.version.clone()),
+            data: Some(data),
+        },
+        credentials: credentials(&ops.seal_key, &record.key(), &record.life)?,
+    })
+}

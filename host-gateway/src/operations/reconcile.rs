@@ -1,0 +1,400 @@
+//! Reconcile: finishes what a crash, a timeout or a silent node left over.
+//!
+//! Every gateway does this all the time, and none leads: work is claimed by compare-and-set on the
+//! record's deadline. A pass reads what was written since the last one, and keeps the keys of
+//! unfinished records in memory; everything is read anew once an hour.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use tenon_protocol::ServiceName;
+use tenon_protocol::clock::Millis;
+use tenon_protocol::job::JobStatus;
+use tenon_protocol::record::{Abandon, BindingRecord, InstanceRecord, Life, Phase};
+use tokio::time::Instant;
+
+use super::{Blamed, OperationError, Operations, bind, provision, unbind, unprovision};
+use crate::config::OfferingConfig;
+use crate::metrics::Metrics;
+use crate::patience::Patience;
+use crate::state::{
+    Bucket, Cas, Entry, KeepSeen, Queued, Record, StateError, Stored, decode, decode_job,
+};
+
+/// Records that are read at once.
+const PAGE: usize = 256;
+/// Records that are worked on at once.
+const AT_ONCE: usize = 8;
+/// Unfinished records that are remembered for each bucket; a pass stops reading at them.
+const MAX_OPEN: usize = 10_000;
+/// How often everything is read anew.
+const REREAD: Duration = Duration::from_secs(3600);
+/// A queued job younger than this is still on its way into the queue.
+const YOUNG_JOB: Duration = Duration::from_secs(10);
+/// Longest pause before a record is tried again.
+const MAX_BACKOFF: Duration = Duration::from_secs(300);
+/// First pause.
+const MIN_BACKOFF: Duration = Duration::from_secs(5);
+
+/// What one pass did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Counts {
+    /// Records read because they are new or changed.
+    pub(crate) read: u64,
+    /// Unfinished ones, whoever works on them.
+    pub(crate) open: u64,
+    /// Taken up by this pass, and ended.
+    pub(crate) settled: u64,
+    /// Taken up by this pass, and still unfinished.
+    pub(crate) failed: u64,
+    /// Queued jobs that were put into the queue again.
+    pub(crate) requeued: u64,
+    /// Records that cannot be read.
+    pub(crate) damaged: u64,
+}
+
+/// Whether records that failed shortly before are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Eagerness {
+    Patient,
+    /// An operator asked.
+    Eager,
+}
+
+/// What passes remember. One task owns it.
+pub(crate) struct Reconciler {
+    ops: Arc<Operations>,
+    metrics: Arc<Metrics>,
+    shards: Vec<Shard>,
+    reread: Instant,
+}
+
+/// One bucket's unfinished records.
+struct Shard {
+    bucket: Bucket,
+    /// Everything below was read.
+    from: u64,
+    open: HashMap<String, Open>,
+}
+
+/// An unfinished record.
+#[derive(Debug, Clone, Copy, Default)]
+struct Open {
+    failures: u32,
+    not_before: Option<Instant>,
+}
+
+/// The part of a record that says whether it is finished.
+#[derive(Deserialize)]
+struct Glance {
+    life: Life,
+}
+
+/// What became of a record that was taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    /// There is nothing left to do.
+    Done,
+    /// Somebody else works on it, or it is not due.
+    NotOurs,
+    /// A job is in the queue again.
+    Requeued,
+}
+
+impl Reconciler {
+    /// Looks after all records that `ops` has.
+    pub(crate) fn new(ops: Arc<Operations>, metrics: Arc<Metrics>) -> Self {
+        let buckets = ops.records.buckets().iter().chain([ops.jobs.bucket()]).cloned();
+        let shards = buckets.map(|bucket| Shard { bucket, from: 1, open: HashMap::new() }).collect();
+        Self { ops, metrics, shards, reread: Instant::now() + REREAD }
+    }
+
+    /// One pass over everything.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when records cannot be read; what was read by then is not lost.
+    pub(crate) async fn pass(&mut self, eagerness: Eagerness) -> Result<Counts, StateError> {
+        let mut counts = Counts::default();
+        if Instant::now() > self.reread {
+            self.reread = Instant::now() + REREAD;
+            self.shards.iter_mut().for_each(|shard| shard.from = 1);
+        }
+        for shard in &mut self.shards {
+            shard.read(&self.ops, &mut counts).await?;
+            shard.work(&self.ops, eagerness, &mut counts).await;
+            counts.open += u64::try_from(shard.open.len()).unwrap_or(u64::MAX);
+        }
+        self.metrics.reconciled("settled", counts.settled);
+        self.metrics.reconciled("failed", counts.failed);
+        self.metrics.reconciled("requeued", counts.requeued);
+        Ok(counts)
+    }
+}
+
+impl Shard {
+    /// Reads what is new.
+    async fn read(&mut self, ops: &Operations, counts: &mut Counts) -> Result<(), StateError> {
+        while self.open.len() < MAX_OPEN {
+            let page = self.bucket.page(">", self.from, PAGE).await?;
+            for entry in &page.entries {
+                counts.read += 1;
+                match is_open(entry) {
+                    Ok(Openness::Open) => {
+                        self.open.entry(entry.key.clone()).or_default();
+                    }
+                    Ok(Openness::Closed) => {
+                        self.open.remove(&entry.key);
+                    }
+                    Ok(Openness::Expiring) => expire(ops, entry).await?,
+                    Err(error) => {
+                        counts.damaged += 1;
+                        let error: &dyn std::error::Error = &error;
+                        tracing::error!(error, key = entry.key, "a record cannot be read");
+                    }
+                }
+                self.from = entry.revision + 1;
+            }
+            match page.next {
+                Some(next) => self.from = next,
+                None => return Ok(()),
+            }
+        }
+        tracing::warn!(open = self.open.len(), "too much unfinished work, the rest waits");
+        Ok(())
+    }
+
+    /// Takes up what is due.
+    async fn work(&mut self, ops: &Arc<Operations>, eagerness: Eagerness, counts: &mut Counts) {
+        let now = Instant::now();
+        let due = |open: &Open| {
+            eagerness == Eagerness::Eager || open.not_before.is_none_or(|moment| moment <= now)
+        };
+        let due = self.open.iter().filter(|(_, open)| due(open));
+        let keys: Vec<String> = due.map(|(key, _)| key.clone()).collect();
+        let bucket = &self.bucket;
+        let mut working = futures_util::stream::iter(keys)
+            .map(|key| async move {
+                let settled = settle(ops, bucket, &key).await;
+                (key, settled)
+            })
+            .buffer_unordered(AT_ONCE);
+        let mut results = Vec::new();
+        while let Some(result) = working.next().await {
+            results.push(result);
+        }
+        drop(working);
+        for (key, settled) in results {
+            self.note(key, settled, counts);
+        }
+    }
+
+    fn note(&mut self, key: String, settled: Result<Settled, OperationError>, counts: &mut Counts) {
+        match settled {
+            Ok(Settled::Done) => {
+                counts.settled += 1;
+                self.open.remove(&key);
+            }
+            Ok(Settled::Requeued) => counts.requeued += 1,
+            Ok(Settled::NotOurs) => {}
+            Err(error) => {
+                counts.failed += 1;
+                let open = self.open.entry(key.clone()).or_default();
+                open.not_before = Some(Instant::now() + backoff(open.failures));
+                open.failures = open.failures.saturating_add(1);
+                let fault = error.fault();
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, cause = error.source(), code = fault.msg.code, key, failures = open.failures, "left-over work failed");
+            }
+        }
+    }
+}
+
+/// How long a record waits after it failed that often.
+fn backoff(failures: u32) -> Duration {
+    MIN_BACKOFF.saturating_mul(1 << failures.min(10)).min(MAX_BACKOFF)
+}
+
+enum Openness {
+    Open,
+    Closed,
+    /// A finished job that stays for ever unless it is told to go.
+    Expiring,
+}
+
+fn is_open(entry: &Entry) -> Result<Openness, StateError> {
+    if entry.key.starts_with("job.") {
+        return Ok(match (decode_job(entry)?.record.status, entry.keep) {
+            (JobStatus::Queued, _) => Openness::Open,
+            (JobStatus::Working, _) => Openness::Closed,
+            (JobStatus::Completed | JobStatus::Failed | JobStatus::Killed, KeepSeen::Forever) => {
+                Openness::Expiring
+            }
+            (JobStatus::Completed | JobStatus::Failed | JobStatus::Killed, KeepSeen::Expires) => {
+                Openness::Closed
+            }
+        });
+    }
+    if !entry.key.starts_with("inst.") && !entry.key.starts_with("bind.") {
+        return Ok(Openness::Closed);
+    }
+    let glance: Glance = serde_json::from_slice(&entry.value)
+        .map_err(|source| StateError::Damaged { key: entry.key.clone(), source })?;
+    // Long after every deadline, whatever is unfinished is left over.
+    let ever = Millis::from_millis(u64::MAX);
+    Ok(if glance.life.is_left_over(ever) { Openness::Open } else { Openness::Closed })
+}
+
+/// Nodes write the end of a job; that it may be forgotten later is written here.
+async fn expire(ops: &Operations, entry: &Entry) -> Result<(), StateError> {
+    let stored = decode_job(entry)?;
+    ops.jobs.replace(&stored, &stored.record).await?;
+    Ok(())
+}
+
+async fn settle(
+    ops: &Arc<Operations>,
+    bucket: &Bucket,
+    key: &str,
+) -> Result<Settled, OperationError> {
+    let Some(entry) = bucket.get(key).await? else {
+        return Ok(Settled::Done);
+    };
+    if key.starts_with("inst.") {
+        settle_instance(ops, decode(&entry)?).await
+    } else if key.starts_with("bind.") {
+        settle_binding(ops, decode(&entry)?).await
+    } else {
+        settle_job(ops, &entry).await
+    }
+}
+
+async fn settle_instance(
+    ops: &Arc<Operations>,
+    stored: Stored<InstanceRecord>,
+) -> Result<Settled, OperationError> {
+    let Some((offering, patience)) = take_up(ops, &stored.record, &stored.record.service) else {
+        return Ok(idle(stored.record.life()));
+    };
+    let Some(taken) = take(ops, &stored, patience).await? else {
+        return Ok(Settled::NotOurs);
+    };
+    let left = match (taken.record.life.phase, taken.record.life.on_abandon) {
+        (Phase::Intent, _) => return finish_instance(ops, &offering, taken, patience).await,
+        (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
+            unprovision::clean(ops, &offering, taken, patience).await?
+        }
+    };
+    tracing::info!(instance = %left.record.id, phase = ?left.record.life.phase, "left-over work is done");
+    Ok(Settled::Done)
+}
+
+async fn finish_instance(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    intent: Stored<InstanceRecord>,
+    patience: Patience,
+) -> Result<Settled, OperationError> {
+    let Some(plan) = offering.plans.iter().find(|plan| plan.name == intent.record.plan) else {
+        return Ok(Settled::NotOurs);
+    };
+    match provision::carry_out(ops, offering, plan, intent, patience).await {
+        Ok(_ready) => Ok(Settled::Done),
+        Err(provision::ProvisionError::Operation(error)) => Err(error),
+        Err(error) => {
+            tracing::debug!(%error, "an intent could not be finished, it is removed");
+            Ok(Settled::NotOurs)
+        }
+    }
+}
+
+async fn settle_binding(
+    ops: &Arc<Operations>,
+    stored: Stored<BindingRecord>,
+) -> Result<Settled, OperationError> {
+    let Some((offering, patience)) = take_up(ops, &stored.record, &stored.record.service) else {
+        return Ok(idle(stored.record.life()));
+    };
+    let Some(taken) = take(ops, &stored, patience).await? else {
+        return Ok(Settled::NotOurs);
+    };
+    let left = match taken.record.life.phase {
+        Phase::Intent => bind::carry_out(ops, &offering, taken, patience).await?,
+        Phase::Ready | Phase::Deleting | Phase::Tomb => {
+            unbind::clean(ops, &offering, taken, patience).await?
+        }
+    };
+    tracing::info!(binding = %left.record.id, phase = ?left.record.life.phase, "left-over work is done");
+    Ok(Settled::Done)
+}
+
+/// The offering of a record with work that is due; `None` when there is none.
+fn take_up(
+    ops: &Operations,
+    record: &impl Record,
+    service: &ServiceName,
+) -> Option<(Arc<OfferingConfig>, Patience)> {
+    let offering = ops.offering(service)?;
+    let due = record.life().is_left_over(Millis::now());
+    due.then(|| (Arc::clone(offering), Patience::of(offering.node_timeout)))
+}
+
+fn idle(life: &Life) -> Settled {
+    let ever = Millis::from_millis(u64::MAX);
+    if life.is_left_over(ever) { Settled::NotOurs } else { Settled::Done }
+}
+
+/// Claims a record: an abandoned intent is turned into a removal, if it is to be undone; of the
+/// rest only the deadline changes. `None` when somebody else was faster.
+async fn take<R: Record>(
+    ops: &Operations,
+    stored: &Stored<R>,
+    patience: Patience,
+) -> Result<Option<Stored<R>>, StateError> {
+    let life = stored.record.life();
+    let claimed = match (life.phase, life.on_abandon) {
+        (Phase::Intent, Abandon::Undo) => {
+            life.deleting(patience.lease()).unwrap_or_else(|_going| life.clone())
+        }
+        (Phase::Intent, Abandon::Finish) | (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
+            life.claimed(patience.lease())
+        }
+    };
+    match ops.records.replace(stored, claimed).await? {
+        Cas::Written(taken) => Ok(Some(taken)),
+        Cas::Lost => Ok(None),
+    }
+}
+
+/// A queued job without a pointer in the queue gets one.
+async fn settle_job(ops: &Operations, entry: &Entry) -> Result<Settled, OperationError> {
+    let job = decode_job(entry)?.record;
+    match job.status {
+        JobStatus::Queued => {}
+        JobStatus::Working | JobStatus::Completed | JobStatus::Failed | JobStatus::Killed => {
+            return Ok(Settled::Done);
+        }
+    }
+    if Millis::now() < job.created.after(YOUNG_JOB) || ops.jobs.queued(&job).await?.is_some() {
+        return Ok(Settled::NotOurs);
+    }
+    match ops.jobs.enqueue(&job).await? {
+        Queued::Waiting => Ok(Settled::Requeued),
+        Queued::Busy => Ok(Settled::NotOurs),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_fails_waits_longer_each_time() {
+        assert_eq!(backoff(0), MIN_BACKOFF);
+        assert_eq!(backoff(1), MIN_BACKOFF * 2);
+        assert_eq!(backoff(40), MAX_BACKOFF);
+    }
+}

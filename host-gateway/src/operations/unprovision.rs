@@ -1,0 +1,200 @@
+//! Unprovision: an instance and its bindings go, and are forgotten once every node said so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenon_protocol::message::{Object, Reply, UnprovisionRequest};
+use tenon_protocol::record::{BindingRecord, InstanceRecord, Life, Phase};
+use tenon_protocol::subject::Operation;
+use tenon_protocol::{Fault, InstanceId, NodeId};
+use tenon_protocol::clock::Millis;
+use tracing::{Instrument, Span};
+
+use super::{OperationError, Operations, command, credentials, instance_id, order, shown};
+use crate::bus::Answer;
+use crate::config::OfferingConfig;
+use crate::patience::Patience;
+use crate::state::{Cas, Record, Stored};
+
+/// How often a request that came second looks whether the first one is done.
+const JOIN_PAUSE: Duration = Duration::from_millis(50);
+/// How often bindings are listed anew while others change them.
+const BURIAL_ROUNDS: usize = 5;
+
+/// Removes instance `id` of `offering`, and returns when it is gone.
+///
+/// # Errors
+///
+/// [`OperationError`]. Once begun, the removal goes on until it is done, whatever is answered.
+pub(crate) async fn unprovision(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    id: &str,
+) -> Result<(), OperationError> {
+    ops.check_up()?;
+    let patience = Patience::of(offering.node_timeout);
+    // A classic platform knows an id only from an answer: nothing can be under way for an unknown
+    // one, so it needs no tomb.
+    let missing = || OperationError::NotFound(instance_id(&shown(id)));
+    let found = ops.instance(offering, id).await?.ok_or_else(missing)?;
+    Span::current().record("instance", found.record.id.as_str());
+    Span::current().record("node", found.record.life.node.as_str());
+    match found.record.life.phase {
+        Phase::Tomb => Err(missing()),
+        Phase::Deleting => join(ops, offering, found.record.id, patience).await,
+        Phase::Intent | Phase::Ready => {
+            ops.crash.point("unprovision.before-deleting");
+            let Ok(going) = found.record.life.deleting(patience.lease()) else {
+                return join(ops, offering, found.record.id, patience).await;
+            };
+            match ops.records.replace(&found, going).await? {
+                Cas::Written(going) => {
+                    ops.crash.point("unprovision.deleting-written");
+                    clean(ops, offering, going, patience).await.map(drop)
+                }
+                Cas::Lost => join(ops, offering, found.record.id, patience).await,
+            }
+        }
+    }
+}
+
+/// Somebody removes it already: waits for the end, and takes over what was left.
+async fn join(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    id: InstanceId,
+    patience: Patience,
+) -> Result<(), OperationError> {
+    loop {
+        let Some(found) = ops.records.instance(&id).await? else {
+            return Ok(());
+        };
+        match found.record.life.phase {
+            Phase::Tomb => return Ok(()),
+            Phase::Deleting if found.record.life.is_left_over(Millis::now()) => {
+                let claimed = found.record.life.claimed(patience.lease());
+                if let Cas::Written(claimed) = ops.records.replace(&found, claimed).await? {
+                    return clean(ops, offering, claimed, patience).await.map(drop);
+                }
+            }
+            Phase::Deleting | Phase::Intent | Phase::Ready if patience.is_over() => {
+                return Err(OperationError::Silent(found.record.life.node));
+            }
+            Phase::Deleting | Phase::Intent | Phase::Ready => patience.pause(JOIN_PAUSE).await,
+        }
+    }
+}
+
+/// Has every node that may have something of an instance remove it. A record that is `Deleting`
+/// becomes a tomb, one that is `Ready` stays.
+///
+/// # Errors
+///
+/// [`OperationError`] at the first node that has not confirmed; the record says which are left.
+pub(crate) async fn clean(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    mut stored: Stored<InstanceRecord>,
+    patience: Patience,
+) -> Result<Stored<InstanceRecord>, OperationError> {
+    let bindings = match stored.record.life.phase {
+        Phase::Deleting => binding_credentials(ops, &stored.record.id).await?,
+        Phase::Intent | Phase::Ready | Phase::Tomb => Vec::new(),
+    };
+    for node in stored.record.life.garbage.clone() {
+        ask(ops, offering, &stored.record, &node, bindings.clone(), patience).await?;
+        ops.crash.point("unprovision.answered");
+        let cleaned = stored.record.life.cleaned(&node);
+        if cleaned.phase == Phase::Tomb {
+            bury_bindings(ops, &stored.record.id).await?;
+            ops.crash.point("unprovision.bindings-buried");
+        }
+        stored = match ops.records.replace(&stored, cleaned).await? {
+            Cas::Written(stored) => stored,
+            Cas::Lost => return Err(OperationError::Silent(node)),
+        };
+    }
+    if stored.record.life.phase == Phase::Tomb {
+        ops.crash.point("unprovision.tomb-written");
+    }
+    Ok(stored)
+}
+
+/// [`clean`], while somebody is answered already.
+pub(crate) fn clean_in_background(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    stored: Stored<InstanceRecord>,
+    patience: Patience,
+) {
+    let (ops, offering) = (Arc::clone(ops), Arc::clone(offering));
+    let tasks = ops.tasks.clone();
+    let work = async move {
+        if let Err(error) = clean(&ops, &offering, stored, patience).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "remains are not removed yet, the reconciler goes on");
+        }
+    };
+    tasks.spawn(work.instrument(Span::current()));
+}
+
+async fn ask(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    record: &InstanceRecord,
+    node: &NodeId,
+    bindings: Vec<Object>,
+    patience: Patience,
+) -> Result<(), OperationError> {
+    let body = UnprovisionRequest { name: record.id.to_string(), bindings };
+    let order = order(&record.life, &record.id, None, patience);
+    let command = command(offering, Operation::Unprovision, node, &body, &order);
+    let asking = ops.bus.command::<_, Reply>(&command, patience);
+    match ops.crash.during("unprovision.asking", asking).await {
+        Answer::Done(()) => Ok(()),
+        Answer::Refused(fault) if is_gone(&fault) => Ok(()),
+        Answer::Refused(fault) => Err(OperationError::Node { node: node.clone(), fault }),
+        Answer::Nobody | Answer::Silent => Err(OperationError::Silent(node.clone())),
+    }
+}
+
+/// Whether a node says that it has nothing of the kind: gone is what was wanted.
+///
+/// Source: the original's node does the same since `412041d`; reference, section 0.5.
+pub(super) fn is_gone(fault: &Fault) -> bool {
+    const NOT_FOUND: u16 = 404;
+    fault.status == NOT_FOUND
+}
+
+async fn binding_credentials(
+    ops: &Operations,
+    id: &InstanceId,
+) -> Result<Vec<Object>, OperationError> {
+    let bindings = ops.records.bindings(id).await?;
+    let with_credentials = bindings.iter().filter(|b| b.record.life.credentials.is_some());
+    let opened = with_credentials.map(|binding| {
+        let record = &binding.record;
+        Ok(credentials(&ops.seal_key, &record.key(), &record.life)?)
+    });
+    opened.collect()
+}
+
+/// The nodes removed the bindings together with their instance.
+async fn bury_bindings(ops: &Operations, id: &InstanceId) -> Result<(), OperationError> {
+    for _round in 0..BURIAL_ROUNDS {
+        let bindings = ops.records.bindings(id).await?;
+        if bindings.is_empty() {
+            return Ok(());
+        }
+        for binding in bindings {
+            ops.records.replace(&binding, buried(&binding.record)).await?;
+        }
+    }
+    Err(OperationError::Contended(id.clone()))
+}
+
+fn buried(record: &BindingRecord) -> Life {
+    let going = record.life.deleting(Millis::now()).unwrap_or_else(|_going| record.life.clone());
+    let garbage = going.garbage.clone();
+    garbage.iter().fold(going, |life, node| life.cleaned(node))
+}

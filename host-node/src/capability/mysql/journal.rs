@@ -1,0 +1,182 @@
+//! What a load has to finish after a crash: two files of the scratch directory.
+//!
+//! ```text
+//! nothing ─▶ note ─▶ note and old content ─▶ note ─▶ nothing
+//!            │        │                       └ unlock the accounts
+//!            │        └ put the old content back
+//!            └ unlock the accounts
+//! ```
+//! The old content's name appears when it is complete on disk, and vanishes when the new content
+//! is complete on the server.
+
+use std::io::{self, Write};
+
+use cap_std::fs::{OpenOptions, OpenOptionsExt};
+use serde::{Deserialize, Serialize};
+
+use super::name::DatabaseName;
+use super::program::Scratch;
+use super::statement::Charset;
+use crate::capability::blob::{Sink, Source};
+
+/// Both files are called so, with the server's version and the database's name behind.
+const BEGINNING: &str = "load-";
+const NOTE: &str = ".json";
+const CONTENT: &str = ".sql.zst";
+const UNFINISHED: &str = ".part";
+
+/// What is known before anything is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Note {
+    pub(super) version: String,
+    pub(super) database: String,
+    pub(super) charset: Charset,
+    /// Accounts that could log in before, and shall again.
+    pub(super) accounts: Vec<String>,
+}
+
+/// The files of one database.
+pub(super) struct Journal {
+    scratch: Scratch,
+    stem: String,
+}
+
+impl Journal {
+    pub(super) fn of(scratch: &Scratch, version: &str, database: &DatabaseName) -> Self {
+        // A version is the operator's text; a file's name is not.
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '.';
+        let version = version.replace(|letter| !plain(letter), "-");
+        let stem = format!("{BEGINNING}{version}-{}", database.as_str());
+        Self { scratch: scratch.clone(), stem }
+    }
+
+    /// Notes of loads that did not finish.
+    pub(super) fn notes(scratch: &Scratch) -> io::Result<Vec<Note>> {
+        let mut notes = Vec::new();
+        for entry in scratch.dir.entries()? {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if name.starts_with(BEGINNING) && name.ends_with(NOTE) {
+                notes.push(serde_json::from_slice(&scratch.dir.read(name)?)?);
+            }
+        }
+        Ok(notes)
+    }
+
+    pub(super) fn note(&self) -> io::Result<Option<Note>> {
+        match self.scratch.dir.read(self.name(NOTE)) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Written aside and renamed: a crash leaves the note or none.
+    pub(super) fn write_note(&self, note: &Note) -> io::Result<()> {
+        let (name, part) = (self.name(NOTE), self.name(UNFINISHED));
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = self.scratch.dir.open_with(&part, &options)?;
+        file.write_all(&serde_json::to_vec(note)?)?;
+        file.sync_all()?;
+        self.scratch.dir.rename(part, &self.scratch.dir, name)?;
+        self.sync()
+    }
+
+    /// Where the old content goes.
+    pub(super) fn begin_content(&self) -> io::Result<Sink> {
+        Sink::create(&self.scratch.dir, &self.name(UNFINISHED), u64::MAX)
+    }
+
+    /// The old content is complete.
+    pub(super) fn keep_content(&self, sink: Sink) -> io::Result<()> {
+        sink.finish()?;
+        let dir = &self.scratch.dir;
+        dir.rename(self.name(UNFINISHED), dir, self.name(CONTENT))?;
+        self.sync()
+    }
+
+    /// The old content; `None` when it is still, or again, on the server.
+    pub(super) fn content(&self) -> io::Result<Option<Source>> {
+        match Source::open(&self.scratch.dir, &self.name(CONTENT)) {
+            Ok(source) => Ok(Some(source)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is on the server is complete.
+    pub(super) fn forget_content(&self) -> io::Result<()> {
+        self.remove(&[CONTENT, UNFINISHED])
+    }
+
+    /// Nothing is left to do.
+    pub(super) fn end(&self) -> io::Result<()> {
+        self.remove(&[CONTENT, UNFINISHED, NOTE])
+    }
+
+    fn remove(&self, endings: &[&str]) -> io::Result<()> {
+        for ending in endings {
+            match self.scratch.dir.remove_file(self.name(ending)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        self.sync()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.scratch.dir.open(".")?.sync_all()
+    }
+
+    fn name(&self, ending: &str) -> String {
+        format!("{}{ending}", self.stem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cap_std::fs::Dir;
+
+    use super::*;
+    use crate::capability::mysql::name::Prefixes;
+
+    fn scratch() -> (tempfile::TempDir, Scratch) {
+        let on_disk = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(on_disk.path(), cap_std::ambient_authority()).unwrap();
+        let scratch = Scratch { dir: Arc::new(dir), path: on_disk.path().to_owned() };
+        (on_disk, scratch)
+    }
+
+    #[test]
+    fn a_load_leaves_what_its_repetition_needs() {
+        let (_on_disk, scratch) = scratch();
+        let database = Prefixes::new("d", "u").unwrap().database("1").unwrap();
+        let journal = Journal::of(&scratch, "10.11/../x", &database);
+        assert_eq!(journal.note().unwrap(), None);
+
+        let note = Note {
+            version: "10.11".to_owned(),
+            database: "d1".to_owned(),
+            charset: Charset { name: "utf8mb4".to_owned(), collation: "utf8mb4_bin".to_owned() },
+            accounts: vec!["u1".to_owned()],
+        };
+        journal.write_note(&note).unwrap();
+        assert_eq!(journal.note().unwrap(), Some(note.clone()));
+        assert_eq!(Journal::notes(&scratch).unwrap(), [note.clone()]);
+
+        let sink = journal.begin_content().unwrap();
+        assert!(journal.content().unwrap().is_none());
+        journal.keep_content(sink).unwrap();
+        assert!(journal.content().unwrap().is_some());
+        journal.forget_content().unwrap();
+        assert!(journal.content().unwrap().is_none());
+        assert_eq!(journal.note().unwrap(), Some(note));
+        for _ in 0..2 {
+            journal.end().unwrap();
+        }
+        assert_eq!(scratch.dir.entries().unwrap().count(), 0);
+    }
+}

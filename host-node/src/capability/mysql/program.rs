@@ -1,0 +1,329 @@
+//! The servers' own programs, which dump and load.
+//!
+//! Nothing secret is on a command line: a program reads who it is from a file that only the node's
+//! user may read, and that is gone when the program is. A program is killed when its call ends.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use rand::distr::{Alphanumeric, SampleString};
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, ChildStderr, Command};
+
+use super::error::{MysqlError, without_literals};
+use super::server::ServerSettings;
+use super::statement::Flavour;
+
+/// How much of a program's last words is kept.
+const MAX_WORDS: usize = 4 << 10;
+
+/// What a dump holds, and how: one snapshot of the database, and no lock that others would feel.
+const DUMP: [&str; 10] = [
+    "--single-transaction",
+    "--quick",
+    "--routines",
+    "--events",
+    "--triggers",
+    "--hex-blob",
+    "--skip-dump-date",
+    "--skip-lock-tables",
+    "--default-character-set=utf8mb4",
+    "--max-allowed-packet=64M",
+];
+const DUMP_MYSQL: [&str; 2] = ["--set-gtid-purged=OFF", "--no-tablespaces"];
+
+/// A dump may hold what a hostile tenant wrote: the program gets no shell, no files, no host.
+const LOAD: [&str; 6] = [
+    "--binary-mode",
+    "--local-infile=0",
+    "--batch",
+    "--skip-auto-rehash",
+    "--default-character-set=utf8mb4",
+    "--max-allowed-packet=64M",
+];
+const LOAD_MARIADB: [&str; 1] = ["--sandbox"];
+const LOAD_MYSQL: [&str; 1] = ["--loose-system-command=OFF"];
+
+/// Where the programs of one server are.
+#[derive(Debug, Clone)]
+pub(super) struct Programs {
+    dump: String,
+    client: String,
+}
+
+/// Which of them, and so what it may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    Dump,
+    Load,
+}
+
+/// Who a program logs in as, and where.
+pub(super) struct Identity<'a> {
+    pub(super) settings: &'a ServerSettings,
+    pub(super) user: &'a str,
+    pub(super) password: &'a str,
+}
+
+/// A directory for files of the moment, and its path for programs.
+#[derive(Clone)]
+pub(super) struct Scratch {
+    pub(super) dir: Arc<Dir>,
+    pub(super) path: PathBuf,
+}
+
+impl Programs {
+    pub(super) fn of(settings: &ServerSettings) -> Self {
+        Self { dump: settings.dump_program.clone(), client: settings.client_program.clone() }
+    }
+
+    fn name(&self, task: Task) -> &str {
+        match task {
+            Task::Dump => &self.dump,
+            Task::Load => &self.client,
+        }
+    }
+
+    /// Starts a program on one database.
+    pub(super) fn start(
+        &self,
+        task: Task,
+        flavour: Flavour,
+        identity: &Identity<'_>,
+        database: &str,
+        scratch: &Scratch,
+    ) -> Result<Running, MysqlError> {
+        let program = self.name(task);
+        let fails = |error| MysqlError::node(format!("program {program}"), error);
+        let credentials = Credentials::write(scratch, identity)
+            .map_err(|error| MysqlError::node("the scratch directory", error))?;
+        let mut command = Command::new(program);
+        command
+            .arg(credentials.argument())
+            .args(arguments(task, flavour))
+            .arg(database)
+            .kill_on_drop(true)
+            .stdin(if task == Task::Load { Stdio::piped() } else { Stdio::null() })
+            .stdout(if task == Task::Dump { Stdio::piped() } else { Stdio::null() })
+            .stderr(Stdio::piped());
+        let child = command.spawn().map_err(fails)?;
+        Ok(Running { child, _credentials: credentials })
+    }
+}
+
+fn arguments(task: Task, flavour: Flavour) -> Vec<&'static str> {
+    let (common, own): (&[_], &[_]) = match (task, flavour) {
+        (Task::Dump, Flavour::MariaDb) => (&DUMP, &[]),
+        (Task::Dump, Flavour::MySql) => (&DUMP, &DUMP_MYSQL),
+        (Task::Load, Flavour::MariaDb) => (&LOAD, &LOAD_MARIADB),
+        (Task::Load, Flavour::MySql) => (&LOAD, &LOAD_MYSQL),
+    };
+    own.iter().chain(common).copied().collect()
+}
+
+/// A program at work. Dropped, it is killed.
+pub(super) struct Running {
+    child: Child,
+    _credentials: Credentials,
+}
+
+impl Running {
+    /// What a dump comes out of.
+    pub(super) fn output(&mut self) -> io::Result<File> {
+        let pipe = self.child.stdout.take().ok_or(io::ErrorKind::NotFound)?;
+        Ok(File::from(pipe.into_owned_fd()?))
+    }
+
+    /// What a dump goes into. Closed, the program ends.
+    pub(super) fn input(&mut self) -> io::Result<File> {
+        let pipe = self.child.stdin.take().ok_or(io::ErrorKind::NotFound)?;
+        Ok(File::from(pipe.into_owned_fd()?))
+    }
+
+    /// Waits for its end.
+    pub(super) async fn wait(mut self) -> io::Result<Ended> {
+        let words = last_words(self.child.stderr.take()).await?;
+        let status = self.child.wait().await?;
+        Ok(Ended { status, words })
+    }
+}
+
+/// The end of what a program complains of. It is read to the end, so that the program is not held
+/// up.
+async fn last_words(stderr: Option<ChildStderr>) -> io::Result<String> {
+    let Some(mut stderr) = stderr else { return Ok(String::new()) };
+    let mut words = Vec::new();
+    let mut buffer = [0; 1024];
+    loop {
+        let read = stderr.read(&mut buffer).await?;
+        let Some(new) = buffer.get(..read).filter(|new| !new.is_empty()) else { break };
+        words.extend_from_slice(new);
+        let surplus = words.len().saturating_sub(MAX_WORDS);
+        words.drain(..surplus);
+    }
+    Ok(String::from_utf8_lossy(&words).into_owned())
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    status: ExitStatus,
+    words: String,
+}
+
+/// What a program said of a server's refusal, or of no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Complaint {
+    /// Number of the error; `None` when the program said none.
+    pub(super) code: Option<u16>,
+    /// Without literals.
+    pub(super) message: String,
+}
+
+impl Ended {
+    /// `None` when it ended well.
+    pub(super) fn complaint(&self) -> Option<Complaint> {
+        (!self.status.success()).then(|| complaint_of(&self.words, self.status))
+    }
+}
+
+fn complaint_of(words: &str, status: ExitStatus) -> Complaint {
+    let line = words.lines().rev().find(|line| !line.trim().is_empty());
+    let Some(line) = line else { return Complaint { code: None, message: status.to_string() } };
+    Complaint { code: code_in(line), message: without_literals(line.trim()) }
+}
+
+/// `ERROR 1064 (42000) at line 3: ...`, `mariadb-dump: Got error: 1045: ...` and
+/// `mariadb-dump: Couldn't execute '...': ... (1356)`.
+fn code_in(line: &str) -> Option<u16> {
+    let number = |text: &str| {
+        let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+        text.get(..digits).and_then(|digits| digits.parse().ok())
+    };
+    for before in ["ERROR ", "Got error: "] {
+        if let Some((_, rest)) = line.split_once(before) {
+            return number(rest);
+        }
+    }
+    number(line.trim_end().strip_suffix(')')?.rsplit_once('(')?.1)
+}
+
+/// A file that a program reads who it is from. Dropped, it is removed.
+struct Credentials {
+    scratch: Scratch,
+    name: String,
+}
+
+/// How such files are called, so that a start finds what a crash left.
+const CREDENTIALS: &str = "client-";
+
+impl Credentials {
+    fn write(scratch: &Scratch, identity: &Identity<'_>) -> io::Result<Self> {
+        let name = format!("{CREDENTIALS}{}", Alphanumeric.sample_string(&mut rand::rng(), 20));
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut file = scratch.dir.open_with(&name, &options)?;
+        let credentials = Self { scratch: scratch.clone(), name };
+        file.write_all(option_file(identity).as_bytes())?;
+        Ok(credentials)
+    }
+
+    /// Has to be the first argument. The program reads no other file then.
+    fn argument(&self) -> OsString {
+        let mut argument = OsString::from("--defaults-file=");
+        argument.push(self.scratch.path.join(&self.name));
+        argument
+    }
+}
+
+impl Drop for Credentials {
+    fn drop(&mut self) {
+        if let Err(error) = self.scratch.dir.remove_file(&self.name) {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, name = self.name, "a file with a password stays on disk");
+        }
+    }
+}
+
+impl Scratch {
+    /// Removes the passwords that a crash left behind.
+    pub(super) fn clean(&self) -> io::Result<()> {
+        for entry in self.dir.entries()? {
+            let name = entry?.file_name();
+            if name.as_encoded_bytes().starts_with(CREDENTIALS.as_bytes()) {
+                self.dir.remove_file(name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn option_file(identity: &Identity<'_>) -> String {
+    let Identity { settings, user, password } = identity;
+    let mut text = "[client]\nprotocol=tcp\n".to_owned();
+    for (key, value) in [("host", settings.host.as_str()), ("user", user), ("password", password)] {
+        writeln!(text, "{key}={}", quoted_option(value)).expect("a string takes all");
+    }
+    writeln!(text, "port={}", settings.port).expect("a string takes all");
+    text
+}
+
+/// Source: `my_default.c` of MariaDB, which reads escapes inside and outside of quotation marks.
+fn quoted_option(value: &str) -> String {
+    let mut quoted = "\"".to_owned();
+    for letter in value.chars() {
+        match letter {
+            '\\' => quoted.push_str("\\\\"),
+            '"' => quoted.push_str("\\\""),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn complaints_are_read() {
+        for (words, code, message) in [
+            ("ERROR 1227 (42000) at line 25: Access denied\n", Some(1227), None),
+            ("mariadb-dump: Got error: 1045: \"Access denied\" when trying to connect", Some(1045), None),
+            ("mariadb-dump: Couldn't execute 'SHOW FIELDS': View is bad (1356)", Some(1356), None),
+            ("first\nmariadb: unknown option '--x'\n\n", None, Some("mariadb: unknown option '...'")),
+            ("", None, Some("exit status: 1")),
+        ] {
+            let complaint = complaint_of(words, ExitStatus::from_raw(1 << 8));
+            assert_eq!(complaint.code, code, "{words}");
+            if let Some(message) = message {
+                assert_eq!(complaint.message, message);
+            }
+        }
+    }
+
+    #[test]
+    fn options_are_quoted() {
+        assert_eq!(quoted_option("a\"b\\c#d\n"), "\"a\\\"b\\\\c#d\\n\"");
+    }
+
+    #[test]
+    fn the_loading_program_has_no_way_out() {
+        let arguments = arguments(Task::Load, Flavour::MariaDb);
+        for argument in ["--sandbox", "--binary-mode", "--local-infile=0"] {
+            assert!(arguments.contains(&argument));
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! A whole platform: a real `tenon dev` in a directory of its own, gone when it is dropped.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
+use tenon::dev::{DevFile, NodeEntry};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::classic::{Classic, Ordered};
+use crate::control::Control;
+use crate::error::HarnessError;
+use crate::mysql::Server;
+use crate::programs;
+use crate::records::Records;
+use crate::wait::wait_until;
+
+/// A debug build compiles its plugins without haste, and other tests run beside.
+const START_DEADLINE: Duration = Duration::from_secs(240);
+const STOP_DEADLINE: Duration = Duration::from_secs(90);
+
+/// `tenon dev` has noticed a killed child by then.
+const DEATH_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What `tenon dev` prints goes there, beside its directory.
+const OUTPUT: &str = "output";
+
+/// What to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Labels; each is a component.
+    pub offerings: Vec<String>,
+    /// Node processes.
+    pub nodes: u32,
+    /// Gateway processes.
+    pub gateways: u32,
+    /// Where the components are; `None` is where `cargo xtask guests` puts them.
+    pub plugins: Option<PathBuf>,
+}
+
+impl Options {
+    /// One gateway and one node for these offerings.
+    #[must_use]
+    pub fn of(offerings: &[&str]) -> Self {
+        let offerings = offerings.iter().map(|&label| label.to_owned()).collect();
+        Self {
+            offerings,
+            nodes: 1,
+            gateways: 1,
+            plugins: None,
+        }
+    }
+
+    fn arguments(&self, directory: &Path) -> Vec<std::ffi::OsString> {
+        let mut arguments = vec!["dev".into(), "--dir".into(), directory.into()];
+        let offerings = self.offerings.join(",");
+        let (nodes, gateways) = (self.nodes.to_string(), self.gateways.to_string());
+        let pairs = [
+            "--offerings",
+            &offerings,
+            "--nodes",
+            &nodes,
+            "--gateways",
+            &gateways,
+        ];
+        arguments.extend(pairs.map(Into::into));
+        if let Some(plugins) = &self.plugins {
+            arguments.extend(["--plugins".into(), plugins.into()]);
+        }
+        arguments
+    }
+}
+
+/// A running platform.
+///
+/// Dropped, all of it is killed and its files are removed; if the test is panicking, the files
+/// stay and the log says where.
+#[derive(Debug)]
+pub struct Platform {
+    options: Options,
+    home: Option<TempDir>,
+    root: PathBuf,
+    child: Child,
+}
+
+impl Platform {
+    /// Starts it, and waits until all of it answers.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::NoProgram`] when it is not built; [`HarnessError::Ended`] with what it said.
+    pub async fn start(options: Options) -> Result<Self, HarnessError> {
+        let disk = |source| HarnessError::Disk {
+            path: "a temporary directory".into(),
+            source,
+        };
+        // MariaDB's own user passes through it.
+        let home = tempfile::Builder::new()
+            .prefix("tenon-")
+            .permissions(Permissions::from_mode(0o711))
+            .tempdir()
+            .map_err(disk)?;
+        let child = spawn(&options, home.path())?;
+        let root = home.path().join("d");
+        let mut platform = Self {
+            options,
+            home: Some(home),
+            root,
+            child,
+        };
+        platform.answers().await?;
+        Ok(platform)
+    }
+
+    /// Stops it in order and starts it again in the same directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`] and [`Self::stop`].
+    pub async fn restart(&mut self) -> Result<(), HarnessError> {
+        self.stop().await?;
+        self.child = spawn(&self.options, &self.home_path())?;
+        self.answers().await
+    }
+
+    /// Stops it in order; its files stay until it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::TimedOut`] when it does not stop; [`HarnessError::Ended`] when it ends with
+    /// an error.
+    pub async fn stop(&mut self) -> Result<(), HarnessError> {
+        send(self.child.id(), Signal::TERM);
+        let status = timeout(STOP_DEADLINE, self.child.wait()).await;
+        match status {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(status)) => Err(self.ended(status)),
+            Ok(Err(source)) => Err(HarnessError::Disk {
+                path: self.root.clone(),
+                source,
+            }),
+            Err(_) => Err(HarnessError::TimedOut {
+                what: "tenon dev stops".to_owned(),
+                seconds: STOP_DEADLINE.as_secs(),
+            }),
+        }
+    }
+
+    async fn answers(&mut self) -> Result<(), HarnessError> {
+        let root = self.root.clone();
+        let child = &mut self.child;
+        let ready = wait_until("tenon dev is ready", START_DEADLINE, async || {
+            match child.try_wait() {
+                Ok(Some(status)) => Some(Err(status)),
+                Ok(None) | Err(_) => read_dev_file(&root).map(|_| Ok(())),
+            }
+        });
+        ready.await?.map_err(|status| self.ended(status))
+    }
+
+    fn ended(&self, status: ExitStatus) -> HarnessError {
+        HarnessError::Ended {
+            status,
+            output: self.output(),
+        }
+    }
+
+    /// D.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// D as a directory to work in.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::Disk`] when it is gone.
+    pub fn dir(&self) -> Result<Dir, HarnessError> {
+        let disk = |source| HarnessError::Disk {
+            path: self.root.clone(),
+            source,
+        };
+        Dir::open_ambient_dir(&self.root, ambient_authority()).map_err(disk)
+    }
+
+    /// What runs now.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::NotRunning`] when `tenon dev` has stopped.
+    pub fn dev_file(&self) -> Result<DevFile, HarnessError> {
+        read_dev_file(&self.root).ok_or_else(|| HarnessError::NotRunning("tenon dev".to_owned()))
+    }
+
+    /// A cloud controller's client for one offering, of the first gateway.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::NotRunning`] when the offering was not started.
+    pub fn classic(&self, offering: &str) -> Result<Classic, HarnessError> {
+        self.classic_at(1, offering)
+    }
+
+    /// A cloud controller's client for one offering, of the gateway with that number.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::NotRunning`] when there is no such gateway or offering.
+    pub fn classic_at(&self, gateway: usize, offering: &str) -> Result<Classic, HarnessError> {
+        let file = self.dev_file()?;
+        let missing = || HarnessError::NotRunning(offering.to_owned());
+        let gateway = file
+            .gateways
+            .get(gateway.saturating_sub(1))
+            .ok_or_else(missing)?;
+        let node = file.nodes.iter().find(|node| node.offering == offering);
+        let token = file.gateway.tokens.get(offering).ok_or_else(missing)?;
+        Classic::new(
+            gateway.url.clone(),
+            token.clone(),
+            ordered(node.ok_or_else(missing)?),
+        )
+    }
+
+    /// The database server of the node with that number.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::NotRunning`] when it has none.
+    pub fn server(&self, node: usize) -> Result<Server, HarnessError> {
+        let file = self.dev_file()?;
+        let entry = file.mysql.get(node.saturating_sub(1));
+        entry
+            .map(Server::new)
+            .ok_or_else(|| HarnessError::NotRunning(format!("mysql-{node}")))
+    }
+
+    /// A reader of the gateway's records.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::Bus`] when the bus is away.
+    pub async fn records(&self) -> Result<Records, HarnessError> {
+        Records::open(&self.dev_file()?.nats).await
+    }
+
+    /// Orders to `tenon dev`.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::NotRunning`] when `tenon dev` has stopped.
+    pub fn control(&self) -> Result<Control, HarnessError> {
+        Control::new(self.dev_file()?)
+    }
+
+    /// Kills `node-1` or the like as `kill -9` does, and waits until it is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::NotRunning`] when it does not run.
+    pub async fn kill(&self, child: &str) -> Result<(), HarnessError> {
+        let pid = self.dev_file()?.pids.get(child).copied();
+        let pid = pid.ok_or_else(|| HarnessError::NotRunning(child.to_owned()))?;
+        send(Some(pid), Signal::KILL);
+        self.is_gone(child).await
+    }
+
+    /// Waits until `node-1` or the like does not run any more, for example at its crash point.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::TimedOut`] when it goes on.
+    pub async fn is_gone(&self, child: &str) -> Result<(), HarnessError> {
+        let what = format!("the end of {child}");
+        wait_until(&what, DEATH_DEADLINE, async || {
+            let file = self.dev_file().ok()?;
+            (!file.pids.contains_key(child)).then_some(())
+        })
+        .await
+    }
+
+    /// What `node-1` or the like has logged so far; empty when it has no log.
+    #[must_use]
+    pub fn log(&self, child: &str) -> String {
+        let dir = Dir::open_ambient_dir(self.root.join("log"), ambient_authority());
+        dir.and_then(|dir| dir.read_to_string(format!("{child}.log")))
+            .unwrap_or_default()
+    }
+
+    /// What `tenon dev` has printed so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        let dir = Dir::open_ambient_dir(self.home_path(), ambient_authority());
+        dir.and_then(|dir| dir.read_to_string(OUTPUT))
+            .unwrap_or_default()
+    }
+
+    /// Keeps the files when the platform is dropped, and says where they are.
+    pub fn keep_files(&mut self) -> PathBuf {
+        if let Some(home) = self.home.take() {
+            // Not removed any more.
+            drop(home.keep());
+        }
+        self.root.clone()
+    }
+
+    fn home_path(&self) -> PathBuf {
+        self.root
+            .parent()
+            .map(Path::to_path_buf)
+            .unwrap_or_default()
+    }
+
+    fn kill_all(&mut self) {
+        let pids = read_dev_file(&self.root)
+            .map(|file| file.pids)
+            .unwrap_or_default();
+        send(self.child.id(), Signal::KILL);
+        let all = pids.values().copied();
+        for pid in all.clone() {
+            send(Some(pid), Signal::KILL);
+        }
+        // A file that is written now would be left when the directory is removed.
+        for pid in all {
+            wait_for_end(pid);
+        }
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        let has_stopped = matches!(self.child.try_wait(), Ok(Some(_)));
+        if !has_stopped {
+            self.kill_all();
+        }
+        if std::thread::panicking() {
+            let root = self.keep_files();
+            eprintln!(
+                "the platform's files stay in {}; logs are in its log/",
+                root.display()
+            );
+        }
+    }
+}
+
+fn spawn(options: &Options, home: &Path) -> Result<Child, HarnessError> {
+    let program = programs::tenon()?;
+    let disk = |source| HarnessError::Disk {
+        path: home.join(OUTPUT),
+        source,
+    };
+    let dir = Dir::open_ambient_dir(home, ambient_authority()).map_err(disk)?;
+    let mut open = cap_std::fs::OpenOptions::new();
+    let output = dir
+        .open_with(OUTPUT, open.create(true).append(true))
+        .map_err(disk)?;
+    let errors = output.try_clone().map_err(disk)?;
+    Command::new(&program)
+        .args(options.arguments(&home.join("d")))
+        .stdin(Stdio::null())
+        .stdout(output.into_std())
+        .stderr(errors.into_std())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| HarnessError::Disk {
+            path: program,
+            source,
+        })
+}
+
+fn read_dev_file(root: &Path) -> Option<DevFile> {
+    let dir = Dir::open_ambient_dir(root, ambient_authority()).ok()?;
+    serde_json::from_slice(&dir.read("dev.json").ok()?).ok()
+}
+
+fn ordered(node: &NodeEntry) -> Ordered {
+    Ordered {
+        label: node.offering.clone(),
+        plan_unique_id: node.plan_unique_id.clone(),
+        plan: node.plan.clone(),
+        version: node.versions.first().cloned().unwrap_or_default(),
+    }
+}
+
+fn send(pid: Option<u32>, signal: Signal) {
+    let pid = pid
+        .and_then(|pid| i32::try_from(pid).ok())
+        .and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // One that is gone does not mind.
+        rustix::process::kill_process(pid, signal).ok();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a destructor cannot wait for the runtime"
+)]
+fn wait_for_end(pid: u32) {
+    const POLLS: u32 = 500;
+    let proc = Path::new("/proc").join(pid.to_string()).join("exe");
+    for _ in 0..POLLS {
+        // One that is dead and unburied has no program any more.
+        if proc.read_link().is_err() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
