@@ -29,6 +29,9 @@ const STOP_DEADLINE: Duration = Duration::from_secs(90);
 /// `tenon dev` has noticed a killed child by then.
 const DEATH_DEADLINE: Duration = Duration::from_secs(10);
 
+/// A line that is due is there by then.
+const LOG_DEADLINE: Duration = Duration::from_secs(60);
+
 /// What `tenon dev` prints goes there, beside its directory.
 const OUTPUT: &str = "output";
 
@@ -283,6 +286,33 @@ impl Platform {
         wait_until(&what, DEATH_DEADLINE, async || {
             let file = self.dev_file().ok()?;
             (!file.pids.contains_key(child)).then_some(())
+        })
+        .await
+    }
+
+    /// Kills `tenon dev` alone, as `kill -9` does.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::NotRunning`] when it has stopped.
+    pub fn kill_tenon_dev(&self) -> Result<(), HarnessError> {
+        let pid = self
+            .child
+            .id()
+            .ok_or(HarnessError::NotRunning("tenon dev".to_owned()))?;
+        send(Some(pid), Signal::KILL);
+        Ok(())
+    }
+
+    /// Waits until `node-1` or the like has logged `text`.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::TimedOut`] when it does not.
+    pub async fn logs(&self, child: &str, text: &str) -> Result<(), HarnessError> {
+        let what = format!("{child} logs {text:?}");
+        wait_until(&what, LOG_DEADLINE, async || {
+            self.log(child).contains(text).then_some(())
         })
         .await
     }

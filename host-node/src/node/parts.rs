@@ -183,10 +183,14 @@ fn grants(
         None
     };
     let secrets = offering.secrets.iter().map(|(name, text)| (name.clone(), text.secret()));
+    // What the node knows of the offering anyway, an operator need not repeat.
+    let mut settings = offering.settings.clone();
+    settings.entry("versions".to_owned()).or_insert_with(|| offering.versions.join(","));
+    settings.entry("plan".to_owned()).or_insert_with(|| offering.plan.clone());
     Ok(Grants {
         plugin: offering.label.clone(),
         capabilities: offering.capabilities.clone(),
-        settings: Arc::new(offering.settings.clone()),
+        settings: Arc::new(settings),
         secrets: secrets.collect(),
         mysql,
         files,

@@ -1,1 +1,12 @@
-//! wait
+//! The platform end to end: real servers, real processes, one platform for each test.
+//!
+//! A test panics where it fails, so that the platform's files stay; what it prints says where.
+
+#[cfg(test)]
+mod dev;
+#[cfg(test)]
+mod files_life;
+#[cfg(test)]
+mod mysql_life;
+#[cfg(test)]
+mod swap;

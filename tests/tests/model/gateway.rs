@@ -59,27 +59,49 @@ pub(crate) enum Failure {
 pub(crate) enum Work {
     Idle,
     /// An order came in, and nothing is written.
-    Ordered { place: Place },
+    Ordered {
+        place: Place,
+    },
     /// The same order came in before: waits for what becomes of it.
     JoiningOrder,
     /// The intent is written, the node is not asked yet.
-    Intending { held: Held, moves: Moves },
+    Intending {
+        held: Held,
+        moves: Moves,
+    },
     /// The node was asked.
-    AwaitingMade { held: Held, moves: Moves },
+    AwaitingMade {
+        held: Held,
+        moves: Moves,
+    },
     /// The node has made it.
-    Made { held: Held },
+    Made {
+        held: Held,
+    },
     /// The node has not made it, as far as is known.
-    NotMade { held: Held, moves: Moves, failure: Failure },
+    NotMade {
+        held: Held,
+        moves: Moves,
+        failure: Failure,
+    },
     /// A request to delete came in.
     Deleting,
     /// Somebody deletes it already.
     JoiningDelete,
     /// The record says what is to be cleaned.
-    Cleaning { held: Held },
+    Cleaning {
+        held: Held,
+    },
     /// A node was asked to remove what it has.
-    AwaitingGone { held: Held, node: Place },
+    AwaitingGone {
+        held: Held,
+        node: Place,
+    },
     /// It has nothing any more.
-    Gone { held: Held, node: Place },
+    Gone {
+        held: Held,
+        node: Place,
+    },
 }
 
 /// What a gateway does next.
@@ -92,7 +114,10 @@ pub(crate) enum Step {
 }
 
 impl Gateway {
-    pub(crate) const IDLE: Self = Self { asker: Asker::Nobody, work: Work::Idle };
+    pub(crate) const IDLE: Self = Self {
+        asker: Asker::Nobody,
+        work: Work::Idle,
+    };
 
     /// Somebody wrote the record.
     pub(crate) fn outdate(&mut self) {
@@ -115,7 +140,9 @@ impl Gateway {
     /// The command whose answer it waits for.
     pub(crate) fn awaits(self) -> Option<Command> {
         match self.work {
-            Work::AwaitingMade { held, .. } => Some(command(Deed::Provision, held, held.record.node)),
+            Work::AwaitingMade { held, .. } => {
+                Some(command(Deed::Provision, held, held.record.node))
+            }
             Work::AwaitingGone { held, node } => Some(command(Deed::Unprovision, held, node)),
             Work::Idle
             | Work::Ordered { .. }
@@ -134,12 +161,16 @@ impl Gateway {
     pub(crate) fn told(self, reply: Reply) -> Option<Self> {
         let work = match (self.work, reply) {
             (Work::AwaitingMade { held, .. }, Reply::Done) => Work::Made { held },
-            (Work::AwaitingMade { held, moves }, Reply::Full) => {
-                Work::NotMade { held, moves, failure: Failure::Full }
-            }
-            (Work::AwaitingMade { held, moves }, Reply::Refused) => {
-                Work::NotMade { held, moves, failure: Failure::Refused }
-            }
+            (Work::AwaitingMade { held, moves }, Reply::Full) => Work::NotMade {
+                held,
+                moves,
+                failure: Failure::Full,
+            },
+            (Work::AwaitingMade { held, moves }, Reply::Refused) => Work::NotMade {
+                held,
+                moves,
+                failure: Failure::Refused,
+            },
             (Work::AwaitingGone { held, node }, Reply::Done) => Work::Gone { held, node },
             (Work::AwaitingGone { .. }, Reply::Refused) => return Some(Self::IDLE),
             _ => return None,
@@ -149,14 +180,21 @@ impl Gateway {
 }
 
 fn command(deed: Deed, held: Held, node: Place) -> Command {
-    Command { node, deed, generation: held.record.generation }
+    Command {
+        node,
+        deed,
+        generation: held.record.generation,
+    }
 }
 
 /// Gateway `at` takes up what nobody works on: any deadline may have passed. `None` when there is
 /// nothing.
 pub(crate) fn reconcile(state: &State, at: usize, rules: Rules) -> Option<State> {
     let record = state.record.filter(|record| record.is_left_over())?;
-    let held = Held { record, fresh: true };
+    let held = Held {
+        record,
+        fresh: true,
+    };
     let taken = match (record.phase, rules.on_abandon()) {
         (Phase::Intent, Abandon::Undo) => record.deleting()?,
         (Phase::Intent, Abandon::Finish) | (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
@@ -165,7 +203,10 @@ pub(crate) fn reconcile(state: &State, at: usize, rules: Rules) -> Option<State>
     };
     let (next, held) = state.written(Some(held), taken, rules)?;
     let work = match taken.phase {
-        Phase::Intent => Work::Intending { held, moves: Moves::Left },
+        Phase::Intent => Work::Intending {
+            held,
+            moves: Moves::Left,
+        },
         Phase::Ready | Phase::Deleting | Phase::Tomb => Work::Cleaning { held },
     };
     Some(next.with_gateway(at, Asker::Nobody, work))
@@ -180,13 +221,22 @@ pub(crate) fn advance(state: &State, at: usize, step: Step, rules: Rules) -> Opt
         (Work::JoiningOrder, Step::On) => join_order(state, at),
         (Work::Intending { held, moves }, Step::On) => Some(ask_to_make(state, at, held, moves)),
         (Work::AwaitingMade { held, moves }, Step::GiveUp) => {
-            let work = Work::NotMade { held, moves, failure: Failure::Silent };
+            let work = Work::NotMade {
+                held,
+                moves,
+                failure: Failure::Silent,
+            };
             Some(state.with_gateway(at, gateway.asker, work))
         }
         (Work::Made { held }, Step::On) => Some(finish(state, at, held, rules)),
-        (Work::NotMade { held, moves, failure }, Step::On) => {
-            place_elsewhere(state, at, (held, moves, failure), rules)
-        }
+        (
+            Work::NotMade {
+                held,
+                moves,
+                failure,
+            },
+            Step::On,
+        ) => place_elsewhere(state, at, (held, moves, failure), rules),
         (Work::NotMade { held, failure, .. }, Step::GiveUp) => {
             Some(give_up(state, at, held, failure, rules))
         }
@@ -215,13 +265,28 @@ fn begin(state: &State, at: usize, place: Place, rules: Rules) -> State {
     let asker = state.gateways[at].asker;
     let record = Record::intent(place, rules.on_abandon());
     if !rules.records_first() {
-        let held = Held { record, fresh: true };
-        return state.with_gateway(at, asker, Work::Intending { held, moves: Moves::None });
+        let held = Held {
+            record,
+            fresh: true,
+        };
+        return state.with_gateway(
+            at,
+            asker,
+            Work::Intending {
+                held,
+                moves: Moves::None,
+            },
+        );
     }
     match state.written(None, record, rules) {
-        Some((next, held)) => {
-            next.with_gateway(at, asker, Work::Intending { held, moves: Moves::Left })
-        }
+        Some((next, held)) => next.with_gateway(
+            at,
+            asker,
+            Work::Intending {
+                held,
+                moves: Moves::Left,
+            },
+        ),
         None => state.with_gateway(at, asker, Work::JoiningOrder),
     }
 }
@@ -238,7 +303,11 @@ fn ask_to_make(state: &State, at: usize, held: Held, moves: Moves) -> State {
     let asker = state.gateways[at].asker;
     let node = held.record.node;
     if !state.node(node).up {
-        let work = Work::NotMade { held, moves, failure: Failure::Nobody };
+        let work = Work::NotMade {
+            held,
+            moves,
+            failure: Failure::Nobody,
+        };
         return state.with_gateway(at, asker, work);
     }
     let mut next = state.with_gateway(at, asker, Work::AwaitingMade { held, moves });
@@ -249,7 +318,10 @@ fn ask_to_make(state: &State, at: usize, held: Held, moves: Moves) -> State {
 fn finish(state: &State, at: usize, held: Held, rules: Rules) -> State {
     // What acts first has no record to compare with.
     let expected = rules.records_first().then_some(held);
-    let written = held.record.ready().and_then(|ready| state.written(expected, ready, rules));
+    let written = held
+        .record
+        .ready()
+        .and_then(|ready| state.written(expected, ready, rules));
     match written {
         Some((next, _)) => next.answered(at, Told::Made),
         None => state.ended(at),
@@ -275,7 +347,14 @@ fn place_elsewhere(
     Some(match state.written(Some(held), moved, rules) {
         Some((next, held)) => {
             let asker = next.gateways[at].asker;
-            next.with_gateway(at, asker, Work::Intending { held, moves: Moves::None })
+            next.with_gateway(
+                at,
+                asker,
+                Work::Intending {
+                    held,
+                    moves: Moves::None,
+                },
+            )
         }
         None => state.ended(at),
     })
@@ -285,7 +364,9 @@ fn give_up(state: &State, at: usize, held: Held, failure: Failure, rules: Rules)
     if !rules.records_first() {
         return state.ended(at);
     }
-    let Some(going) = held.record.deleting() else { return state.ended(at) };
+    let Some(going) = held.record.deleting() else {
+        return state.ended(at);
+    };
     let going = forget_untouched(going, held.record.node, failure, rules);
     match (state.written(Some(held), going, rules), failure) {
         (Some((next, held)), Failure::Full | Failure::Refused) => {
@@ -307,13 +388,20 @@ fn forget_untouched(record: Record, node: Place, failure: Failure, rules: Rules)
 
 fn delete(state: &State, at: usize, rules: Rules) -> State {
     let asker = state.gateways[at].asker;
-    let Some(record) = state.record else { return delete_unknown(state, at, rules) };
+    let Some(record) = state.record else {
+        return delete_unknown(state, at, rules);
+    };
     match record.phase {
         Phase::Tomb => state.answered(at, Told::Gone),
         Phase::Deleting => state.with_gateway(at, asker, Work::JoiningDelete),
         Phase::Intent | Phase::Ready => {
-            let held = Held { record, fresh: true };
-            let written = record.deleting().and_then(|going| state.written(Some(held), going, rules));
+            let held = Held {
+                record,
+                fresh: true,
+            };
+            let written = record
+                .deleting()
+                .and_then(|going| state.written(Some(held), going, rules));
             match written {
                 Some((next, held)) => next.with_gateway(at, asker, Work::Cleaning { held }),
                 None => state.with_gateway(at, asker, Work::JoiningDelete),
@@ -340,11 +428,16 @@ fn delete_unknown(state: &State, at: usize, rules: Rules) -> State {
 }
 
 fn join_delete(state: &State, at: usize, rules: Rules) -> Option<State> {
-    let Some(record) = state.record else { return Some(state.answered(at, Told::Gone)) };
+    let Some(record) = state.record else {
+        return Some(state.answered(at, Told::Gone));
+    };
     match record.phase {
         Phase::Tomb => Some(state.answered(at, Told::Gone)),
         Phase::Deleting => {
-            let held = Held { record, fresh: true };
+            let held = Held {
+                record,
+                fresh: true,
+            };
             let (next, held) = state.written(Some(held), record.claimed(), rules)?;
             let asker = state.gateways[at].asker;
             Some(next.with_gateway(at, asker, Work::Cleaning { held }))

@@ -98,7 +98,11 @@ enum Decision {
 
 impl Node {
     /// A node that never heard of the instance.
-    pub(crate) const EMPTY: Self = Self { up: true, entry: None, copies: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        up: true,
+        entry: None,
+        copies: 0,
+    };
 
     /// What becomes of the node when `command` reaches it and ends as `outcome` says. `None` when
     /// the command cannot end so.
@@ -128,13 +132,18 @@ impl Node {
     /// The node goes on with a removal that is left. An unfinished provision it leaves: the
     /// gateway has a record of it.
     pub(crate) fn resumed(self, rules: Rules) -> Option<Self> {
-        let entry = self.entry.filter(|entry| entry.phase == EntryPhase::Removing)?;
+        let entry = self
+            .entry
+            .filter(|entry| entry.phase == EntryPhase::Removing)?;
         self.up.then(|| self.removed(entry.generation, rules))
     }
 
     /// Whether the node has work left.
     pub(crate) fn is_busy(self) -> bool {
-        !self.up || self.entry.is_some_and(|entry| entry.phase == EntryPhase::Removing)
+        !self.up
+            || self
+                .entry
+                .is_some_and(|entry| entry.phase == EntryPhase::Removing)
     }
 
     fn decide(self, command: Command, rules: Rules) -> Decision {
@@ -145,7 +154,9 @@ impl Node {
     }
 
     fn decide_provision(self, generation: u8, rules: Rules) -> Decision {
-        let Some(entry) = self.entry else { return Decision::Start };
+        let Some(entry) = self.entry else {
+            return Decision::Start;
+        };
         if !rules.has_fence() {
             return match entry.phase {
                 EntryPhase::Present => Decision::Repeat,
@@ -170,7 +181,11 @@ impl Node {
     fn decide_unprovision(self, generation: u8, rules: Rules) -> Decision {
         let Some(entry) = self.entry else {
             // Not known: it may be a provision that is still on its way. The fence stops it.
-            return if rules.has_fence() { Decision::Start } else { Decision::Repeat };
+            return if rules.has_fence() {
+                Decision::Start
+            } else {
+                Decision::Repeat
+            };
         };
         if rules.has_fence() && generation < entry.generation {
             return Decision::Refuse;
@@ -186,7 +201,9 @@ impl Node {
 
     fn provision(self, command: Command, outcome: Outcome, rules: Rules) -> Option<(Self, Reply)> {
         let generation = command.generation;
-        let is_new = self.entry.is_none_or(|entry| entry.phase == EntryPhase::Gone);
+        let is_new = self
+            .entry
+            .is_none_or(|entry| entry.phase == EntryPhase::Gone);
         let begun = self.with(EntryPhase::Provisioning, generation);
         let done = begun.made(rules);
         let recorded = done.with(EntryPhase::Present, generation);
@@ -208,10 +225,16 @@ impl Node {
         outcome: Outcome,
         rules: Rules,
     ) -> Option<(Self, Reply)> {
-        let fence = self.entry.map_or(0, |entry| entry.generation).max(command.generation);
+        let fence = self
+            .entry
+            .map_or(0, |entry| entry.generation)
+            .max(command.generation);
         let begun = self.with(EntryPhase::Removing, fence);
         let recorded = begun.removed(fence, rules);
-        let done = Self { entry: begun.entry, ..recorded };
+        let done = Self {
+            entry: begun.entry,
+            ..recorded
+        };
         Some(match outcome {
             Outcome::Well => (recorded, Reply::Done),
             Outcome::Failed => (begun, Reply::Refused),
@@ -223,18 +246,32 @@ impl Node {
     }
 
     fn with(self, phase: EntryPhase, generation: u8) -> Self {
-        Self { entry: Some(Entry { phase, generation }), ..self }
+        Self {
+            entry: Some(Entry { phase, generation }),
+            ..self
+        }
     }
 
     /// The guest creates by name: what is there is not made again.
     fn made(self, rules: Rules) -> Self {
-        let copies = if rules.is_idempotent() { 1 } else { (self.copies + 1).min(MANY) };
+        let copies = if rules.is_idempotent() {
+            1
+        } else {
+            (self.copies + 1).min(MANY)
+        };
         Self { copies, ..self }
     }
 
     fn removed(self, generation: u8, rules: Rules) -> Self {
-        let copies = if rules.is_idempotent() { 0 } else { self.copies.saturating_sub(1) };
-        Self { copies, ..self.with(EntryPhase::Gone, generation) }
+        let copies = if rules.is_idempotent() {
+            0
+        } else {
+            self.copies.saturating_sub(1)
+        };
+        Self {
+            copies,
+            ..self.with(EntryPhase::Gone, generation)
+        }
     }
 
     fn died(self) -> (Self, Reply) {

@@ -29,7 +29,11 @@ pub(crate) enum Action {
     /// A gateway dies, and starts again with nothing in mind.
     GatewayDies { at: usize },
     /// A command reaches its node; the answer reaches a gateway, or nobody.
-    Arrives { command: Command, outcome: Outcome, answer: Option<usize> },
+    Arrives {
+        command: Command,
+        outcome: Outcome,
+        answer: Option<usize>,
+    },
     /// A node that died starts again.
     NodeStarts { place: Place },
     /// A node goes on with a removal that is left.
@@ -64,9 +68,11 @@ impl Model for Protocol {
             Action::Reconcile { at } => gateway::reconcile(last, at, self.rules),
             Action::Gateway { at, step } => gateway::advance(last, at, step, self.rules),
             Action::GatewayDies { at } => Some(gateway_dies(last, at)),
-            Action::Arrives { command, outcome, answer } => {
-                self.arrives(last, command, outcome, answer)
-            }
+            Action::Arrives {
+                command,
+                outcome,
+                answer,
+            } => self.arrives(last, command, outcome, answer),
             Action::NodeStarts { place } => change_node(last, place, |node| node.restarted()),
             Action::NodeResumes { place } => {
                 change_node(last, place, |node| node.resumed(self.rules))
@@ -110,7 +116,10 @@ impl Model for Protocol {
             }),
             Property::sometimes("a node died over a provision", |_, state| {
                 state.nodes.iter().any(|node| {
-                    !node.up && node.entry.is_some_and(|e| e.phase == EntryPhase::Provisioning)
+                    !node.up
+                        && node
+                            .entry
+                            .is_some_and(|e| e.phase == EntryPhase::Provisioning)
                 })
             }),
         ]
@@ -128,7 +137,10 @@ impl Protocol {
             return;
         }
         actions.push(Action::Gateway { at, step: Step::On });
-        actions.push(Action::Gateway { at, step: Step::GiveUp });
+        actions.push(Action::Gateway {
+            at,
+            step: Step::GiveUp,
+        });
         if state.mishaps.gateway_deaths > 0 {
             actions.push(Action::GatewayDies { at });
         }
@@ -168,11 +180,19 @@ fn arrivals(state: &State, command: Command, actions: &mut Vec<Action>) {
     }
     for &outcome in &outcomes {
         for &answer in &answers {
-            actions.push(Action::Arrives { command, outcome, answer });
+            actions.push(Action::Arrives {
+                command,
+                outcome,
+                answer,
+            });
         }
     }
     if state.mishaps.node_deaths > 0 {
-        let deaths = DEATHS.map(|outcome| Action::Arrives { command, outcome, answer: None });
+        let deaths = DEATHS.map(|outcome| Action::Arrives {
+            command,
+            outcome,
+            answer: None,
+        });
         actions.extend(deaths);
     }
 }
@@ -199,7 +219,10 @@ fn is_true(state: &State) -> bool {
         return true;
     };
     let node = state.node(record.node);
-    node.copies > 0 && node.entry.is_some_and(|entry| entry.phase == EntryPhase::Present)
+    node.copies > 0
+        && node
+            .entry
+            .is_some_and(|entry| entry.phase == EntryPhase::Present)
 }
 
 /// No node has it, and no record lets it come back.

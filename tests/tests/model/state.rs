@@ -61,8 +61,16 @@ impl State {
             nodes: [Node::EMPTY; 2],
             gateways: [Gateway::IDLE; 2],
             sent: BTreeSet::new(),
-            platform: Platform { orders: ORDERS, deletes: DELETES, told: Told::Nothing },
-            mishaps: Mishaps { gateway_deaths: 1, node_deaths: 1, refusals: 1 },
+            platform: Platform {
+                orders: ORDERS,
+                deletes: DELETES,
+                told: Told::Nothing,
+            },
+            mishaps: Mishaps {
+                gateway_deaths: 1,
+                node_deaths: 1,
+                refusals: 1,
+            },
         }
     }
 
@@ -72,7 +80,11 @@ impl State {
             return None;
         }
         // Placement is random: the second attempt would have gone elsewhere.
-        let place = if self.platform.orders == ORDERS { Place::First } else { Place::Second };
+        let place = if self.platform.orders == ORDERS {
+            Place::First
+        } else {
+            Place::Second
+        };
         let mut next = self.with_gateway(at, Asker::Order, Work::Ordered { place });
         next.platform.orders -= 1;
         Some(next)
@@ -110,7 +122,13 @@ impl State {
         let mut next = self.clone();
         next.record = Some(record);
         next.gateways.iter_mut().for_each(Gateway::outdate);
-        Some((next, Held { record, fresh: true }))
+        Some((
+            next,
+            Held {
+                record,
+                fresh: true,
+            },
+        ))
     }
 
     /// Gateway `at` goes on with `work` for `asker`.
@@ -158,7 +176,9 @@ impl State {
 
     /// Whether nobody has anything left to do. Late commands may still arrive.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.gateways.iter().all(|gateway| gateway.work == Work::Idle)
+        self.gateways
+            .iter()
+            .all(|gateway| gateway.work == Work::Idle)
             && !self.nodes.iter().any(|node| node.is_busy())
             && !self.record.is_some_and(Record::is_left_over)
     }
