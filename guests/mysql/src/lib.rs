@@ -75,16 +75,20 @@ impl Service for MySql {
     }
 
     fn unbind(cx: &Call<'_>, binding: &Binding) -> Result<()> {
-        let user: String = binding.credential.require("user")?;
+        let Some(database) = instance::find(cx, &binding.instance)? else {
+            // Its accounts went with it.
+            return Ok(());
+        };
+        // A bind that was cut off left no credential, but maybe the account.
+        let user = match binding.credential.get::<String>("user")? {
+            Some(user) => user,
+            None => database.account_user(&binding.id)?,
+        };
         // Bindings from before there were accounts for them share the owner's, which stays.
         if owner::of(cx, &binding.instance.id)?.as_ref() == Some(&user) {
             return Ok(());
         }
-        match instance::find(cx, &binding.instance)? {
-            Some(database) => Ok(database.drop_account(&user)?),
-            // Its accounts went with it.
-            None => Ok(()),
-        }
+        Ok(database.drop_account(&user)?)
     }
 
     fn inventory(cx: &Call<'_>, page: Option<&str>) -> Result<InventoryPage> {

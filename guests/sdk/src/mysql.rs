@@ -110,6 +110,15 @@ impl Database {
             .map(Account::from)
     }
 
+    /// The user name that [`Self::create_account`] makes for `label`, whether it was made or not:
+    /// what a call that was cut off may have left can be named.
+    ///
+    /// # Errors
+    /// When the label is not allowed.
+    pub fn account_user(&self, label: &str) -> Result<String, Failure> {
+        self.0.account_user(label)
+    }
+
     /// Creates an account with the name and password that it had elsewhere.
     ///
     /// # Errors

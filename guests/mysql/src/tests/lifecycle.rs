@@ -227,3 +227,12 @@ fn unprovision_leaves_nothing_and_succeeds_when_nothing_is_there() {
 fn the_offering_is_called_mysql() {
     assert_eq!(MySql::describe().label(), "mysql");
 }
+
+#[test]
+fn unbind_of_a_bind_that_was_cut_off_removes_its_account() {
+    let node = Node::new();
+    let credential = node.bind("b1", &Parameters::new()).unwrap();
+    assert!(node.login(&credential).is_some());
+    node.unbind("b1", &Credential::new()).unwrap();
+    assert_eq!(node.login(&credential), None);
+}

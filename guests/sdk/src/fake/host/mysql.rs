@@ -105,18 +105,22 @@ impl Database {
         access: Access,
         max_connections: u32,
     ) -> Result<Account, Failure> {
-        if !(1..=64).contains(&label.len()) {
-            return Err(Failure::BadName(
-                "an account's label has 1 to 64 bytes".to_owned(),
-            ));
-        }
-        let user = user_of(&self.name, label);
+        let user = self.account_user(label)?;
         self.set_account(
             &user,
             &secrets::random_password(24),
             access,
             max_connections,
         )
+    }
+
+    pub(crate) fn account_user(&self, label: &str) -> Result<String, Failure> {
+        if !(1..=64).contains(&label.len()) {
+            return Err(Failure::BadName(
+                "an account's label has 1 to 64 bytes".to_owned(),
+            ));
+        }
+        Ok(user_of(&self.name, label))
     }
 
     pub(crate) fn adopt_account(
