@@ -123,23 +123,30 @@ pub(crate) async fn serve(
 ) -> Result<(), BusError> {
     let mut incoming = subscribe(&client, &offering).await?;
     let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
-    // After the subscriptions on the same connection: who hears it can reach us.
-    announce(&client, &offering, None).await;
+    let requests = async {
+        while let Some(message) = incoming.next().await {
+            take(&client, &offering, &tasks, &slots, message).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = requests => tracing::error!("the bus ended all subscriptions"),
+        // Begun after the subscriptions on the same connection: who hears it can reach us.
+        () = keep_announcing(&client, &offering) => {}
+    }
+    Ok(())
+}
+
+/// Announces at once, at each interval, and soon after each change.
+async fn keep_announcing(client: &Client, offering: &Offering) {
     let mut interval = tokio::time::interval(ANNOUNCE);
     loop {
         tokio::select! {
-            () = stop.cancelled() => break,
-            _ = interval.tick() => announce(&client, &offering, None).await,
-            () = offering.changed.notified() => {
-                tokio::time::sleep(SETTLE).await;
-                announce(&client, &offering, None).await;
-            }
-            Some(message) = incoming.next() => {
-                take(&client, &offering, &tasks, &slots, message).await;
-            }
+            _ = interval.tick() => {}
+            () = offering.changed.notified() => tokio::time::sleep(SETTLE).await,
         }
+        announce(client, offering, None).await;
     }
-    Ok(())
 }
 
 async fn subscribe(

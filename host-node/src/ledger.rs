@@ -6,6 +6,8 @@
 
 mod book;
 mod entry;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -26,6 +26,9 @@ use crate::operations::resume::resume;
 /// How often guests are asked how they are, and what is left is looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
+/// How often the whole ledger is gone through, for tombs and what nothing else noticed.
+const FULL_LOOK: Duration = Duration::from_secs(600);
+
 /// How long a start waits for the plugins that are there.
 const FIRST_LOAD: Duration = Duration::from_secs(120);
 
@@ -126,8 +129,9 @@ async fn serve(
     for offering in parts.offerings.iter() {
         check_health(offering).await;
         finish_loads(offering).await;
-        let finished = resume(offering, true).await;
-        tracing::info!(offering = offering.config.label, ?finished, "left from before");
+        let still = resume(offering, true).await;
+        tracing::info!(offering = offering.config.label, ?still, "looked for what was left");
+        offering.left_over.store(!matches!(still, Ok(0)), Ordering::Relaxed);
         let (client, offering) = (client.clone(), Arc::clone(offering));
         if offering.config.peers == Peers::Native && offering.snapshots.is_some() {
             let (client, offering) = (client.clone(), Arc::clone(&offering));
@@ -170,6 +174,7 @@ async fn drain(parts: &Parts, tasks: &TaskTracker, mut background: JoinSet<()>) 
 }
 
 async fn keep_house(offering: Arc<Offering>, stop: CancellationToken) {
+    let mut looked = tokio::time::Instant::now();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -178,7 +183,18 @@ async fn keep_house(offering: Arc<Offering>, stop: CancellationToken) {
         }
         check_health(&offering).await;
         finish_loads(&offering).await;
-        if let Err(error) = resume(&offering, false).await {
+        let left = offering.left_over.swap(false, Ordering::Relaxed);
+        if left || looked.elapsed() > FULL_LOOK {
+            looked = tokio::time::Instant::now();
+            look_for_left(&offering).await;
+        }
+    }
+}
+
+async fn look_for_left(offering: &Offering) {
+    match resume(offering, false).await {
+        Ok(still) => offering.left_over.store(still > 0, Ordering::Relaxed),
+        Err(error) => {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "the ledger cannot be read");
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::Announcement;
-use tenon_protocol::{Fault, InstanceId, NodeId, SealKey, ServiceName};
+use tenon_protocol::{Blame, Fault, InstanceId, NodeId, SealKey, ServiceName};
 use tokio::sync::Notify;
 
 use crate::config::OfferingConfig;
@@ -34,6 +34,8 @@ pub(crate) struct Offering {
     /// Capacity or health changed: to be announced.
     pub(crate) changed: Notify,
     pub(crate) used: AtomicI64,
+    /// A removal failed: something is left to be finished.
+    pub(crate) left_over: AtomicBool,
     /// What the guest's last health check said.
     pub(crate) well: AtomicBool,
 }
@@ -71,6 +73,15 @@ impl Offering {
             self.used.fetch_add(if takes { 1 } else { -1 }, Ordering::Relaxed);
             self.changed.notify_one();
         }
+    }
+
+    /// Takes room for one more instance before it is known whether it is needed, so that many at
+    /// once cannot take the same. `None` when the node is full.
+    pub(crate) fn reserve(&self) -> Option<Room<'_>> {
+        let before = self.used.fetch_add(1, Ordering::Relaxed);
+        let room = Room(self);
+        let fits = before < i64::from(self.config.capacity) || self.config.allow_over_provisioning;
+        fits.then_some(room)
     }
 
     /// Counts what the ledger has.
@@ -130,9 +141,24 @@ impl Offering {
     ) -> Result<Called<C::Output>, GuestFailure> {
         let result = self.guests.call(&self.plugin, &self.grants, facts, call).await;
         if let Err(failure) = &result {
-            log_failure(C::NAME, &facts.subject, failure);
+            self.log_failure(C::NAME, &facts.subject, failure);
         }
         result
+    }
+
+    fn log_failure(&self, operation: &str, subject: &str, failure: &GuestFailure) {
+        let (offering, blame) = (&self.config.label, failure.blame());
+        match blame {
+            Blame::Caller => {
+                tracing::debug!(offering, operation, subject, ?blame, %failure, "refused");
+            }
+            Blame::Guest | Blame::Platform => {
+                tracing::warn!(offering, operation, subject, ?blame, %failure, "failed");
+            }
+            Blame::Host => {
+                tracing::error!(offering, operation, subject, ?blame, %failure, "failed");
+            }
+        }
     }
 
     /// How an instance is named to the guest.
@@ -162,12 +188,20 @@ impl Offering {
     }
 }
 
-fn log_failure(operation: &str, subject: &str, failure: &GuestFailure) {
-    use tenon_protocol::Blame;
-    match failure.blame() {
-        Blame::Caller => tracing::debug!(operation, subject, %failure, "refused"),
-        Blame::Guest | Blame::Platform => tracing::warn!(operation, subject, %failure, "failed"),
-        Blame::Host => tracing::error!(operation, subject, %failure, "failed"),
+/// Room for one instance. Dropped, it is free again.
+pub(crate) struct Room<'a>(&'a Offering);
+
+impl Room<'_> {
+    /// The instance is there now.
+    pub(crate) fn keep(self) {
+        self.0.changed.notify_one();
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.0.used.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

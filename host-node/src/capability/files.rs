@@ -13,9 +13,9 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
+use rand::distr::{Alphanumeric, SampleString};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use self::error::FilesError;
@@ -41,7 +41,6 @@ pub(crate) struct FilesContext {
 struct Shared {
     dir: Dir,
     host_path: PathBuf,
-    next_aside: AtomicU64,
 }
 
 impl FilesContext {
@@ -58,13 +57,8 @@ impl FilesContext {
                 tree::remove_tree(&dir, &name)?;
             }
         }
-        let shared = Shared {
-            dir,
-            host_path,
-            next_aside: AtomicU64::new(0),
-        };
         Ok(Self {
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared { dir, host_path }),
         })
     }
 
@@ -76,15 +70,15 @@ impl FilesContext {
         &self.shared.host_path
     }
 
-    /// A name that nobody else uses in this process.
-    fn aside_name(&self, label: &Label) -> OsString {
-        let number = self.shared.next_aside.fetch_add(1, Ordering::Relaxed);
-        OsString::from(format!("{ASIDE}{}-{number}", label.as_str()))
+    /// A name that nobody else uses.
+    fn aside_name(label: &Label) -> OsString {
+        let random = Alphanumeric.sample_string(&mut rand::rng(), 12);
+        OsString::from(format!("{ASIDE}{}-{random}", label.as_str()))
     }
 
     /// An empty directory beside the labels.
     fn make_aside(&self, label: &Label) -> Result<(OsString, Dir), FilesError> {
-        let name = self.aside_name(label);
+        let name = Self::aside_name(label);
         tree::make_dir(self.dir(), &name)?;
         let dir = self.dir().open_dir(&name)?;
         Ok((name, dir))
@@ -94,7 +88,7 @@ impl FilesContext {
     ///
     /// The label is free at once; what cannot be removed then is left to the next start.
     fn destroy(&self, label: &Label) -> Result<(), FilesError> {
-        let aside = self.aside_name(label);
+        let aside = Self::aside_name(label);
         let dir = self.dir();
         match tree::gone_is_none(dir.rename(label.as_str(), dir, &aside))? {
             Some(()) => tree::sync_dir(dir)?,

@@ -275,6 +275,15 @@ impl HostDatabase for MysqlView<'_> {
         answer(database.create_account(&label, access, max_connections).await)
     }
 
+    async fn account_user(
+        &mut self,
+        database: Resource<Database>,
+        label: String,
+    ) -> Answer<String> {
+        let database = self.table.get(&database)?.clone();
+        answer(database.account_user(&label))
+    }
+
     async fn adopt_account(
         &mut self,
         database: Resource<Database>,
@@ -381,3 +390,6 @@ pub(crate) fn add_to_linker<T: Send + 'static>(
 ) -> wasmtime::Result<()> {
     link::<T, HasMysql>(linker, view)
 }
+
+#[cfg(all(test, feature = "server-tests"))]
+mod server_tests;

@@ -141,6 +141,7 @@ impl Parts {
                 crash: Crash::new(config.crash_at.clone()),
                 changed: Notify::new(),
                 used: AtomicI64::new(0),
+                left_over: AtomicBool::new(false),
                 well: AtomicBool::new(false),
             };
             offering.count_from_ledger()?;

@@ -1,5 +1,7 @@
 //! Bind: an application gets credentials for an instance.
 
+use std::sync::atomic::Ordering;
+
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{BindRequest, Object};
 use tenon_protocol::{BindingId, Fault};
@@ -167,6 +169,7 @@ async fn undo(offering: &Offering, task: &Task, id: &BindingId, failure: &GuestF
     let fault = failure.to_fault();
     let failed = (!failure.is_passing()).then(|| fault.clone());
     if let Err(left) = unbind::remove(offering, &task.order, id, failed).await {
+        offering.left_over.store(true, Ordering::Relaxed);
         tracing::warn!(binding = %id, %left, "a failed bind is undone later");
     }
     fault

@@ -1,5 +1,7 @@
 //! Provision: an instance comes into being.
 
+use std::sync::atomic::Ordering;
+
 use tenon_protocol::Fault;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Object, ProvisionRequest};
@@ -74,7 +76,8 @@ async fn begin(
     plan: &str,
     version: &str,
 ) -> Result<Option<InstanceEntry>, Fault> {
-    let has_room = offering.room() > 0 || offering.config.allow_over_provisioning;
+    let room = offering.reserve();
+    let has_room = room.is_some();
     let service = offering.service().clone();
     let intent = intent(task, plan, version);
     let task = task.clone();
@@ -91,7 +94,11 @@ async fn begin(
         (Decision::Repeat(entry), _) => Ok(Some(*entry)),
         (Decision::Refuse(fault), _) => Err(fault),
         (Decision::Start, before) => {
-            offering.count(before, InstancePhase::Provisioning);
+            // One that is begun again has its room already.
+            let again = before.is_some_and(InstancePhase::takes_room);
+            if let Some(room) = room.filter(|_| !again) {
+                room.keep();
+            }
             Ok(None)
         }
     }
@@ -191,6 +198,7 @@ async fn undo(offering: &Offering, task: &Task, failure: &GuestFailure) -> Fault
     let fault = failure.to_fault();
     let failed = (!failure.is_passing()).then(|| fault.clone());
     if let Err(left) = unprovision::remove(offering, &task.order, task.recorded, failed).await {
+        offering.left_over.store(true, Ordering::Relaxed);
         let instance = &task.order.instance;
         tracing::warn!(%instance, %left, "a failed provision is undone later");
     }

@@ -27,35 +27,50 @@ enum Left {
 /// Goes once through the ledger, and finishes what is left. `just_started` also takes up what
 /// this process cannot be working on.
 ///
-/// Returns how much was finished.
+/// Returns how much is still left.
 ///
 /// # Errors
 ///
 /// [`LedgerError`] when the ledger cannot be read.
 pub(crate) async fn resume(offering: &Offering, just_started: bool) -> Result<usize, LedgerError> {
-    let mut finished = 0;
-    for left in list(offering, just_started)? {
-        finished += usize::from(finish(offering, &left).await);
+    let work = list(offering, just_started)?;
+    let mut still = work.resting;
+    for left in work.due {
+        still += usize::from(!finish(offering, &left).await);
     }
-    Ok(finished)
+    Ok(still)
 }
 
-fn list(offering: &Offering, just_started: bool) -> Result<Vec<Left>, LedgerError> {
+/// What the ledger says is left.
+#[derive(Default)]
+struct Work {
+    due: Vec<Left>,
+    /// Removals that failed a moment ago.
+    resting: usize,
+}
+
+fn list(offering: &Offering, just_started: bool) -> Result<Work, LedgerError> {
     let now = Millis::now();
     let rested = |changed: Millis| just_started || changed.after(REST) < now;
-    let mut left = Vec::new();
+    let mut work = Work::default();
     let mut present = Vec::new();
     offering.for_each_instance(|entry| {
-        left.extend(instance_left(entry, just_started, &rested, now));
+        let removing = entry.phase == InstancePhase::Removing;
+        work.resting += usize::from(removing && !rested(entry.changed));
+        work.due.extend(instance_left(entry, just_started, &rested, now));
         if entry.phase == InstancePhase::Present {
             present.push(entry.id.clone());
         }
     })?;
     for instance in present {
         let bindings = offering.ledger.read(|view| view.bindings(offering.service(), &instance))?;
-        left.extend(bindings.iter().filter_map(|entry| binding_left(entry, just_started, &rested)));
+        for entry in bindings {
+            let removing = entry.phase == BindingPhase::Removing;
+            work.resting += usize::from(removing && !rested(entry.changed));
+            work.due.extend(binding_left(&entry, just_started, &rested));
+        }
     }
-    Ok(left)
+    Ok(work)
 }
 
 fn instance_left(

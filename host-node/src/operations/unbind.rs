@@ -1,5 +1,7 @@
 //! Unbind: an application loses its credentials.
 
+use std::sync::atomic::Ordering;
+
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Object, UnbindRequest};
 use tenon_protocol::{BindingId, Fault, Order};
@@ -41,7 +43,10 @@ pub(crate) async fn unbind(
             return Ok(());
         }
     }
-    remove(offering, order, &id, None).await.map_err(|failure| failure.to_fault())
+    remove(offering, order, &id, None).await.map_err(|failure| {
+        offering.left_over.store(true, Ordering::Relaxed);
+        failure.to_fault()
+    })
 }
 
 /// The binding that an original gateway names by its credentials. `None` for the owner's account:

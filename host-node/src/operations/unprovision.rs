@@ -1,5 +1,7 @@
 //! Unprovision: an instance goes, with its bindings.
 
+use std::sync::atomic::Ordering;
+
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Object, UnprovisionRequest};
 use tenon_protocol::{Fault, Order};
@@ -43,7 +45,10 @@ pub(crate) async fn unprovision(
     }
     let extra = request.bindings.clone();
     let removed = remove_with(offering, order, task.recorded, None, &extra).await;
-    removed.map_err(|failure| failure.to_fault())?;
+    removed.map_err(|failure| {
+        offering.left_over.store(true, Ordering::Relaxed);
+        failure.to_fault()
+    })?;
     tracing::info!(offering = offering.config.label, instance = %order.instance, "unprovisioned");
     Ok(())
 }

@@ -53,6 +53,11 @@ impl Database {
             .await
     }
 
+    /// The user that [`Self::create_account`] makes for `label`. Asks no server.
+    pub(super) fn account_user(&self, label: &str) -> Result<String, MysqlError> {
+        Ok(self.prefixes().account(&self.name, label)?.as_str().to_owned())
+    }
+
     /// Makes an account with the name and password that it had elsewhere.
     pub(super) async fn adopt_account(
         &self,

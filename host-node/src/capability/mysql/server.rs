@@ -170,7 +170,12 @@ impl MysqlServer {
 
     /// A connection of the administrator.
     pub(super) async fn admin(&self) -> Result<Admin<'_>, MysqlError> {
-        let mut conn = self.within(CONNECT_TIMEOUT, self.pool.get_conn()).await?;
+        let conn = self.within(CONNECT_TIMEOUT, self.pool.get_conn()).await;
+        // That the administrator may not log in is no guest's affair.
+        let mut conn = conn.map_err(|error| match error {
+            refused @ MysqlError::Server { .. } => MysqlError::away(self.version(), refused),
+            other => other,
+        })?;
         // Asked once: it is the same for all connections.
         let flavour = self.flavour.get_or_try_init(|| self.detect_flavour(&mut conn)).await?;
         let flavour = *flavour;

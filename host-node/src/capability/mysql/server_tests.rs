@@ -1,0 +1,12 @@
+//! The interface as a guest sees it, on a real MariaDB, with tenants that mean harm.
+//!
+//! `cargo test --package tenon-node --lib --features server-tests`
+
+mod accounts;
+mod away;
+mod databases;
+mod loads;
+mod mariadb;
+mod sessions;
+mod site;
+mod sql;
