@@ -32,6 +32,7 @@ mod terminal;
 mod tools;
 mod version;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::Ipv4Addr;
 
@@ -54,7 +55,7 @@ pub use self::nats_server::{
     NatsConfig, NatsError, NatsLaunch, NatsServer, NatsUser, Permissions, Subjects, of_gateway,
     of_node,
 };
-pub use self::offering::{Label, LabelError};
+pub use self::offering::{Choice, ChoiceError, Label};
 pub use self::plugins::PluginError;
 pub use self::process::ProcessError;
 pub use self::stand_in::book::BookError;
@@ -66,6 +67,7 @@ use self::children::{Children, Programs};
 use self::directory::{Directory, Passage};
 use self::kept::Kept;
 use self::minder::{Minder, Restart};
+use self::offering::needs_database;
 use self::signals::StopSignals;
 use self::stand_in::book::Book;
 use self::terminal::Terminal;
@@ -163,8 +165,8 @@ async fn prepare(
             "Ended {stale} processes that a killed tenon dev had left."
         ));
     }
-    let labels = distinct(&arguments.offerings);
-    let needs_database = labels.iter().any(offering::needs_database);
+    let choices = distinct(&arguments.offerings);
+    let needs_database = choices.iter().any(|choice| needs_database(&choice.label));
     let mariadb = if needs_database {
         Some(surroundings.mariadb().await?)
     } else {
@@ -180,7 +182,7 @@ async fn prepare(
     };
     plugins::copy(
         &directory,
-        &labels,
+        &choices,
         arguments.plugins.as_deref(),
         surroundings,
     )?;
@@ -191,21 +193,20 @@ async fn prepare(
         nodes: arguments.nodes,
     };
     let root = directory.path().to_owned();
-    let blueprint = Blueprint::draw(root, &labels, counts, mariadb, &mut kept)?;
+    let blueprint = Blueprint::draw(root, &choices, counts, mariadb, &mut kept)?;
     kept.save(&directory)?;
     configs::write(&directory, &blueprint)?;
     kept.release_ports();
     Ok(Children::new(directory, blueprint, programs))
 }
 
-/// Each label once, in the order in which they were given.
-fn distinct(labels: &[Label]) -> Vec<Label> {
-    let first = |(at, label): &(usize, &Label)| !labels.iter().take(*at).any(|l| l == *label);
-    labels
+/// Each offering once, in the order in which they were given.
+fn distinct(choices: &[Choice]) -> Vec<Choice> {
+    let mut labels = BTreeSet::new();
+    choices
         .iter()
-        .enumerate()
-        .filter(first)
-        .map(|(_, label)| label.clone())
+        .filter(|choice| labels.insert(&choice.label))
+        .cloned()
         .collect()
 }
 

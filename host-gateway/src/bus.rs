@@ -2,11 +2,14 @@
 //!
 //! Speaks NATS. Takes no decision: a timeout is "unknown" here, whatever it means elsewhere.
 
+use std::error::Error;
 use std::time::Duration;
 
 use async_nats::client::Request;
 use async_nats::{HeaderMap, RequestErrorKind};
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenon_protocol::message::{CredentialsReply, Object, Reply};
@@ -20,8 +23,6 @@ use crate::patience::Patience;
 const NOBODY_PAUSE: Duration = Duration::from_millis(50);
 /// Pause before a request that could not be sent is tried again.
 const AWAY_PAUSE: Duration = Duration::from_millis(100);
-/// A first attempt waits at least this long, or half of what the caller waits.
-const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +41,7 @@ pub(crate) enum BusError {
     Unsendable {
         subject: String,
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// There was an answer.
     #[error("the answer from {subject} cannot be read")]
@@ -102,6 +103,23 @@ pub(crate) struct Command<'a, B> {
     pub(crate) peers: Peers,
 }
 
+impl<B> Command<'_, B> {
+    const fn repeats(&self) -> Repeats {
+        match self.peers {
+            Peers::Native => Repeats::Due,
+            Peers::Original => Repeats::Never,
+        }
+    }
+}
+
+/// Whether a command that may be under way is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    Never,
+    Due,
+    Done,
+}
+
 /// Where replies go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inbox {
@@ -132,38 +150,49 @@ impl Bus {
         &self.connection
     }
 
-    /// Gives a command to a node, and repeats it while nothing is certain and `patience` lasts.
-    /// Original nodes would do it twice: they are asked once.
+    /// Gives a command to a node, and takes the first answer to any attempt while `patience` lasts.
+    /// After half of it the command is repeated, in case it was lost: our nodes do it once. Original
+    /// nodes would do it twice, they are told once.
     pub(crate) async fn command<B: Serialize, E: Envelope>(
         &self,
         command: &Command<'_, B>,
         patience: Patience,
     ) -> Answer<E::Content> {
-        let mut inbox = Inbox::Shared;
-        let mut nobody = 0;
+        let mut under_way = FuturesUnordered::new();
+        under_way.push(self.attempt::<B, E>(command, Inbox::Shared, patience));
+        let mut repeat = std::pin::pin!(tokio::time::sleep(patience.left() / 2));
+        let mut repeats = command.repeats();
+        let mut heard_nobody = false;
         loop {
-            let attempt = self.attempt::<B, E>(command, inbox, patience).await;
-            match attempt {
-                Ok(envelope) => match envelope.open() {
-                    Ok(content) => return Answer::Done(content),
-                    Err(fault) => return Answer::Refused(fault),
-                },
-                Err(BusError::Nobody(_)) if nobody == 0 => {
-                    nobody += 1;
-                    patience.pause(NOBODY_PAUSE).await;
+            let result = tokio::select! {
+                Some(result) = under_way.next() => result,
+                () = repeat.as_mut(), if repeats == Repeats::Due => {
+                    repeats = Repeats::Done;
+                    under_way.push(self.attempt(command, Inbox::Own, patience));
+                    continue;
                 }
-                // Certain only as long as no earlier attempt is under way.
-                Err(BusError::Nobody(_)) if inbox == Inbox::Shared => return Answer::Nobody,
-                Err(BusError::Nobody(_) | BusError::Away) => patience.pause(AWAY_PAUSE).await,
-                Err(BusError::TimedOut(_)) => inbox = Inbox::Own,
+                else => return Answer::Silent,
+            };
+            let pause = match result {
+                Ok(envelope) => return open(envelope),
+                // Certain: there was no attempt besides, and there is none under way.
+                Err(BusError::Nobody(_)) if heard_nobody && repeats != Repeats::Done => {
+                    return Answer::Nobody;
+                }
+                Err(BusError::Nobody(_)) => {
+                    heard_nobody = true;
+                    NOBODY_PAUSE
+                }
+                Err(BusError::Away) => AWAY_PAUSE,
+                Err(BusError::TimedOut(_)) => continue,
                 Err(error @ (BusError::Unsendable { .. } | BusError::Garbled { .. })) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a node was asked in vain");
+                    tracing::error!(error = &error as &dyn Error, "a node was asked in vain");
                     return Answer::Refused(Fault::internal());
                 }
-            }
-            let once = command.peers == Peers::Original && inbox == Inbox::Own;
-            if patience.is_over() || once {
-                return Answer::Silent;
+            };
+            patience.pause(pause).await;
+            if !patience.is_over() {
+                under_way.push(self.attempt(command, Inbox::Own, patience));
             }
         }
     }
@@ -180,7 +209,12 @@ impl Bus {
         time: Duration,
     ) -> Result<A, BusError> {
         let payload = encode(subject, body)?;
-        self.send(subject, Request::new().payload(payload).timeout(Some(time)), Inbox::Own).await
+        self.send(
+            subject,
+            Request::new().payload(payload).timeout(Some(time)),
+            Inbox::Own,
+        )
+        .await
     }
 
     /// Tells all who listen on `subject`.
@@ -192,8 +226,15 @@ impl Bus {
         if !self.is_up() {
             return Err(BusError::Away);
         }
-        let sent = self.connection.client.publish(subject.clone(), payload).await;
-        sent.map_err(|error| BusError::Unsendable { subject, source: error.into() })
+        let sent = self
+            .connection
+            .client
+            .publish(subject.clone(), payload)
+            .await;
+        sent.map_err(|error| BusError::Unsendable {
+            subject,
+            source: error.into(),
+        })
     }
 
     async fn attempt<B: Serialize, E: Envelope>(
@@ -203,11 +244,9 @@ impl Bus {
         patience: Patience,
     ) -> Result<E, BusError> {
         let payload = encode(&command.subject, command.body)?;
-        let time = match (command.peers, inbox) {
-            (Peers::Native, Inbox::Shared) => (patience.left() / 2).max(SHORTEST_ATTEMPT),
-            (Peers::Native, Inbox::Own) | (Peers::Original, _) => patience.left(),
-        };
-        let mut request = Request::new().payload(payload).timeout(Some(time.min(patience.left())));
+        let mut request = Request::new()
+            .payload(payload)
+            .timeout(Some(patience.left()));
         if command.peers == Peers::Native {
             request = request.headers(headers(command.order));
         }
@@ -236,14 +275,24 @@ impl Bus {
                     RequestErrorKind::NoResponders => BusError::Nobody(subject_of()),
                     RequestErrorKind::InvalidSubject
                     | RequestErrorKind::MaxPayloadExceeded
-                    | RequestErrorKind::Other => {
-                        BusError::Unsendable { subject: subject_of(), source: error.into() }
-                    }
+                    | RequestErrorKind::Other => BusError::Unsendable {
+                        subject: subject_of(),
+                        source: error.into(),
+                    },
                 });
             }
         };
-        serde_json::from_slice(&reply.payload)
-            .map_err(|source| BusError::Garbled { subject: subject_of(), source })
+        serde_json::from_slice(&reply.payload).map_err(|source| BusError::Garbled {
+            subject: subject_of(),
+            source,
+        })
+    }
+}
+
+fn open<E: Envelope>(envelope: E) -> Answer<E::Content> {
+    match envelope.open() {
+        Ok(content) => Answer::Done(content),
+        Err(fault) => Answer::Refused(fault),
     }
 }
 

@@ -4,7 +4,9 @@
 //! file, line and key, and says what is allowed. Knows no network.
 
 mod check;
+mod defaults;
 mod error;
+mod file;
 mod position;
 mod secret;
 
@@ -17,7 +19,7 @@ use serde::Deserialize;
 use tenon_protocol::{SealKey, Secret, ServiceName};
 
 pub use error::ConfigError;
-use secret::SecretSource;
+use file::ConfigFile;
 
 /// All that the operator decides.
 #[derive(Debug)]
@@ -230,8 +232,10 @@ impl Config {
     ///
     /// [`ConfigError`] names file, line and key.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = secret::read_file(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = secret::read_file(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::parse(&text, path)
     }
 
@@ -244,143 +248,9 @@ impl Config {
         let file: ConfigFile =
             toml::from_str(text).map_err(|source| ConfigError::form(path, text, &source))?;
         let dir = path.parent().unwrap_or_else(|| Path::new("."));
-        file.resolve(dir).and_then(check::check).map_err(|problem| problem.at(path, text))
-    }
-}
-
-/// The file as it is written, before secrets are read.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConfigFile {
-    http: HttpConfig,
-    admin: AdminFile,
-    nats: NatsFile,
-    state: StateFile,
-    cloud_controller: Option<CloudControllerConfig>,
-    offerings: Vec<OfferingFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AdminFile {
-    listen: SocketAddr,
-    token: SecretSource,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NatsFile {
-    url: String,
-    user: Option<String>,
-    password: Option<SecretSource>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StateFile {
-    seal_key: SecretSource,
-    #[serde(default = "defaults::replicas")]
-    replicas: Replicas,
-    #[serde(default = "defaults::reconcile_interval_seconds")]
-    reconcile_interval_seconds: u64,
-    #[serde(default = "defaults::tomb_days")]
-    tomb_days: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfferingFile {
-    label: String,
-    version: String,
-    service: ServiceName,
-    token: SecretSource,
-    #[serde(default = "defaults::provider")]
-    provider: String,
-    #[serde(default)]
-    description: String,
-    supported_versions: Option<Vec<String>>,
-    #[serde(default)]
-    version_aliases: BTreeMap<String, String>,
-    default_plan: Option<String>,
-    #[serde(default)]
-    tags: Vec<String>,
-    #[serde(default = "defaults::node_timeout_seconds")]
-    node_timeout_seconds: u64,
-    #[serde(default)]
-    peers: Peers,
-    plans: Vec<PlanConfig>,
-}
-
-impl ConfigFile {
-    fn resolve(self, dir: &Path) -> Result<Config, check::Problem> {
-        let offerings = self.offerings.into_iter().enumerate();
-        let offerings = offerings.map(|(n, offering)| offering.resolve(n, dir));
-        Ok(Config {
-            http: self.http,
-            admin: AdminConfig {
-                listen: self.admin.listen,
-                token: self.admin.token.read("admin.token", dir)?,
-            },
-            nats: self.nats.resolve(dir)?,
-            state: self.state.resolve(dir)?,
-            cloud_controller: self.cloud_controller,
-            offerings: offerings.collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl NatsFile {
-    fn resolve(self, dir: &Path) -> Result<NatsConfig, check::Problem> {
-        let login = match (self.user, self.password) {
-            (Some(user), Some(password)) => Some((user, password.read("nats.password", dir)?)),
-            (None, None) => None,
-            (Some(_), None) => {
-                return Err(check::Problem::new("nats.user", "needs nats.password beside it"));
-            }
-            (None, Some(_)) => {
-                return Err(check::Problem::new("nats.password", "needs nats.user beside it"));
-            }
-        };
-        Ok(NatsConfig { url: self.url, login })
-    }
-}
-
-impl StateFile {
-    fn resolve(self, dir: &Path) -> Result<StateConfig, check::Problem> {
-        let hex = self.seal_key.read("state.seal_key", dir)?;
-        let seal_key = SealKey::from_hex(hex.reveal())
-            .map_err(|_bad_key| check::Problem::new("state.seal_key", "must be 64 hex digits"))?;
-        check::range("state.reconcile_interval_seconds", self.reconcile_interval_seconds, 1..=3600)?;
-        check::range("state.tomb_days", self.tomb_days, 1..=3650)?;
-        Ok(StateConfig {
-            seal_key,
-            replicas: self.replicas,
-            reconcile_interval: Duration::from_secs(self.reconcile_interval_seconds),
-            tomb_life: Duration::from_secs(self.tomb_days * 86_400),
-        })
-    }
-}
-
-impl OfferingFile {
-    fn resolve(self, number: usize, dir: &Path) -> Result<OfferingConfig, check::Problem> {
-        let key = |name: &str| format!("offerings.{number}.{name}");
-        check::range(&key("node_timeout_seconds"), self.node_timeout_seconds, 1..=600)?;
-        let first_plan = self.plans.first().map(|plan| plan.name.clone()).unwrap_or_default();
-        Ok(OfferingConfig {
-            token: self.token.read(&key("token"), dir)?,
-            supported_versions: self.supported_versions.unwrap_or_else(|| vec![self.version.clone()]),
-            default_plan: self.default_plan.unwrap_or(first_plan),
-            node_timeout: Duration::from_secs(self.node_timeout_seconds),
-            label: self.label,
-            version: self.version,
-            service: self.service,
-            provider: self.provider,
-            description: self.description,
-            version_aliases: self.version_aliases,
-            tags: self.tags,
-            peers: self.peers,
-            plans: self.plans,
-        })
+        file.resolve(dir)
+            .and_then(check::check)
+            .map_err(|problem| problem.at(path, text))
     }
 }
 
@@ -393,48 +263,6 @@ impl TryFrom<u8> for Replicas {
             3 => Ok(Self::Three),
             0 | 2 | 4..=u8::MAX => Err("replicas must be 1 or 3"),
         }
-    }
-}
-
-/// What is meant by an absent key. The page names them all.
-mod defaults {
-    use super::Replicas;
-
-    pub(super) const fn max_body_bytes() -> usize {
-        1 << 20
-    }
-    pub(super) const fn max_in_flight() -> usize {
-        512
-    }
-    pub(super) const fn max_connections() -> usize {
-        4096
-    }
-    pub(super) const fn drain_seconds() -> u64 {
-        10
-    }
-    pub(super) const fn replicas() -> Replicas {
-        Replicas::One
-    }
-    pub(super) const fn reconcile_interval_seconds() -> u64 {
-        10
-    }
-    pub(super) const fn tomb_days() -> u64 {
-        7
-    }
-    pub(super) const fn heartbeat_interval_seconds() -> u64 {
-        60
-    }
-    pub(super) const fn handle_fetch_interval_seconds() -> u64 {
-        1
-    }
-    pub(super) const fn node_timeout_seconds() -> u64 {
-        5
-    }
-    pub(super) const fn free() -> bool {
-        true
-    }
-    pub(super) fn provider() -> String {
-        "core".to_owned()
     }
 }
 

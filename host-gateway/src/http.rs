@@ -47,7 +47,10 @@ impl Classic {
     /// The front over `front`, checked by `preflight`.
     pub(crate) fn new(config: &HttpConfig, preflight: Preflight, front: Arc<Front>) -> Self {
         let routes = TowerToHyperService::new(routes::table(config, front));
-        Self { preflight: Arc::new(preflight), routes }
+        Self {
+            preflight: Arc::new(preflight),
+            routes,
+        }
     }
 }
 
@@ -69,3 +72,6 @@ impl Service<Request<Incoming>> for Classic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

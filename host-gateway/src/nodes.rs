@@ -1,30 +1,24 @@
 //! Nodes that are alive: what they announced last, and what is on its way to them.
-//!
-//! Takes a node's id from its subject; from the body only where the operator says that the peers
-//! are original ones, whose shared subject cannot tell who sent.
+
+mod listen;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_nats::Message;
-use futures_util::StreamExt;
 use serde::Serialize;
 use tenon_protocol::message::Announcement;
-use tenon_protocol::{NodeId, ServiceName, subject};
+use tenon_protocol::{NodeId, ServiceName};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use crate::bus::Bus;
-use crate::config::{OfferingConfig, Peers};
+pub(crate) use listen::listen;
+
 use crate::placement::Offer;
 
 /// Nodes announce themselves every 30 s; one that missed three is gone.
 pub(crate) const FRESH: Duration = Duration::from_secs(90);
 /// Most nodes of one offering; announcements of more are ignored.
 const MAX_NODES: usize = 10_000;
-/// Pause before a broken subscription is made again.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// All nodes of all offerings.
 #[derive(Debug, Clone, Default)]
@@ -62,15 +56,20 @@ pub(crate) struct NodeView {
 
 impl Nodes {
     /// Takes down what a node announced.
-    pub(crate) fn heard(&self, service: &ServiceName, id: NodeId, announced: Announcement) {
+    pub(crate) fn heard(&self, service: &ServiceName, id: &NodeId, announced: Announcement) {
         let mut table = self.lock();
         let nodes = table.entry(service.clone()).or_default();
-        if nodes.len() >= MAX_NODES && !nodes.contains_key(&id) {
+        if nodes.len() >= MAX_NODES && !nodes.contains_key(id) {
             tracing::warn!(%service, node = %id, "too many nodes, this one is ignored");
             return;
         }
-        let in_flight = nodes.get(&id).map_or(0, |node| node.in_flight);
-        let node = Node { announced, heard: Instant::now(), in_flight, since: 0 };
+        let in_flight = nodes.get(id).map_or(0, |node| node.in_flight);
+        let node = Node {
+            announced,
+            heard: Instant::now(),
+            in_flight,
+            since: 0,
+        };
         if nodes.insert(id.clone(), node).is_none() {
             tracing::info!(%service, node = %id, "node appeared");
         }
@@ -94,21 +93,33 @@ impl Nodes {
 
     /// Ids of the nodes of `service` that are alive, in order.
     pub(crate) fn ids(&self, service: &ServiceName) -> Vec<NodeId> {
-        let mut ids: Vec<NodeId> = self.offers(service).into_iter().map(|offer| offer.node).collect();
+        let mut ids: Vec<NodeId> = self
+            .offers(service)
+            .into_iter()
+            .map(|offer| offer.node)
+            .collect();
         ids.sort();
         ids
     }
 
     /// An instance is on its way to `id`.
     pub(crate) fn departed(&self, service: &ServiceName, id: &NodeId) {
-        if let Some(node) = self.lock().get_mut(service).and_then(|nodes| nodes.get_mut(id)) {
+        if let Some(node) = self
+            .lock()
+            .get_mut(service)
+            .and_then(|nodes| nodes.get_mut(id))
+        {
             node.in_flight += 1;
         }
     }
 
     /// It is not on its way any more.
     pub(crate) fn arrived(&self, service: &ServiceName, id: &NodeId, arrival: Arrival) {
-        if let Some(node) = self.lock().get_mut(service).and_then(|nodes| nodes.get_mut(id)) {
+        if let Some(node) = self
+            .lock()
+            .get_mut(service)
+            .and_then(|nodes| nodes.get_mut(id))
+        {
             // The node may have been forgotten in between.
             node.in_flight = (node.in_flight - 1).max(0);
             node.since += match arrival {
@@ -129,7 +140,9 @@ impl Nodes {
     pub(crate) fn view(&self) -> Vec<NodeView> {
         let table = self.lock();
         let all = table.iter().flat_map(|(service, nodes)| {
-            let alive = nodes.iter().filter(|(_, node)| node.heard.elapsed() <= FRESH);
+            let alive = nodes
+                .iter()
+                .filter(|(_, node)| node.heard.elapsed() <= FRESH);
             alive.map(move |(id, node)| view(service, id, node))
         });
         let mut all: Vec<NodeView> = all.collect();
@@ -166,88 +179,6 @@ fn view(service: &ServiceName, id: &NodeId, node: &Node) -> NodeView {
     }
 }
 
-/// Listens to the nodes of `offering` until `stop`.
-pub(crate) async fn listen(
-    nodes: Nodes,
-    offering: Arc<OfferingConfig>,
-    bus: Bus,
-    stop: CancellationToken,
-) {
-    let listening = async {
-        loop {
-            if let Err(error) = listen_once(&nodes, &offering, &bus).await {
-                let error: &dyn std::error::Error = error.as_ref();
-                tracing::warn!(error, service = %offering.service, "cannot listen to nodes");
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = listening => {}
-    }
-}
-
-async fn listen_once(
-    nodes: &Nodes,
-    offering: &OfferingConfig,
-    bus: &Bus,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let client = &bus.connection().client;
-    let mut connects = bus.connection().connects.clone();
-    let mut announcements = client.subscribe(subject_of(offering)).await?;
-    discover(offering, bus).await;
-    loop {
-        tokio::select! {
-            message = announcements.next() => match message {
-                Some(message) => take(nodes, offering, &message),
-                None => return Err("the subscription ended".into()),
-            },
-            // Whoever came while this gateway was away is asked to say so.
-            changed = connects.changed() => {
-                changed?;
-                discover(offering, bus).await;
-            }
-        }
-    }
-}
-
-fn subject_of(offering: &OfferingConfig) -> String {
-    match offering.peers {
-        Peers::Native => subject::announce_all(&offering.service),
-        Peers::Original => subject::announce_shared(&offering.service),
-    }
-}
-
-/// Asks all nodes to announce themselves, once the subscription is surely known to the server.
-async fn discover(offering: &OfferingConfig, bus: &Bus) {
-    // A flush only writes: an answer, "nobody" too, shows that the server has read this far.
-    let answer: Result<serde_json::Value, _> = bus.ask("tenon.nobody", &(), PAUSE).await;
-    tracing::debug!(?answer, "round trip before discover");
-    let told = bus.tell(subject::discover(&offering.service), bytes::Bytes::new()).await;
-    if let Err(error) = told {
-        tracing::debug!(%error, "nodes were not asked to announce themselves");
-    }
-}
-
-fn take(nodes: &Nodes, offering: &OfferingConfig, message: &Message) {
-    let announced: Announcement = match serde_json::from_slice(&message.payload) {
-        Ok(announced) => announced,
-        Err(error) => {
-            tracing::debug!(%error, subject = %message.subject, "an announcement cannot be read");
-            return;
-        }
-    };
-    let id = match offering.peers {
-        Peers::Native => subject::node_of(&message.subject),
-        Peers::Original => Some(announced.id.clone()),
-    };
-    match id {
-        Some(id) => nodes.heard(&offering.service, id, announced),
-        None => tracing::debug!(subject = %message.subject, "an announcement names no node"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,13 +204,15 @@ mod tests {
 
     fn free(nodes: &Nodes) -> Vec<(String, i64)> {
         let offers = nodes.offers(&service()).into_iter();
-        offers.map(|offer| (offer.node.to_string(), offer.free)).collect()
+        offers
+            .map(|offer| (offer.node.to_string(), offer.free))
+            .collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_missed_three_announcements_is_gone() {
         let nodes = Nodes::default();
-        nodes.heard(&service(), id("a"), announced(5, 1));
+        nodes.heard(&service(), &id("a"), announced(5, 1));
         tokio::time::advance(FRESH).await;
         assert_eq!(free(&nodes), [("a".to_owned(), 5)]);
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -289,14 +222,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_on_its_way_counts_and_what_arrived_until_the_next_announcement() {
         let nodes = Nodes::default();
-        nodes.heard(&service(), id("a"), announced(10, 2));
+        nodes.heard(&service(), &id("a"), announced(10, 2));
         for _ in 0..3 {
             nodes.departed(&service(), &id("a"));
         }
         nodes.arrived(&service(), &id("a"), Arrival::Made);
         nodes.arrived(&service(), &id("a"), Arrival::NotMade);
         assert_eq!(free(&nodes), [("a".to_owned(), 3)]);
-        nodes.heard(&service(), id("a"), announced(8, 2));
+        nodes.heard(&service(), &id("a"), announced(8, 2));
         assert_eq!(free(&nodes), [("a".to_owned(), 3)]);
         nodes.arrived(&service(), &id("a"), Arrival::Made);
         assert_eq!(free(&nodes), [("a".to_owned(), 3)]);
@@ -305,7 +238,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn offerings_do_not_see_each_others_nodes() {
         let nodes = Nodes::default();
-        nodes.heard(&ServiceName::new("FilesaaS").unwrap(), id("a"), announced(1, 1));
+        nodes.heard(
+            &ServiceName::new("FilesaaS").unwrap(),
+            &id("a"),
+            announced(1, 1),
+        );
         assert_eq!(free(&nodes), []);
         assert_eq!(nodes.view().len(), 1);
     }
@@ -313,7 +250,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_node_that_nobody_answers_for_is_forgotten() {
         let nodes = Nodes::default();
-        nodes.heard(&service(), id("a"), announced(1, 1));
+        nodes.heard(&service(), &id("a"), announced(1, 1));
         nodes.forget(&service(), &id("a"));
         nodes.departed(&service(), &id("a"));
         nodes.arrived(&service(), &id("a"), Arrival::Made);

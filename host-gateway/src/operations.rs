@@ -157,12 +157,18 @@ impl Blamed for OperationError {
 impl Operations {
     /// The offering whose subjects begin with `service`; `None` when this gateway has none.
     pub(crate) fn offering(&self, service: &ServiceName) -> Option<&Arc<OfferingConfig>> {
-        self.offerings.iter().find(|offering| offering.service == *service)
+        self.offerings
+            .iter()
+            .find(|offering| offering.service == *service)
     }
 
     /// Refuses at once what could not be carried out.
     fn check_up(&self) -> Result<(), OperationError> {
-        if self.bus.is_up() { Ok(()) } else { Err(OperationError::Away) }
+        if self.bus.is_up() {
+            Ok(())
+        } else {
+            Err(OperationError::Away)
+        }
     }
 
     /// The record of an instance of `offering` that is `Ready`.
@@ -269,7 +275,12 @@ fn command<'a, B>(
     order: &'a Order,
 ) -> Command<'a, B> {
     let subject = subject::operation(&offering.service, operation, node);
-    Command { subject, body, order, peers: offering.peers }
+    Command {
+        subject,
+        body,
+        order,
+        peers: offering.peers,
+    }
 }
 
 /// The credentials in `life`, which stands at `place`; empty when there are none.

@@ -13,6 +13,8 @@ use tenon_protocol::{Code, Fault};
 pub(crate) use bucket::{Bucket, Entry, KeepSeen};
 pub(crate) use jobs::{Jobs, Queued, decode_job};
 pub(crate) use records::{Cas, Record, Records, Stored, decode};
+#[cfg(test)]
+pub(crate) use setup::open;
 pub(crate) use setup::prepare;
 
 use crate::config::Replicas;

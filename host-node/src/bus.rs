@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, Message, Subscriber};
-use futures_util::stream::{SelectAll, StreamExt};
+use futures_util::stream::{BoxStream, SelectAll, StreamExt};
 use rand::RngExt;
 use tenon_protocol::message::{Announcement, DiscoverRequest};
 use tenon_protocol::subject::{self, Operation};
@@ -103,25 +103,39 @@ fn report(event: &Event) {
 }
 
 /// A message, and what its subject says it is.
-enum Incoming {
+pub(crate) enum Incoming {
     Request(Operation, Message),
     Inventory(Message),
     Discover(Message),
     CheckOrphan,
 }
 
-/// Serves one offering until `stop`. Requests run in `tasks`, which the caller waits for.
+/// All that is asked about one offering.
+pub(crate) type Requests = SelectAll<BoxStream<'static, Incoming>>;
+
+/// Subscribes to what is asked about an offering, and tells gateways that it can be asked.
 ///
 /// # Errors
 ///
 /// [`BusError::Subscribe`].
+pub(crate) async fn open(client: &Client, offering: &Offering) -> Result<Requests, BusError> {
+    let requests = subscribe(client, offering).await?;
+    // After the subscriptions on the same connection: who hears it can reach us.
+    announce(client, offering, None).await;
+    if let Err(error) = client.flush().await {
+        tracing::warn!(%error, "bus: the first announcement is late");
+    }
+    Ok(requests)
+}
+
+/// Serves one offering until `stop`. Requests run in `tasks`, which the caller waits for.
 pub(crate) async fn serve(
     client: Client,
+    mut incoming: Requests,
     offering: Arc<Offering>,
     tasks: TaskTracker,
     stop: CancellationToken,
-) -> Result<(), BusError> {
-    let mut incoming = subscribe(&client, &offering).await?;
+) {
     let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
     let requests = async {
         while let Some(message) = incoming.next().await {
@@ -131,15 +145,14 @@ pub(crate) async fn serve(
     tokio::select! {
         () = stop.cancelled() => {}
         () = requests => tracing::error!("the bus ended all subscriptions"),
-        // Begun after the subscriptions on the same connection: who hears it can reach us.
         () = keep_announcing(&client, &offering) => {}
     }
-    Ok(())
 }
 
-/// Announces at once, at each interval, and soon after each change.
+/// Announces at each interval, and soon after each change.
 async fn keep_announcing(client: &Client, offering: &Offering) {
     let mut interval = tokio::time::interval(ANNOUNCE);
+    interval.reset();
     loop {
         tokio::select! {
             _ = interval.tick() => {}
@@ -149,10 +162,7 @@ async fn keep_announcing(client: &Client, offering: &Offering) {
     }
 }
 
-async fn subscribe(
-    client: &Client,
-    offering: &Offering,
-) -> Result<SelectAll<futures_util::stream::BoxStream<'static, Incoming>>, BusError> {
+async fn subscribe(client: &Client, offering: &Offering) -> Result<Requests, BusError> {
     let (service, node) = (offering.service(), offering.node());
     let mut all = SelectAll::new();
     for operation in Operation::ALL {

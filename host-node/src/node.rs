@@ -90,7 +90,7 @@ impl Node {
         let serving = serve(&parts, &mut background, &tasks, &stop).await?;
         ready();
         tracing::info!("the node serves");
-        wait(serving, &stop).await?;
+        wait(serving, &stop).await;
         drain(&parts, &tasks, background).await;
         Ok(())
     }
@@ -115,7 +115,7 @@ async fn load_plugins(parts: &Parts, background: &mut JoinSet<()>, stop: &Cancel
     }
 }
 
-type Serving = JoinSet<Result<(), bus::BusError>>;
+type Serving = JoinSet<()>;
 
 /// Finishes what a crash left, then takes requests (P22: never before).
 async fn serve(
@@ -139,23 +139,19 @@ async fn serve(
         }
         background.spawn(keep_house(Arc::clone(&offering), stop.clone()));
         background.spawn(maintain(Arc::clone(&offering), stop.clone()));
-        serving.spawn(bus::serve(client, offering, tasks.clone(), stop.clone()));
+        let requests = bus::open(&client, &offering).await?;
+        serving.spawn(bus::serve(client, requests, offering, tasks.clone(), stop.clone()));
     }
     Ok(serving)
 }
 
-async fn wait(mut serving: Serving, stop: &CancellationToken) -> Result<(), bus::BusError> {
+async fn wait(mut serving: Serving, stop: &CancellationToken) {
     while let Some(ended) = serving.join_next().await {
-        match ended {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(error),
-            Err(panic) => {
-                tracing::error!(%panic, "an offering stopped serving");
-                stop.cancel();
-            }
+        if let Err(panic) = ended {
+            tracing::error!(%panic, "an offering stopped serving");
+            stop.cancel();
         }
     }
-    Ok(())
 }
 
 async fn drain(parts: &Parts, tasks: &TaskTracker, mut background: JoinSet<()>) {

@@ -57,7 +57,7 @@ async fn scenes(narrator: &mut Narrator, platform: &Platform) -> Result<(), Demo
     let mut tenant = Tenant::arrive(narrator, platform).await?;
     tenant.lose_and_regain_data(narrator).await?;
     let files = swap::under_load(narrator, platform).await?;
-    crash::during_provisions(narrator, platform).await?;
+    crash::during_provisions(narrator, platform, &tenant).await?;
     farewell::leave(narrator, platform, tenant, files).await
 }
 

@@ -38,7 +38,7 @@ const OUTPUT: &str = "output";
 /// What to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Labels; each is a component.
+    /// As `--offerings` takes them: a component, or `label=component`.
     pub offerings: Vec<String>,
     /// Node processes.
     pub nodes: u32,
@@ -118,8 +118,12 @@ impl Platform {
             root,
             child,
         };
-        platform.answers().await?;
-        Ok(platform)
+        let answered = platform.answers().await;
+        if answered.is_err() {
+            // The error names a log.
+            platform.keep_files();
+        }
+        answered.map(|()| platform)
     }
 
     /// Stops it in order and starts it again in the same directory.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::offering::Label;
+use super::offering::Choice;
 
 /// What `tenon dev` is asked for.
 #[derive(Debug, Clone, Args)]
@@ -13,7 +13,7 @@ Examples:
   tenon dev --dir ./d                       MySQL and files; Ctrl-C stops all of it
   tenon dev --dir ./d                       again: the instances are still there
   tenon dev --dir ./e --offerings files     without any database
-  tenon dev --dir ./f --plugins ./my-plugins --offerings my-service
+  tenon dev --dir ./f --plugins ./my-plugins --offerings shop=my-shop
 
 D/dev.json says how to reach each part; docs/reference/dev-json.md explains it.")]
 pub struct Arguments {
@@ -21,14 +21,14 @@ pub struct Arguments {
     #[arg(long, value_name = "D")]
     pub dir: PathBuf,
 
-    /// What can be ordered; each is a component of that name
+    /// What can be ordered; each is a component of that name, or LABEL=COMPONENT
     #[arg(
         long,
         value_name = "LABEL,...",
         value_delimiter = ',',
         default_value = "mysql,files"
     )]
-    pub offerings: Vec<Label>,
+    pub offerings: Vec<Choice>,
 
     /// Folder of components; default: `TENON_GUESTS_DIR`, or what `cargo xtask guests` built
     #[arg(long, value_name = "DIR")]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::kept::{Kept, KeptError};
 use super::nats_server::{NatsConfig, NatsUser, of_gateway, of_node};
-use super::offering::{Label, Offering};
+use super::offering::{Choice, Offering};
 use super::tools::MariadbPrograms;
 use tenon_protocol::{IdError, NodeId, Secret, ServiceName};
 
@@ -87,20 +87,20 @@ pub enum BlueprintError {
 }
 
 impl Blueprint {
-    /// Draws the processes for offerings of these labels, with the ports and secrets of `kept`.
+    /// Draws the processes for these offerings, with the ports and secrets of `kept`.
     pub(crate) fn draw(
         root: PathBuf,
-        labels: &[Label],
+        choices: &[Choice],
         counts: Counts,
         mariadb: Option<MariadbPrograms>,
         kept: &mut Kept,
     ) -> Result<Self, BlueprintError> {
         let database = mariadb.as_ref().map(|programs| programs.version);
-        let plan = |label: &Label| OfferingPlan {
+        let plan = |Choice { label, .. }: &Choice| OfferingPlan {
             offering: Offering::named(label, database),
             token: kept.secret(&format!("token.{}", label.as_str())),
         };
-        let offerings: Vec<OfferingPlan> = labels.iter().map(plan).collect();
+        let offerings: Vec<OfferingPlan> = choices.iter().map(plan).collect();
         let gateways = (1..=counts.gateways)
             .map(|number| GatewayPlan::draw(number, kept))
             .collect::<Result<Vec<_>, _>>()?;

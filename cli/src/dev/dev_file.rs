@@ -144,3 +144,28 @@ pub struct ControlEntry {
     /// `Authorization: Bearer <token>`.
     pub token: Secret,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the reference page, which names every field.
+    fn example() -> &'static str {
+        let page = include_str!("../../../docs/reference/dev-json.md");
+        let (_, rest) = page.split_once("```json\n").unwrap();
+        rest.split_once("```").unwrap().0
+    }
+
+    #[test]
+    fn the_reference_page_shows_every_field_and_no_other() {
+        let shown: serde_json::Value = serde_json::from_str(example()).unwrap();
+        let read: DevFile = serde_json::from_str(example()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), shown);
+    }
+
+    #[test]
+    fn a_newer_file_is_read_by_an_older_reader() {
+        let newer = example().replacen('{', "{\"weather\": \"fine\", ", 1);
+        serde_json::from_str::<DevFile>(&newer).unwrap();
+    }
+}

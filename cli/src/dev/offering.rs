@@ -13,14 +13,29 @@ pub(crate) const PROVIDER: &str = "core";
 /// Instances that one node takes of one offering.
 pub(crate) const CAPACITY: u32 = 1_000;
 
-/// The name of an offering, and of its plugin file: `<label>.wasm`.
+/// The name of an offering, and of its plugin in the nodes' folder: `<label>.wasm`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Label(String);
 
-/// A text that cannot name an offering.
+/// An argument of `--offerings`: `mysql`, or `shop=my-shop` for the component `my-shop.wasm`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// What is ordered.
+    pub label: Label,
+    /// Its component in the folder of components, without `.wasm`.
+    pub component: String,
+}
+
+/// A text that is no argument of `--offerings`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an offering's label is 1 to 40 of a-z 0-9 - and begins with a letter, not {0:?}")]
-pub struct LabelError(String);
+pub enum ChoiceError {
+    /// The name of the offering.
+    #[error("a label is 1 to 40 of a-z 0-9 _ and begins with a letter, not {0:?}{hint}", hint = hint(.0))]
+    Label(String),
+    /// The name of the component.
+    #[error("a component is 1 to 80 of a-z A-Z 0-9 _ -, not {0:?}")]
+    Component(String),
+}
 
 impl Label {
     /// The text of the label.
@@ -28,21 +43,45 @@ impl Label {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-impl FromStr for Label {
-    type Err = LabelError;
-
-    fn from_str(text: &str) -> Result<Self, LabelError> {
-        let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    // No dash: what follows it is a version to a cloud controller.
+    fn new(text: &str) -> Result<Self, ChoiceError> {
+        let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         let good = text.len() <= 40
             && text.starts_with(|first: char| first.is_ascii_lowercase())
             && text.bytes().all(word);
         if good {
             Ok(Self(text.to_owned()))
         } else {
-            Err(LabelError(text.to_owned()))
+            Err(ChoiceError::Label(text.to_owned()))
         }
+    }
+}
+
+impl FromStr for Choice {
+    type Err = ChoiceError;
+
+    fn from_str(text: &str) -> Result<Self, ChoiceError> {
+        let (label, component) = text.split_once('=').unwrap_or((text, text));
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let good = (1..=80).contains(&component.len()) && component.bytes().all(word);
+        let label = Label::new(label)?;
+        if good {
+            Ok(Self {
+                label,
+                component: component.to_owned(),
+            })
+        } else {
+            Err(ChoiceError::Component(component.to_owned()))
+        }
+    }
+}
+
+fn hint(label: &str) -> String {
+    let dashless = label.replace('-', "_");
+    match Label::new(&dashless) {
+        Ok(_) => format!("; try {dashless}={label}"),
+        Err(_) => String::new(),
     }
 }
 
@@ -123,7 +162,7 @@ mod tests {
 
     fn check_named(label: &str, expected: (&str, &str, &str, &[&str])) {
         let offering = Offering::named(
-            &label.parse().unwrap(),
+            &Label::new(label).unwrap(),
             Some(Version {
                 major: 10,
                 minor: 11,
@@ -170,11 +209,41 @@ mod tests {
         );
     }
 
+    fn check_refused(text: &str, expected: &str) {
+        let error = text.parse::<Choice>().unwrap_err().to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
+
     #[test]
-    fn a_label_that_could_leave_its_directory_is_refused() {
-        for text in ["", "../x", "a/b", "A", "9a", "a.b", &"x".repeat(41)] {
-            assert!(text.parse::<Label>().is_err(), "{text:?}");
+    fn a_component_may_have_another_name_than_its_offering() {
+        let choice: Choice = "shop=my-shop".parse().unwrap();
+        assert_eq!(
+            (choice.label.as_str(), &*choice.component),
+            ("shop", "my-shop")
+        );
+        let choice: Choice = "mysql".parse().unwrap();
+        assert_eq!(
+            (choice.label.as_str(), &*choice.component),
+            ("mysql", "mysql")
+        );
+    }
+
+    #[test]
+    fn a_name_that_could_leave_its_directory_is_refused() {
+        for text in [
+            "",
+            "../x",
+            "a/b",
+            "A",
+            "9a",
+            "a.b",
+            "a=../b",
+            "a=",
+            &"x".repeat(41),
+        ] {
+            assert!(text.parse::<Choice>().is_err(), "{text:?}");
         }
-        assert!("endless-loop".parse::<Label>().is_ok());
+        check_refused("my-shop", "not \"my-shop\"; try my_shop=my-shop");
+        check_refused("a/b", "not \"a/b\"");
     }
 }

@@ -6,7 +6,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use super::directory::{Directory, DirectoryError};
-use super::offering::Label;
+use super::offering::Choice;
 use super::tools::Surroundings;
 
 /// Below D.
@@ -21,10 +21,10 @@ pub enum PluginError {
     )]
     NoFolder(PathBuf),
     /// The folder has no component of that name.
-    #[error("there is no {label}.wasm in {folder}; there are: {there}", folder = folder.display())]
+    #[error("there is no {component}.wasm in {folder}; there are: {there}", folder = folder.display())]
     NoComponent {
         /// What was asked for.
-        label: String,
+        component: String,
         /// Where it was looked for.
         folder: PathBuf,
         /// What else there is.
@@ -35,12 +35,13 @@ pub enum PluginError {
     Directory(#[from] DirectoryError),
 }
 
-/// Copies `<label>.wasm` of each label from `named`, or from where `cargo xtask guests` puts them.
+/// Copies the component of each offering from `named`, or from where `cargo xtask guests` puts
+/// them, to `<label>.wasm`.
 ///
 /// One that is there already is replaced: what was built last runs.
 pub(crate) fn copy(
     directory: &Directory,
-    labels: &[Label],
+    choices: &[Choice],
     named: Option<&Path>,
     surroundings: &Surroundings,
 ) -> Result<(), PluginError> {
@@ -50,17 +51,17 @@ pub(crate) fn copy(
         .ok()
         .ok_or_else(no_folder)?;
     directory.create_dir(FOLDER)?;
-    for label in labels {
-        let file = format!("{}.wasm", label.as_str());
+    for Choice { label, component } in choices {
+        let missing = || PluginError::NoComponent {
+            component: component.clone(),
+            folder: folder.clone(),
+            there: names(&components),
+        };
         let content = components
-            .read(&file)
+            .read(format!("{component}.wasm"))
             .ok()
-            .ok_or_else(|| PluginError::NoComponent {
-                label: label.as_str().to_owned(),
-                folder: folder.clone(),
-                there: names(&components),
-            })?;
-        let destination = format!("{FOLDER}/{file}");
+            .ok_or_else(missing)?;
+        let destination = format!("{FOLDER}/{}.wasm", label.as_str());
         // The same content written again would look like a change to the nodes.
         if directory.read(&destination)?.as_deref() != Some(content.as_slice()) {
             directory.write(&destination, &content)?;
@@ -99,8 +100,8 @@ fn names(folder: &Dir) -> String {
 mod tests {
     use super::*;
 
-    fn labels(names: &[&str]) -> Vec<Label> {
-        names.iter().map(|name| name.parse().unwrap()).collect()
+    fn choices(texts: &[&str]) -> Vec<Choice> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
     #[test]
@@ -108,18 +109,25 @@ mod tests {
         let keep = tempfile::tempdir().unwrap();
         let source = Directory::open(&keep.path().join("source")).unwrap();
         source.write("files.wasm", b"1").unwrap();
-        source.write("echo.wasm", b"2").unwrap();
+        source.write("my-shop.wasm", b"2").unwrap();
         let directory = Directory::open(&keep.path().join("d")).unwrap();
         let named = Some(source.path());
         let nowhere = Surroundings::default();
 
-        copy(&directory, &labels(&["files"]), named, &nowhere).unwrap();
+        copy(
+            &directory,
+            &choices(&["files", "shop=my-shop"]),
+            named,
+            &nowhere,
+        )
+        .unwrap();
         assert_eq!(directory.read("plugins/files.wasm").unwrap().unwrap(), b"1");
-        assert!(!directory.has("plugins/echo.wasm"));
+        assert_eq!(directory.read("plugins/shop.wasm").unwrap().unwrap(), b"2");
+        assert!(!directory.has("plugins/my-shop.wasm"));
 
-        let error = copy(&directory, &labels(&["mysql"]), named, &nowhere).unwrap_err();
+        let error = copy(&directory, &choices(&["mysql"]), named, &nowhere).unwrap_err();
         assert!(
-            error.to_string().ends_with("there are: echo, files"),
+            error.to_string().ends_with("there are: files, my-shop"),
             "{error}"
         );
         let error = copy(&directory, &[], Some(Path::new("/nowhere")), &nowhere).unwrap_err();

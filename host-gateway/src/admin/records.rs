@@ -32,7 +32,10 @@ pub(super) async fn view(
     let bindings = ops.records.bindings(id).await?;
     Ok(Some(RecordView {
         instance: without_secrets(&instance.record),
-        bindings: bindings.iter().map(|binding| without_secrets(&binding.record)).collect(),
+        bindings: bindings
+            .iter()
+            .map(|binding| without_secrets(&binding.record))
+            .collect(),
     }))
 }
 
@@ -61,7 +64,8 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden() {
-        let record = json!({ "id": "d1", "parameters": "{\"p\":1}", "life": { "credentials": "00" } });
+        let record =
+            json!({ "id": "d1", "parameters": "{\"p\":1}", "life": { "credentials": "00" } });
         let shown = without_secrets(&record);
         let expected = json!({
             "id": "d1", "parameters": "<hidden>", "life": { "credentials": "<hidden>" },

@@ -7,9 +7,7 @@ use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
     BindHandleRequest, BindRequest, Configuration, CredentialsReply, Object, ServiceResponse,
 };
-use tenon_protocol::record::{
-    Abandon, BindingRecord, InstanceRecord, Life, Phase, RECORD_VERSION,
-};
+use tenon_protocol::record::{Abandon, BindingRecord, InstanceRecord, Life, Phase, RECORD_VERSION};
 use tenon_protocol::subject::Operation;
 use tenon_protocol::{BindingId, NodeId};
 use tracing::Span;
@@ -36,7 +34,11 @@ pub(crate) async fn bind(
     request: BindHandleRequest,
     request_id: Option<String>,
 ) -> Result<ServiceResponse, OperationError> {
-    let options = request.binding_options.as_object().ok_or(OperationError::Malformed)?.clone();
+    let options = request
+        .binding_options
+        .as_object()
+        .ok_or(OperationError::Malformed)?
+        .clone();
     ops.check_up()?;
     let instance = ops.ready_instance(offering, id, bare).await?.record;
     // The original obeyed the body and logged the path: a request could name two instances.
@@ -186,7 +188,11 @@ async fn give_up(
     let Ok(going) = binding.record.life.deleting(lease) else {
         return Ok(());
     };
-    let going = if how == GiveUp::NothingThere { going.cleaned(node) } else { going };
+    let going = if how == GiveUp::NothingThere {
+        going.cleaned(node)
+    } else {
+        going
+    };
     match (ops.records.replace(binding, going).await?, how) {
         (Cas::Written(going), GiveUp::CleanNow) => {
             unbind::clean_in_background(ops, offering, going, patience);
@@ -205,7 +211,11 @@ async fn join(
 ) -> Result<Stored<BindingRecord>, OperationError> {
     let removed = || OperationError::Removed(instance.id.clone());
     loop {
-        let found = ops.records.binding(&instance.id, id).await?.ok_or_else(removed)?;
+        let found = ops
+            .records
+            .binding(&instance.id, id)
+            .await?
+            .ok_or_else(removed)?;
         match found.record.life.phase {
             Phase::Ready => return Ok(found),
             Phase::Deleting | Phase::Tomb => return Err(removed()),

@@ -1,5 +1,8 @@
 //! Provision: an instance is ordered, placed, made by a node, and remembered.
 
+mod error;
+mod request;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,92 +11,24 @@ use tenon_protocol::message::{
     Configuration, CredentialsReply, Object, ProvisionRequest, ProvisionServiceRequest,
     ServiceResponse,
 };
-use tenon_protocol::order::MAX_PARAMETERS;
 use tenon_protocol::record::{Abandon, InstanceRecord, Life, Phase, RECORD_VERSION, key};
 use tenon_protocol::subject::Operation;
-use tenon_protocol::{Blame, Code, Fault, InstanceId, NodeId, SealError};
+use tenon_protocol::{Code, Fault, InstanceId, NodeId};
 use tracing::Span;
 
-use super::{Blamed, OperationError, Operations, command, credentials, order, unprovision};
+pub(crate) use error::ProvisionError;
+use request::{derived_id, parameters_of, plan_of, version_of};
+
+use super::{OperationError, Operations, command, credentials, order, unprovision};
 use crate::bus::Answer;
 use crate::config::{OfferingConfig, Peers, PlanConfig};
 use crate::nodes::Arrival;
 use crate::patience::Patience;
 use crate::placement::{self, Overcommit, PlacementError, Wanted};
-use crate::state::{Cas, Record, StateError, Stored};
+use crate::state::{Cas, Record, Stored};
 
 /// How often a request that came twice looks whether its first one is done.
 const JOIN_PAUSE: Duration = Duration::from_millis(50);
-
-/// Why nothing was provisioned.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ProvisionError {
-    /// Caller's fault.
-    #[error("no plan has this unique_id")]
-    UnknownUniqueId,
-    /// Caller's fault: not configured, or not the plan of the unique id.
-    #[error("plan {0} is not the one of the unique_id")]
-    UnknownPlan(String),
-    /// Caller's fault.
-    #[error("version {0} is not served")]
-    UnsupportedVersion(String),
-    /// No node of the plan is alive.
-    #[error("no node of plan {0} is there")]
-    NoNode(String),
-    /// Every node of the plan said "full", or is.
-    #[error("all nodes of plan {0} are full")]
-    Full(String),
-    /// Common to all operations.
-    #[error(transparent)]
-    Operation(#[from] OperationError),
-}
-
-impl From<StateError> for ProvisionError {
-    fn from(error: StateError) -> Self {
-        Self::Operation(error.into())
-    }
-}
-
-impl From<SealError> for ProvisionError {
-    fn from(error: SealError) -> Self {
-        Self::Operation(error.into())
-    }
-}
-
-impl From<&ProvisionError> for Fault {
-    fn from(error: &ProvisionError) -> Self {
-        match error {
-            ProvisionError::UnknownUniqueId => Self::unknown_unique_id(),
-            ProvisionError::UnknownPlan(plan) => Self::unknown_plan(&super::shown(plan)),
-            ProvisionError::UnsupportedVersion(version) => {
-                Self::unsupported_version(&super::shown(version))
-            }
-            ProvisionError::NoNode(plan) => {
-                Self::new(Code::NO_NODE, format!("No node of plan {plan} is there"))
-            }
-            ProvisionError::Full(plan) => {
-                Self::new(Code::NO_CAPACITY, format!("All nodes of plan {plan} are full"))
-            }
-            ProvisionError::Operation(error) => error.into(),
-        }
-    }
-}
-
-impl Blamed for ProvisionError {
-    fn blame(&self) -> Blame {
-        match self {
-            Self::UnknownUniqueId | Self::UnknownPlan(_) | Self::UnsupportedVersion(_) => {
-                Blame::Caller
-            }
-            Self::NoNode(_) | Self::Full(_) => Blame::Platform,
-            Self::Operation(error) => error.blame(),
-        }
-    }
-
-    fn fault(&self) -> Fault {
-        self.into()
-    }
-}
 
 /// Carries out `request`. The same `request_id` with the same request gives the same instance.
 ///
@@ -110,9 +45,12 @@ pub(crate) async fn provision(
     let version = version_of(offering, &request)?;
     let parameters = parameters_of(&request)?;
     ops.check_up()?;
-    let id = match request_id {
-        Some(request_id) => derived_id(offering, &request, &plan.name, &version, &request_id),
-        None => InstanceId::random(),
+    let id = match (request_id, offering.peers) {
+        (Some(request_id), Peers::Native) => {
+            derived_id(offering, &request, &plan.name, &version, &request_id)
+        }
+        // An original node names the instance itself, and does a repeated command twice.
+        (Some(_), Peers::Original) | (None, _) => InstanceId::random(),
     };
     Span::current().record("instance", id.as_str());
     let patience = Patience::of(offering.node_timeout);
@@ -138,64 +76,6 @@ pub(crate) async fn provision(
     respond(ops, &done)
 }
 
-/// The plan of the unique id. A plan named besides must be the same.
-fn plan_of<'a>(
-    offering: &'a OfferingConfig,
-    request: &ProvisionServiceRequest,
-) -> Result<&'a PlanConfig, ProvisionError> {
-    let found = offering.plans.iter().find(|plan| plan.unique_id == request.unique_id);
-    let plan = found.ok_or(ProvisionError::UnknownUniqueId)?;
-    match &request.plan {
-        Some(name) if *name != plan.name => Err(ProvisionError::UnknownPlan(name.clone())),
-        Some(_) | None => Ok(plan),
-    }
-}
-
-fn version_of(
-    offering: &OfferingConfig,
-    request: &ProvisionServiceRequest,
-) -> Result<String, ProvisionError> {
-    let version = request.version.clone().unwrap_or_default();
-    if offering.supported_versions.contains(&version) {
-        Ok(version)
-    } else {
-        Err(ProvisionError::UnsupportedVersion(version))
-    }
-}
-
-/// The user's parameters as JSON text; empty unless they are an object.
-fn parameters_of(request: &ProvisionServiceRequest) -> Result<String, OperationError> {
-    let Some(object) = request.plan_option.as_ref().and_then(|option| option.as_object()) else {
-        return Ok(String::new());
-    };
-    if object.is_empty() {
-        return Ok(String::new());
-    }
-    let text = serde_json::to_string(object).map_err(|_not_json| OperationError::Malformed)?;
-    if text.len() > MAX_PARAMETERS { Err(OperationError::Malformed) } else { Ok(text) }
-}
-
-fn derived_id(
-    offering: &OfferingConfig,
-    request: &ProvisionServiceRequest,
-    plan: &str,
-    version: &str,
-    request_id: &str,
-) -> InstanceId {
-    let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
-    InstanceId::derived(&[
-        offering.service.as_str(),
-        request_id,
-        &request.unique_id,
-        &request.name,
-        &or_empty(&request.email),
-        &or_empty(&request.organization_guid),
-        &or_empty(&request.space_guid),
-        plan,
-        version,
-    ])
-}
-
 fn place(
     ops: &Operations,
     offering: &OfferingConfig,
@@ -204,9 +84,17 @@ fn place(
     tried: &[NodeId],
 ) -> Result<NodeId, ProvisionError> {
     let offers = ops.nodes.offers(&offering.service);
-    let overcommit =
-        if plan.allow_over_provisioning { Overcommit::Allow } else { Overcommit::Refuse };
-    let wanted = Wanted { plan: &plan.name, version, overcommit, tried };
+    let overcommit = if plan.allow_over_provisioning {
+        Overcommit::Allow
+    } else {
+        Overcommit::Refuse
+    };
+    let wanted = Wanted {
+        plan: &plan.name,
+        version,
+        overcommit,
+        tried,
+    };
     placement::pick(&offers, wanted, rand::random()).map_err(|error| match error {
         PlacementError::NoNode => ProvisionError::NoNode(plan.name.clone()),
         PlacementError::NoVersion => ProvisionError::UnsupportedVersion(version.to_owned()),
@@ -233,7 +121,8 @@ pub(crate) async fn carry_out(
         tried.push(node.clone());
         ops.nodes.departed(&offering.service, &node);
         let answer = ask(ops, offering, &intent.record, patience).await;
-        ops.nodes.arrived(&offering.service, &node, arrival(&answer));
+        ops.nodes
+            .arrived(&offering.service, &node, arrival(&answer));
         let failure = match answer {
             Answer::Done(credentials) => {
                 ops.crash.point("provision.answered");
@@ -255,7 +144,11 @@ pub(crate) async fn carry_out(
             return Err(failure.into_error(node, plan));
         };
         tracing::warn!(from = %node, to = %next, ?failure, "instance is placed elsewhere");
-        let life = left(intent.record.life.moved(next, patience.lease()), &node, &failure);
+        let life = left(
+            intent.record.life.moved(next, patience.lease()),
+            &node,
+            &failure,
+        );
         let life = life.map_err(|_moved_by_nobody_else| OperationError::Silent(node.clone()))?;
         intent = match ops.records.replace(&intent, life).await? {
             Cas::Written(intent) => intent,
@@ -316,7 +209,13 @@ impl Failure {
 
 /// `life` without `node` among its garbage, when no command ever reached that node.
 fn left<E>(life: Result<Life, E>, node: &NodeId, failure: &Failure) -> Result<Life, E> {
-    life.map(|life| if failure.is_nobody() { life.cleaned(node) } else { life })
+    life.map(|life| {
+        if failure.is_nobody() {
+            life.cleaned(node)
+        } else {
+            life
+        }
+    })
 }
 
 async fn ask(
@@ -332,7 +231,13 @@ async fn ask(
     };
     let mut order = order(&record.life, &record.id, None, patience);
     order.parameters.clone_from(&record.parameters);
-    let command = command(offering, Operation::Provision, &record.life.node, &body, &order);
+    let command = command(
+        offering,
+        Operation::Provision,
+        &record.life.node,
+        &body,
+        &order,
+    );
     let asking = ops.bus.command::<_, CredentialsReply>(&command, patience);
     ops.crash.during("provision.asking", asking).await
 }
@@ -369,13 +274,23 @@ async fn rename(
     node: &NodeId,
     credentials: &Object,
 ) -> Result<Stored<InstanceRecord>, ProvisionError> {
-    let refused = || OperationError::Node { node: node.clone(), fault: Fault::internal() };
-    let name = credentials.get("name").and_then(|name| name.as_str()).ok_or_else(refused)?;
+    let refused = || OperationError::Node {
+        node: node.clone(),
+        fault: Fault::internal(),
+    };
+    let name = credentials
+        .get("name")
+        .and_then(|name| name.as_str())
+        .ok_or_else(refused)?;
     let id = InstanceId::new(name).map_err(|_not_an_id| refused())?;
     Span::current().record("instance", id.as_str());
     let sealed = ops.seal_key.seal(&key::instance(&id), credentials)?;
     let life = Life::adopted(node.clone(), sealed);
-    let record = InstanceRecord { id, life, ..intent.record.clone() };
+    let record = InstanceRecord {
+        id,
+        life,
+        ..intent.record.clone()
+    };
     let Cas::Written(ready) = ops.records.create(record).await? else {
         return Err(refused().into());
     };

@@ -4,25 +4,23 @@
 //! record's deadline. A pass reads what was written since the last one, and keeps the keys of
 //! unfinished records in memory; everything is read anew once an hour.
 
+mod settle;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use tenon_protocol::ServiceName;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::job::JobStatus;
-use tenon_protocol::record::{Abandon, BindingRecord, InstanceRecord, Life, Phase};
+use tenon_protocol::record::Life;
 use tokio::time::Instant;
 
-use super::{Blamed, OperationError, Operations, bind, provision, unbind, unprovision};
-use crate::config::OfferingConfig;
+use self::settle::{Settled, settle};
+use super::{Blamed, OperationError, Operations};
 use crate::metrics::Metrics;
-use crate::patience::Patience;
-use crate::state::{
-    Bucket, Cas, Entry, KeepSeen, Queued, Record, StateError, Stored, decode, decode_job,
-};
+use crate::state::{Bucket, Entry, KeepSeen, StateError, decode_job};
 
 /// Records that are read at once.
 const PAGE: usize = 256;
@@ -32,8 +30,6 @@ const AT_ONCE: usize = 8;
 const MAX_OPEN: usize = 10_000;
 /// How often everything is read anew.
 const REREAD: Duration = Duration::from_secs(3600);
-/// A queued job younger than this is still on its way into the queue.
-const YOUNG_JOB: Duration = Duration::from_secs(10);
 /// Longest pause before a record is tried again.
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 /// First pause.
@@ -93,23 +89,28 @@ struct Glance {
     life: Life,
 }
 
-/// What became of a record that was taken up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Settled {
-    /// There is nothing left to do.
-    Done,
-    /// Somebody else works on it, or it is not due.
-    NotOurs,
-    /// A job is in the queue again.
-    Requeued,
-}
-
 impl Reconciler {
     /// Looks after all records that `ops` has.
     pub(crate) fn new(ops: Arc<Operations>, metrics: Arc<Metrics>) -> Self {
-        let buckets = ops.records.buckets().iter().chain([ops.jobs.bucket()]).cloned();
-        let shards = buckets.map(|bucket| Shard { bucket, from: 1, open: HashMap::new() }).collect();
-        Self { ops, metrics, shards, reread: Instant::now() + REREAD }
+        let buckets = ops
+            .records
+            .buckets()
+            .iter()
+            .chain([ops.jobs.bucket()])
+            .cloned();
+        let shards = buckets
+            .map(|bucket| Shard {
+                bucket,
+                from: 1,
+                open: HashMap::new(),
+            })
+            .collect();
+        Self {
+            ops,
+            metrics,
+            shards,
+            reread: Instant::now() + REREAD,
+        }
     }
 
     /// One pass over everything.
@@ -163,7 +164,10 @@ impl Shard {
                 None => return Ok(()),
             }
         }
-        tracing::warn!(open = self.open.len(), "too much unfinished work, the rest waits");
+        tracing::warn!(
+            open = self.open.len(),
+            "too much unfinished work, the rest waits"
+        );
         Ok(())
     }
 
@@ -188,26 +192,33 @@ impl Shard {
         }
         drop(working);
         for (key, settled) in results {
-            self.note(key, settled, counts);
+            self.note(&key, settled, counts);
         }
     }
 
-    fn note(&mut self, key: String, settled: Result<Settled, OperationError>, counts: &mut Counts) {
+    fn note(&mut self, key: &str, settled: Result<Settled, OperationError>, counts: &mut Counts) {
         match settled {
             Ok(Settled::Done) => {
                 counts.settled += 1;
-                self.open.remove(&key);
+                self.open.remove(key);
             }
             Ok(Settled::Requeued) => counts.requeued += 1,
             Ok(Settled::NotOurs) => {}
             Err(error) => {
                 counts.failed += 1;
-                let open = self.open.entry(key.clone()).or_default();
+                let open = self.open.entry(key.to_owned()).or_default();
                 open.not_before = Some(Instant::now() + backoff(open.failures));
                 open.failures = open.failures.saturating_add(1);
                 let fault = error.fault();
                 let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, cause = error.source(), code = fault.msg.code, key, failures = open.failures, "left-over work failed");
+                tracing::warn!(
+                    error,
+                    cause = error.source(),
+                    code = fault.msg.code,
+                    key,
+                    failures = open.failures,
+                    "left-over work failed"
+                );
             }
         }
     }
@@ -215,7 +226,9 @@ impl Shard {
 
 /// How long a record waits after it failed that often.
 fn backoff(failures: u32) -> Duration {
-    MIN_BACKOFF.saturating_mul(1 << failures.min(10)).min(MAX_BACKOFF)
+    MIN_BACKOFF
+        .saturating_mul(1 << failures.min(10))
+        .min(MAX_BACKOFF)
 }
 
 enum Openness {
@@ -241,11 +254,18 @@ fn is_open(entry: &Entry) -> Result<Openness, StateError> {
     if !entry.key.starts_with("inst.") && !entry.key.starts_with("bind.") {
         return Ok(Openness::Closed);
     }
-    let glance: Glance = serde_json::from_slice(&entry.value)
-        .map_err(|source| StateError::Damaged { key: entry.key.clone(), source })?;
+    let glance: Glance =
+        serde_json::from_slice(&entry.value).map_err(|source| StateError::Damaged {
+            key: entry.key.clone(),
+            source,
+        })?;
     // Long after every deadline, whatever is unfinished is left over.
     let ever = Millis::from_millis(u64::MAX);
-    Ok(if glance.life.is_left_over(ever) { Openness::Open } else { Openness::Closed })
+    Ok(if glance.life.is_left_over(ever) {
+        Openness::Open
+    } else {
+        Openness::Closed
+    })
 }
 
 /// Nodes write the end of a job; that it may be forgotten later is written here.
@@ -253,138 +273,6 @@ async fn expire(ops: &Operations, entry: &Entry) -> Result<(), StateError> {
     let stored = decode_job(entry)?;
     ops.jobs.replace(&stored, &stored.record).await?;
     Ok(())
-}
-
-async fn settle(
-    ops: &Arc<Operations>,
-    bucket: &Bucket,
-    key: &str,
-) -> Result<Settled, OperationError> {
-    let Some(entry) = bucket.get(key).await? else {
-        return Ok(Settled::Done);
-    };
-    if key.starts_with("inst.") {
-        settle_instance(ops, decode(&entry)?).await
-    } else if key.starts_with("bind.") {
-        settle_binding(ops, decode(&entry)?).await
-    } else {
-        settle_job(ops, &entry).await
-    }
-}
-
-async fn settle_instance(
-    ops: &Arc<Operations>,
-    stored: Stored<InstanceRecord>,
-) -> Result<Settled, OperationError> {
-    let Some((offering, patience)) = take_up(ops, &stored.record, &stored.record.service) else {
-        return Ok(idle(stored.record.life()));
-    };
-    let Some(taken) = take(ops, &stored, patience).await? else {
-        return Ok(Settled::NotOurs);
-    };
-    let left = match (taken.record.life.phase, taken.record.life.on_abandon) {
-        (Phase::Intent, _) => return finish_instance(ops, &offering, taken, patience).await,
-        (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
-            unprovision::clean(ops, &offering, taken, patience).await?
-        }
-    };
-    tracing::info!(instance = %left.record.id, phase = ?left.record.life.phase, "left-over work is done");
-    Ok(Settled::Done)
-}
-
-async fn finish_instance(
-    ops: &Arc<Operations>,
-    offering: &Arc<OfferingConfig>,
-    intent: Stored<InstanceRecord>,
-    patience: Patience,
-) -> Result<Settled, OperationError> {
-    let Some(plan) = offering.plans.iter().find(|plan| plan.name == intent.record.plan) else {
-        return Ok(Settled::NotOurs);
-    };
-    match provision::carry_out(ops, offering, plan, intent, patience).await {
-        Ok(_ready) => Ok(Settled::Done),
-        Err(provision::ProvisionError::Operation(error)) => Err(error),
-        Err(error) => {
-            tracing::debug!(%error, "an intent could not be finished, it is removed");
-            Ok(Settled::NotOurs)
-        }
-    }
-}
-
-async fn settle_binding(
-    ops: &Arc<Operations>,
-    stored: Stored<BindingRecord>,
-) -> Result<Settled, OperationError> {
-    let Some((offering, patience)) = take_up(ops, &stored.record, &stored.record.service) else {
-        return Ok(idle(stored.record.life()));
-    };
-    let Some(taken) = take(ops, &stored, patience).await? else {
-        return Ok(Settled::NotOurs);
-    };
-    let left = match taken.record.life.phase {
-        Phase::Intent => bind::carry_out(ops, &offering, taken, patience).await?,
-        Phase::Ready | Phase::Deleting | Phase::Tomb => {
-            unbind::clean(ops, &offering, taken, patience).await?
-        }
-    };
-    tracing::info!(binding = %left.record.id, phase = ?left.record.life.phase, "left-over work is done");
-    Ok(Settled::Done)
-}
-
-/// The offering of a record with work that is due; `None` when there is none.
-fn take_up(
-    ops: &Operations,
-    record: &impl Record,
-    service: &ServiceName,
-) -> Option<(Arc<OfferingConfig>, Patience)> {
-    let offering = ops.offering(service)?;
-    let due = record.life().is_left_over(Millis::now());
-    due.then(|| (Arc::clone(offering), Patience::of(offering.node_timeout)))
-}
-
-fn idle(life: &Life) -> Settled {
-    let ever = Millis::from_millis(u64::MAX);
-    if life.is_left_over(ever) { Settled::NotOurs } else { Settled::Done }
-}
-
-/// Claims a record: an abandoned intent is turned into a removal, if it is to be undone; of the
-/// rest only the deadline changes. `None` when somebody else was faster.
-async fn take<R: Record>(
-    ops: &Operations,
-    stored: &Stored<R>,
-    patience: Patience,
-) -> Result<Option<Stored<R>>, StateError> {
-    let life = stored.record.life();
-    let claimed = match (life.phase, life.on_abandon) {
-        (Phase::Intent, Abandon::Undo) => {
-            life.deleting(patience.lease()).unwrap_or_else(|_going| life.clone())
-        }
-        (Phase::Intent, Abandon::Finish) | (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
-            life.claimed(patience.lease())
-        }
-    };
-    match ops.records.replace(stored, claimed).await? {
-        Cas::Written(taken) => Ok(Some(taken)),
-        Cas::Lost => Ok(None),
-    }
-}
-
-/// A queued job without a pointer in the queue gets one.
-async fn settle_job(ops: &Operations, entry: &Entry) -> Result<Settled, OperationError> {
-    let job = decode_job(entry)?.record;
-    match job.status {
-        JobStatus::Queued => {}
-        JobStatus::Working | JobStatus::Completed | JobStatus::Failed | JobStatus::Killed => {
-            return Ok(Settled::Done);
-        }
-    }
-    if Millis::now() < job.created.after(YOUNG_JOB) || ops.jobs.queued(&job).await?.is_some() {
-        return Ok(Settled::NotOurs);
-    }
-    match ops.jobs.enqueue(&job).await? {
-        Queued::Waiting => Ok(Settled::Requeued),
-        Queued::Busy => Ok(Settled::NotOurs),
-    }
 }
 
 #[cfg(test)]

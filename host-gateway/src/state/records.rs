@@ -5,13 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tenon_protocol::record::{
-    BindingRecord, InstanceRecord, Life, Phase, RECORD_VERSION, key,
-};
+use tenon_protocol::record::{BindingRecord, InstanceRecord, Life, Phase, RECORD_VERSION, key};
 use tenon_protocol::{BindingId, InstanceId};
 
-use super::bucket::{Bucket, Entry, Keep, Put};
 use super::StateError;
+use super::bucket::{Bucket, Entry, Keep, Put};
 
 /// Bindings of one instance; more cannot be listed, and so not be removed with it.
 const MAX_BINDINGS: usize = 10_000;
@@ -102,9 +100,13 @@ impl Records {
     ) -> Result<Vec<Stored<BindingRecord>>, StateError> {
         let filter = key::bindings_of(instance);
         let entries = self.bucket(instance).all(&filter, MAX_BINDINGS).await?;
-        let records = entries.into_iter().map(|entry| decode::<BindingRecord>(&entry));
+        let records = entries
+            .into_iter()
+            .map(|entry| decode::<BindingRecord>(&entry));
         let alive = |stored: &Stored<BindingRecord>| stored.record.life.phase != Phase::Tomb;
-        records.filter(|stored| stored.as_ref().map_or(true, alive)).collect()
+        records
+            .filter(|stored| stored.as_ref().map_or(true, alive))
+            .collect()
     }
 
     /// Writes a record where none may be.
@@ -115,7 +117,10 @@ impl Records {
     pub(crate) async fn create<R: Record>(&self, record: R) -> Result<Cas<R>, StateError> {
         let value = encode(&record)?;
         let keep = self.keep(&record);
-        let put = self.bucket(record.instance()).create(&record.key(), value, keep).await;
+        let put = self
+            .bucket(record.instance())
+            .create(&record.key(), value, keep)
+            .await;
         self.settle(record, put).await
     }
 
@@ -149,7 +154,9 @@ impl Records {
             Ok(Put::Lost) => Ok(Cas::Lost),
             Err(StateError::TimedOut) => {
                 let now: Option<Stored<R>> = self.read(record.instance(), &record.key()).await?;
-                now.filter(|now| now.record == record).map(Cas::Written).ok_or(StateError::TimedOut)
+                now.filter(|now| now.record == record)
+                    .map(Cas::Written)
+                    .ok_or(StateError::TimedOut)
             }
             Err(error) => Err(error),
         }
@@ -167,7 +174,9 @@ impl Records {
     fn bucket(&self, instance: &InstanceId) -> &Bucket {
         let shard = usize::try_from(key::shard_of(instance)).unwrap_or(0);
         let shard = shard.checked_rem(self.buckets.len()).unwrap_or(0);
-        self.buckets.get(shard).expect("a remainder is below the divisor")
+        self.buckets
+            .get(shard)
+            .expect("a remainder is below the divisor")
     }
 
     fn keep(&self, record: &impl Record) -> Keep {
@@ -179,8 +188,10 @@ impl Records {
 }
 
 fn encode(record: &impl Record) -> Result<Bytes, StateError> {
-    let value = serde_json::to_vec(record)
-        .map_err(|source| StateError::Damaged { key: record.key(), source })?;
+    let value = serde_json::to_vec(record).map_err(|source| StateError::Damaged {
+        key: record.key(),
+        source,
+    })?;
     Ok(value.into())
 }
 
@@ -190,13 +201,21 @@ fn encode(record: &impl Record) -> Result<Bytes, StateError> {
 ///
 /// [`StateError`] when it has another form.
 pub(crate) fn decode<R: Record>(entry: &Entry) -> Result<Stored<R>, StateError> {
-    let record: R = serde_json::from_slice(&entry.value)
-        .map_err(|source| StateError::Damaged { key: entry.key.clone(), source })?;
+    let record: R = serde_json::from_slice(&entry.value).map_err(|source| StateError::Damaged {
+        key: entry.key.clone(),
+        source,
+    })?;
     let version = record.version();
     if version > RECORD_VERSION {
-        return Err(StateError::TooNew { key: entry.key.clone(), version });
+        return Err(StateError::TooNew {
+            key: entry.key.clone(),
+            version,
+        });
     }
-    Ok(Stored { record, revision: entry.revision })
+    Ok(Stored {
+        record,
+        revision: entry.revision,
+    })
 }
 
 impl Record for InstanceRecord {
@@ -210,7 +229,10 @@ impl Record for InstanceRecord {
         &self.life
     }
     fn with_life(&self, life: Life) -> Self {
-        Self { life, ..self.clone() }
+        Self {
+            life,
+            ..self.clone()
+        }
     }
     fn version(&self) -> u32 {
         self.v
@@ -228,7 +250,10 @@ impl Record for BindingRecord {
         &self.life
     }
     fn with_life(&self, life: Life) -> Self {
-        Self { life, ..self.clone() }
+        Self {
+            life,
+            ..self.clone()
+        }
     }
     fn version(&self) -> u32 {
         self.v

@@ -9,6 +9,7 @@ mod database;
 mod definer;
 mod dump;
 mod error;
+mod feed;
 mod guest_sql;
 mod helper;
 mod journal;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use cap_std::fs::Dir;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
+use self::dump::Broken;
 use self::error::MysqlError;
 use self::journal::Journal;
 use self::name::{DatabaseName, Prefixes};
@@ -122,10 +124,14 @@ impl MysqlContext {
                 continue;
             };
             let database = Database { context: self.clone(), server: Arc::clone(server), name };
-            if let Err(error) = database.finish_interrupted().await {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, note.database, "an interrupted load is not finished");
-                left += 1;
+            match database.finish_interrupted().await {
+                // It goes on in this process, and finishes itself.
+                Ok(()) | Err(MysqlError::Busy) => {}
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, note.database, "an interrupted load is not finished");
+                    left += 1;
+                }
             }
         }
         left
@@ -353,7 +359,7 @@ impl HostDatabase for MysqlView<'_> {
     async fn dump(&mut self, database: Resource<Database>, out: Resource<Sink>) -> Answer<u64> {
         let database = self.table.get(&database)?.clone();
         let writer = self.table.get(&out)?.writer();
-        let dumped = database.dump(writer).await;
+        let dumped = database.dump(writer, Broken::Fails).await;
         if dumped.is_err() {
             self.table.get(&out)?.tear();
         }

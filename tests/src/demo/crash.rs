@@ -8,7 +8,8 @@ use futures_util::future::{join, join_all, try_join_all};
 use tenon_protocol::message::ServiceResponse;
 
 use super::DemoError;
-use super::narrator::{Narrator, Told};
+use super::database::Tenant;
+use super::narrator::{Narrator, Told, chain};
 use crate::classic::Classic;
 use crate::error::HarnessError;
 use crate::mysql::Login;
@@ -47,12 +48,15 @@ struct Aftermath {
 pub(super) async fn during_provisions(
     narrator: &mut Narrator,
     platform: &Platform,
+    tenant: &Tenant,
 ) -> Result<(), DemoError> {
     let classic = platform.classic("mysql")?;
     let title = "kill -9 the node in the middle of provisions, start it again";
     let aftermath = narrator.step(title, kill(platform, &classic)).await?;
     let title = "Nothing is lost, nothing is left over";
-    narrator.step(title, compare(platform, &aftermath)).await?;
+    narrator
+        .step(title, compare(platform, &aftermath, tenant))
+        .await?;
     let remove = async {
         let all = aftermath
             .promised
@@ -73,7 +77,15 @@ async fn kill(platform: &Platform, classic: &Classic) -> Result<Told<Aftermath>,
     let in_flight = format!("{} provisions were in flight when it died", in_flight?);
     let (promised, refused) = (aftermath.promised.len(), aftermath.refused.len());
     let counts = format!("{promised} databases were promised in all, {refused} refused");
-    Ok(Told::new(aftermath).with(in_flight).with(counts))
+    let first = aftermath
+        .refused
+        .first()
+        .map(|error| format!("for example: {}", chain(error)));
+    let mut told = Told::new(aftermath).with(in_flight).with(counts);
+    if let Some(first) = first {
+        told.line(first);
+    }
+    Ok(told)
 }
 
 /// Provisions until it is over, or until the platform refuses.
@@ -112,45 +124,58 @@ async fn strike(platform: &Platform, traffic: &Traffic) -> Result<usize, Harness
     in_flight
 }
 
-/// Waits until the records come to rest, and compares them with what is on the server.
-async fn compare(platform: &Platform, aftermath: &Aftermath) -> Result<Told<()>, DemoError> {
+/// Waits until the records come to rest, and compares them with what was promised and with what is
+/// on the server.
+async fn compare(
+    platform: &Platform,
+    aftermath: &Aftermath,
+    tenant: &Tenant,
+) -> Result<Told<()>, DemoError> {
     let records = platform.records().await?;
     wait_until("the records come to rest", SETTLE_DEADLINE, async || {
-        records
-            .are_settled()
-            .await
-            .ok()
-            .filter(|settled| *settled)
-            .map(drop)
+        let is_settled = records.are_settled().await.ok()?;
+        is_settled.then_some(())
     })
     .await?;
-    let recorded: BTreeSet<String> = records
+    let owned = aftermath.promised.iter().chain([&tenant.instance]);
+    let promised: BTreeSet<String> = owned.map(|i| i.service_id.clone()).collect();
+    let recorded = records
         .living_instances_of("MyaaS")
         .await?
         .into_iter()
         .collect();
-    let there: BTreeSet<String> = platform.server(1)?.databases().await?.into_iter().collect();
-    if recorded != there {
-        let lost: Vec<_> = recorded.difference(&there).collect();
-        let left: Vec<_> = there.difference(&recorded).collect();
-        return Err(DemoError::NotAsTold(format!(
-            "lost: {lost:?}; left over: {left:?}"
-        )));
-    }
-    for promised in &aftermath.promised {
-        Login::read(&promised.credentials)?
+    let there = platform.server(1)?.databases().await?.into_iter().collect();
+    expect_same("in the records", &promised, &recorded)?;
+    expect_same("on the server", &promised, &there)?;
+    for instance in &aftermath.promised {
+        Login::read(&instance.credentials)?
             .connect()
             .await?
             .disconnect()
             .await?;
     }
     let line = format!(
-        "{} databases on the server, the same {0} in the records",
-        there.len()
+        "{} databases promised, recorded, and on the server",
+        promised.len()
     );
     Ok(Told::new(())
         .with(line)
         .with("every promised credential logs in"))
+}
+
+fn expect_same(
+    place: &str,
+    promised: &BTreeSet<String>,
+    found: &BTreeSet<String>,
+) -> Result<(), DemoError> {
+    if promised == found {
+        return Ok(());
+    }
+    let lost: Vec<_> = promised.difference(found).collect();
+    let left: Vec<_> = found.difference(promised).collect();
+    Err(DemoError::NotAsTold(format!(
+        "{place} are lost: {lost:?}, left over: {left:?}"
+    )))
 }
 
 impl Aftermath {

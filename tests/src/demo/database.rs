@@ -3,7 +3,7 @@
 use tenon_protocol::message::ServiceResponse;
 
 use super::DemoError;
-use super::narrator::{Narrator, Told};
+use super::narrator::{Narrator, Told, root_cause};
 use crate::classic::Classic;
 use crate::mysql::Login;
 use crate::platform::Platform;
@@ -74,7 +74,7 @@ impl Tenant {
         let destroy = async {
             self.owner.execute("DROP TABLE letters").await?;
             match self.owner.number(COUNT).await {
-                Err(error) => Ok(Told::new(()).with(format!("the table is gone: {error}"))),
+                Err(error) => Ok(Told::new(()).with(root_cause(&error))),
                 Ok(_) => Err(DemoError::NotAsTold("the table is still there".to_owned())),
             }
         };

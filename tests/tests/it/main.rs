@@ -3,10 +3,26 @@
 //! A test panics where it fails, so that the platform's files stay; what it prints says where.
 
 #[cfg(test)]
+mod aftermath;
+#[cfg(test)]
+mod bus;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod crash_gateway;
+#[cfg(test)]
+mod crash_node;
+#[cfg(test)]
 mod dev;
 #[cfg(test)]
 mod files_life;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod mysql_life;
+#[cfg(test)]
+mod settings;
+#[cfg(test)]
+mod several;
 #[cfg(test)]
 mod swap;

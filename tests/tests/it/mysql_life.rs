@@ -19,7 +19,7 @@ async fn a_mysql_instance_lives_its_whole_life() {
 
     let instance = classic.provision().await.unwrap();
     let id = &instance.service_id;
-    assert_eq!(server.databases().await.unwrap(), [id.clone()]);
+    assert_eq!(server.databases().await.unwrap(), std::slice::from_ref(id));
     let owner = Login::read(&instance.credentials).unwrap();
     owner
         .execute("CREATE TABLE letters (id INT PRIMARY KEY)")

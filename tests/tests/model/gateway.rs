@@ -1,15 +1,10 @@
-//! A gateway: where it is in its work, and what it does next.
+//! A gateway: where it is in its work. What it does next is in `step.rs`.
 //!
-//! The rules are those of `host-gateway/src/operations/{provision,unprovision,reconcile}.rs`. A
-//! gateway does one thing at a time here, and there are two of them. Reading a record and writing
-//! it at once is one step, since the write would refuse whatever came between.
-
-use tenon_protocol::record::{Abandon, Phase};
+//! One gateway does one thing at a time here, and there are two of them.
 
 use super::node::{Command, Deed, Reply};
 use super::record::{Place, Record};
-use super::rules::{Front, Rules};
-use super::state::{State, Told};
+use super::rules::Rules;
 
 /// A gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +21,36 @@ pub(crate) enum Asker {
     Delete,
 }
 
+/// Where a gateway is in its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Work {
+    Idle,
+    /// An order came in, and nothing is written.
+    Ordered {
+        place: Place,
+    },
+    /// The same order came in before: waits for what becomes of it.
+    JoiningOrder,
+    /// The intent is written, the node is not asked yet.
+    Intending(Errand),
+    /// The node was asked.
+    AwaitingMade(Errand),
+    /// The node has made it.
+    Made(Held),
+    /// The node has not made it, as far as is known.
+    NotMade(Errand, Failure),
+    /// A request to delete came in.
+    Deleting,
+    /// Somebody deletes it already.
+    JoiningDelete,
+    /// The record says what is to be cleaned.
+    Cleaning(Held),
+    /// A node was asked to remove what it has.
+    AwaitingGone(Held, Place),
+    /// It has nothing any more.
+    Gone(Held, Place),
+}
+
 /// A record as it was read or written, and whether it still stands there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Held {
@@ -34,11 +59,28 @@ pub(crate) struct Held {
     pub(crate) fresh: bool,
 }
 
-/// Whether this piece of work may still place the instance elsewhere: with two nodes, once.
+/// An intent that a gateway carries out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Errand {
+    pub(crate) held: Held,
+    pub(crate) moves: Moves,
+    pub(crate) origin: Origin,
+}
+
+/// Whether an errand may still place the instance elsewhere: with two nodes, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Moves {
     Left,
     None,
+}
+
+/// Whose intent it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Origin {
+    /// This gateway's: it knows every command that was ever given for it.
+    Own,
+    /// Another one's, or its own before it died: any node may have had a command.
+    TakenOver,
 }
 
 /// Why a node has not made the instance. `Failure` in the gateway.
@@ -54,65 +96,6 @@ pub(crate) enum Failure {
     Silent,
 }
 
-/// Where a gateway is in its work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Work {
-    Idle,
-    /// An order came in, and nothing is written.
-    Ordered {
-        place: Place,
-    },
-    /// The same order came in before: waits for what becomes of it.
-    JoiningOrder,
-    /// The intent is written, the node is not asked yet.
-    Intending {
-        held: Held,
-        moves: Moves,
-    },
-    /// The node was asked.
-    AwaitingMade {
-        held: Held,
-        moves: Moves,
-    },
-    /// The node has made it.
-    Made {
-        held: Held,
-    },
-    /// The node has not made it, as far as is known.
-    NotMade {
-        held: Held,
-        moves: Moves,
-        failure: Failure,
-    },
-    /// A request to delete came in.
-    Deleting,
-    /// Somebody deletes it already.
-    JoiningDelete,
-    /// The record says what is to be cleaned.
-    Cleaning {
-        held: Held,
-    },
-    /// A node was asked to remove what it has.
-    AwaitingGone {
-        held: Held,
-        node: Place,
-    },
-    /// It has nothing any more.
-    Gone {
-        held: Held,
-        node: Place,
-    },
-}
-
-/// What a gateway does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Step {
-    /// Its next write or message.
-    On,
-    /// Its patience is over.
-    GiveUp,
-}
-
 impl Gateway {
     pub(crate) const IDLE: Self = Self {
         asker: Asker::Nobody,
@@ -122,354 +105,102 @@ impl Gateway {
     /// Somebody wrote the record.
     pub(crate) fn outdate(&mut self) {
         match &mut self.work {
+            Work::Intending(errand) | Work::AwaitingMade(errand) | Work::NotMade(errand, _) => {
+                errand.held.fresh = false;
+            }
+            Work::Made(held)
+            | Work::Cleaning(held)
+            | Work::AwaitingGone(held, _)
+            | Work::Gone(held, _) => held.fresh = false,
             Work::Idle
             | Work::Ordered { .. }
             | Work::JoiningOrder
             | Work::Deleting
             | Work::JoiningDelete => {}
-            Work::Intending { held, .. }
-            | Work::AwaitingMade { held, .. }
-            | Work::Made { held }
-            | Work::NotMade { held, .. }
-            | Work::Cleaning { held }
-            | Work::AwaitingGone { held, .. }
-            | Work::Gone { held, .. } => held.fresh = false,
         }
     }
 
     /// The command whose answer it waits for.
     pub(crate) fn awaits(self) -> Option<Command> {
         match self.work {
-            Work::AwaitingMade { held, .. } => {
-                Some(command(Deed::Provision, held, held.record.node))
-            }
-            Work::AwaitingGone { held, node } => Some(command(Deed::Unprovision, held, node)),
+            Work::AwaitingMade(errand) => Some(errand.command()),
+            Work::AwaitingGone(held, node) => Some(held.removal(node)),
             Work::Idle
             | Work::Ordered { .. }
             | Work::JoiningOrder
-            | Work::Intending { .. }
-            | Work::Made { .. }
-            | Work::NotMade { .. }
+            | Work::Intending(_)
+            | Work::Made(_)
+            | Work::NotMade(..)
             | Work::Deleting
             | Work::JoiningDelete
-            | Work::Cleaning { .. }
-            | Work::Gone { .. } => None,
+            | Work::Cleaning(_)
+            | Work::Gone(..) => None,
         }
     }
 
-    /// What it is at once `reply` has come.
+    /// What it is at once `reply` has come. `None` when it waits for no such reply.
     pub(crate) fn told(self, reply: Reply) -> Option<Self> {
         let work = match (self.work, reply) {
-            (Work::AwaitingMade { held, .. }, Reply::Done) => Work::Made { held },
-            (Work::AwaitingMade { held, moves }, Reply::Full) => Work::NotMade {
-                held,
-                moves,
-                failure: Failure::Full,
-            },
-            (Work::AwaitingMade { held, moves }, Reply::Refused) => Work::NotMade {
-                held,
-                moves,
-                failure: Failure::Refused,
-            },
-            (Work::AwaitingGone { held, node }, Reply::Done) => Work::Gone { held, node },
-            (Work::AwaitingGone { .. }, Reply::Refused) => return Some(Self::IDLE),
-            _ => return None,
+            (Work::AwaitingMade(errand), Reply::Done) => Work::Made(errand.held),
+            (Work::AwaitingMade(errand), Reply::Full) => Work::NotMade(errand, Failure::Full),
+            (Work::AwaitingMade(errand), Reply::Refused) => Work::NotMade(errand, Failure::Refused),
+            (Work::AwaitingGone(held, node), Reply::Done) => Work::Gone(held, node),
+            // The record says what is left; whoever waited learns nothing.
+            (Work::AwaitingGone(..), Reply::Full | Reply::Refused) => return Some(Self::IDLE),
+            (Work::AwaitingMade(_) | Work::AwaitingGone(..), Reply::Nothing)
+            | (
+                Work::Idle
+                | Work::Ordered { .. }
+                | Work::JoiningOrder
+                | Work::Intending(_)
+                | Work::Made(_)
+                | Work::NotMade(..)
+                | Work::Deleting
+                | Work::JoiningDelete
+                | Work::Cleaning(_)
+                | Work::Gone(..),
+                _,
+            ) => return None,
         };
         Some(Self { work, ..self })
     }
 }
 
-fn command(deed: Deed, held: Held, node: Place) -> Command {
-    Command {
-        node,
-        deed,
-        generation: held.record.generation,
+impl Held {
+    /// The command to remove what `node` has of it.
+    pub(crate) fn removal(self, node: Place) -> Command {
+        Command {
+            node,
+            deed: Deed::Unprovision,
+            generation: self.record.generation,
+        }
     }
 }
 
-/// Gateway `at` takes up what nobody works on: any deadline may have passed. `None` when there is
-/// nothing.
-pub(crate) fn reconcile(state: &State, at: usize, rules: Rules) -> Option<State> {
-    let record = state.record.filter(|record| record.is_left_over())?;
-    let held = Held {
-        record,
-        fresh: true,
-    };
-    let taken = match (record.phase, rules.on_abandon()) {
-        (Phase::Intent, Abandon::Undo) => record.deleting()?,
-        (Phase::Intent, Abandon::Finish) | (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
-            record.claimed()
+impl Errand {
+    /// The command that it is about.
+    pub(crate) fn command(self) -> Command {
+        let record = self.held.record;
+        Command {
+            node: record.node,
+            deed: Deed::Provision,
+            generation: record.generation,
         }
-    };
-    let (next, held) = state.written(Some(held), taken, rules)?;
-    let work = match taken.phase {
-        Phase::Intent => Work::Intending {
-            held,
-            moves: Moves::Left,
-        },
-        Phase::Ready | Phase::Deleting | Phase::Tomb => Work::Cleaning { held },
-    };
-    Some(next.with_gateway(at, Asker::Nobody, work))
-}
-
-/// Gateway `at` takes `step`. `None` when it cannot.
-pub(crate) fn advance(state: &State, at: usize, step: Step, rules: Rules) -> Option<State> {
-    let gateway = state.gateways[at];
-    match (gateway.work, step) {
-        (Work::Idle, _) => None,
-        (Work::Ordered { place }, Step::On) => Some(begin(state, at, place, rules)),
-        (Work::JoiningOrder, Step::On) => join_order(state, at),
-        (Work::Intending { held, moves }, Step::On) => Some(ask_to_make(state, at, held, moves)),
-        (Work::AwaitingMade { held, moves }, Step::GiveUp) => {
-            let work = Work::NotMade {
-                held,
-                moves,
-                failure: Failure::Silent,
-            };
-            Some(state.with_gateway(at, gateway.asker, work))
-        }
-        (Work::Made { held }, Step::On) => Some(finish(state, at, held, rules)),
-        (
-            Work::NotMade {
-                held,
-                moves,
-                failure,
-            },
-            Step::On,
-        ) => place_elsewhere(state, at, (held, moves, failure), rules),
-        (Work::NotMade { held, failure, .. }, Step::GiveUp) => {
-            Some(give_up(state, at, held, failure, rules))
-        }
-        (Work::Deleting, Step::On) => Some(delete(state, at, rules)),
-        (Work::JoiningDelete, Step::On) => join_delete(state, at, rules),
-        (Work::Cleaning { held }, Step::On) => Some(ask_to_clean(state, at, held)),
-        (Work::Gone { held, node }, Step::On) => Some(cleaned(state, at, held, node, rules)),
-        (Work::JoiningOrder | Work::JoiningDelete | Work::AwaitingGone { .. }, Step::GiveUp) => {
-            Some(state.ended(at))
-        }
-        (Work::AwaitingMade { .. } | Work::AwaitingGone { .. }, Step::On)
-        | (
-            Work::Ordered { .. }
-            | Work::Intending { .. }
-            | Work::Made { .. }
-            | Work::Deleting
-            | Work::Cleaning { .. }
-            | Work::Gone { .. },
-            Step::GiveUp,
-        ) => None,
     }
-}
 
-/// Writes the intent, where nothing stands.
-fn begin(state: &State, at: usize, place: Place, rules: Rules) -> State {
-    let asker = state.gateways[at].asker;
-    let record = Record::intent(place, rules.on_abandon());
-    if !rules.records_first() {
-        let held = Held {
-            record,
-            fresh: true,
+    /// `record` without the node of this errand among its garbage, when no command can have
+    /// reached that node. `left` in the gateway.
+    pub(crate) fn forget_untouched(self, record: Record, failure: Failure, rules: Rules) -> Record {
+        let is_untouched = match (failure, self.origin) {
+            (Failure::Nobody, Origin::Own) => true,
+            (Failure::Nobody, Origin::TakenOver) => rules.believes_nobody(),
+            (Failure::Silent, _) => rules.believes_silence(),
+            (Failure::Full | Failure::Refused, _) => false,
         };
-        return state.with_gateway(
-            at,
-            asker,
-            Work::Intending {
-                held,
-                moves: Moves::None,
-            },
-        );
-    }
-    match state.written(None, record, rules) {
-        Some((next, held)) => next.with_gateway(
-            at,
-            asker,
-            Work::Intending {
-                held,
-                moves: Moves::Left,
-            },
-        ),
-        None => state.with_gateway(at, asker, Work::JoiningOrder),
-    }
-}
-
-fn join_order(state: &State, at: usize) -> Option<State> {
-    match state.phase() {
-        Some(Phase::Ready) => Some(state.answered(at, Told::Made)),
-        Some(Phase::Deleting | Phase::Tomb) | None => Some(state.ended(at)),
-        Some(Phase::Intent) => None,
-    }
-}
-
-fn ask_to_make(state: &State, at: usize, held: Held, moves: Moves) -> State {
-    let asker = state.gateways[at].asker;
-    let node = held.record.node;
-    if !state.node(node).up {
-        let work = Work::NotMade {
-            held,
-            moves,
-            failure: Failure::Nobody,
-        };
-        return state.with_gateway(at, asker, work);
-    }
-    let mut next = state.with_gateway(at, asker, Work::AwaitingMade { held, moves });
-    next.sent.insert(command(Deed::Provision, held, node));
-    next
-}
-
-fn finish(state: &State, at: usize, held: Held, rules: Rules) -> State {
-    // What acts first has no record to compare with.
-    let expected = rules.records_first().then_some(held);
-    let written = held
-        .record
-        .ready()
-        .and_then(|ready| state.written(expected, ready, rules));
-    match written {
-        Some((next, _)) => next.answered(at, Told::Made),
-        None => state.ended(at),
-    }
-}
-
-fn place_elsewhere(
-    state: &State,
-    at: usize,
-    (held, moves, failure): (Held, Moves, Failure),
-    rules: Rules,
-) -> Option<State> {
-    let may_move = match failure {
-        Failure::Full | Failure::Nobody => true,
-        Failure::Silent => rules.trusts_timeouts(),
-        Failure::Refused => false,
-    };
-    if !may_move || moves == Moves::None {
-        return None;
-    }
-    let moved = held.record.moved(held.record.node.other())?;
-    let moved = forget_untouched(moved, held.record.node, failure, rules);
-    Some(match state.written(Some(held), moved, rules) {
-        Some((next, held)) => {
-            let asker = next.gateways[at].asker;
-            next.with_gateway(
-                at,
-                asker,
-                Work::Intending {
-                    held,
-                    moves: Moves::None,
-                },
-            )
+        if is_untouched {
+            record.cleaned(self.held.record.node)
+        } else {
+            record
         }
-        None => state.ended(at),
-    })
-}
-
-fn give_up(state: &State, at: usize, held: Held, failure: Failure, rules: Rules) -> State {
-    if !rules.records_first() {
-        return state.ended(at);
-    }
-    let Some(going) = held.record.deleting() else {
-        return state.ended(at);
-    };
-    let going = forget_untouched(going, held.record.node, failure, rules);
-    match (state.written(Some(held), going, rules), failure) {
-        (Some((next, held)), Failure::Full | Failure::Refused) => {
-            next.with_gateway(at, Asker::Nobody, Work::Cleaning { held })
-        }
-        (Some((next, _)), Failure::Nobody | Failure::Silent) => next.ended(at),
-        (None, _) => state.ended(at),
-    }
-}
-
-/// `left` in the gateway: a node that no command reached has nothing to clean.
-fn forget_untouched(record: Record, node: Place, failure: Failure, rules: Rules) -> Record {
-    match failure {
-        Failure::Nobody => record.cleaned(node),
-        Failure::Silent if rules.trusts_timeouts() => record.cleaned(node),
-        Failure::Full | Failure::Refused | Failure::Silent => record,
-    }
-}
-
-fn delete(state: &State, at: usize, rules: Rules) -> State {
-    let asker = state.gateways[at].asker;
-    let Some(record) = state.record else {
-        return delete_unknown(state, at, rules);
-    };
-    match record.phase {
-        Phase::Tomb => state.answered(at, Told::Gone),
-        Phase::Deleting => state.with_gateway(at, asker, Work::JoiningDelete),
-        Phase::Intent | Phase::Ready => {
-            let held = Held {
-                record,
-                fresh: true,
-            };
-            let written = record
-                .deleting()
-                .and_then(|going| state.written(Some(held), going, rules));
-            match written {
-                Some((next, held)) => next.with_gateway(at, asker, Work::Cleaning { held }),
-                None => state.with_gateway(at, asker, Work::JoiningDelete),
-            }
-        }
-    }
-}
-
-/// A tomb is left, so that a provision which is still under way finds it.
-fn delete_unknown(state: &State, at: usize, rules: Rules) -> State {
-    match rules.front {
-        // Its id came from an answer: nothing is under way.
-        Front::Classic => state.answered(at, Told::Gone),
-        Front::Broker if !rules.leaves_tombs() => state.answered(at, Told::Gone),
-        Front::Broker => {
-            let intent = Record::intent(Place::First, rules.on_abandon());
-            let tomb = intent.deleting().map(|going| going.cleaned(Place::First));
-            match tomb.and_then(|tomb| state.written(None, tomb, rules)) {
-                Some((next, _)) => next.answered(at, Told::Gone),
-                None => state.ended(at),
-            }
-        }
-    }
-}
-
-fn join_delete(state: &State, at: usize, rules: Rules) -> Option<State> {
-    let Some(record) = state.record else {
-        return Some(state.answered(at, Told::Gone));
-    };
-    match record.phase {
-        Phase::Tomb => Some(state.answered(at, Told::Gone)),
-        Phase::Deleting => {
-            let held = Held {
-                record,
-                fresh: true,
-            };
-            let (next, held) = state.written(Some(held), record.claimed(), rules)?;
-            let asker = state.gateways[at].asker;
-            Some(next.with_gateway(at, asker, Work::Cleaning { held }))
-        }
-        Phase::Intent | Phase::Ready => None,
-    }
-}
-
-fn ask_to_clean(state: &State, at: usize, held: Held) -> State {
-    let asker = state.gateways[at].asker;
-    let Some(node) = held.record.dirty() else {
-        return state.answered(at, told_by(held.record));
-    };
-    if !state.node(node).up {
-        return state.ended(at);
-    }
-    let mut next = state.with_gateway(at, asker, Work::AwaitingGone { held, node });
-    next.sent.insert(command(Deed::Unprovision, held, node));
-    next
-}
-
-fn cleaned(state: &State, at: usize, held: Held, node: Place, rules: Rules) -> State {
-    let asker = state.gateways[at].asker;
-    match state.written(Some(held), held.record.cleaned(node), rules) {
-        Some((next, held)) => next.with_gateway(at, asker, Work::Cleaning { held }),
-        None => state.ended(at),
-    }
-}
-
-fn told_by(record: Record) -> Told {
-    match record.phase {
-        Phase::Tomb => Told::Gone,
-        Phase::Intent | Phase::Ready | Phase::Deleting => Told::Nothing,
     }
 }

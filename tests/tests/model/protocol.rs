@@ -3,11 +3,12 @@
 use stateright::{Model, Property};
 use tenon_protocol::record::Phase;
 
-use super::gateway::{self, Step, Work};
+use super::gateway::Work;
 use super::node::{Command, DEATHS, EntryPhase, Outcome, REFUSALS};
 use super::record::{PLACES, Place};
 use super::rules::Rules;
 use super::state::{State, Told};
+use super::step::{self, Step};
 
 /// What the checker explores.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +46,7 @@ impl Model for Protocol {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::start()]
+        vec![State::start(self.rules)]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -65,8 +66,8 @@ impl Model for Protocol {
         let mut next = match action {
             Action::Order { at } => last.ordered(at),
             Action::Delete { at } => last.deleted(at, self.rules),
-            Action::Reconcile { at } => gateway::reconcile(last, at, self.rules),
-            Action::Gateway { at, step } => gateway::advance(last, at, step, self.rules),
+            Action::Reconcile { at } => step::reconcile(last, at, self.rules),
+            Action::Gateway { at, step } => step::advance(last, at, step, self.rules),
             Action::GatewayDies { at } => Some(gateway_dies(last, at)),
             Action::Arrives {
                 command,
@@ -84,26 +85,26 @@ impl Model for Protocol {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("no leak", |_, state| !state.leaks()),
-            Property::always("no lost result", |_, state| {
+            Property::<Self>::always("no leak", |_, state| !state.leaks()),
+            Property::<Self>::always("no lost result", |_, state| {
                 state.platform.told != Told::Made
-                    || state.was_asked_to_delete()
+                    || state.platform.has_deleted
                     || state.phase() == Some(Phase::Ready)
             }),
-            Property::always("a ready record is true", |_, state| is_true(state)),
-            Property::always("no second copy", |_, state| {
+            Property::<Self>::always("a ready record is true", |_, state| is_true(state)),
+            Property::<Self>::always("no second copy", |_, state| {
                 !state.is_quiet() || state.copies() <= 1
             }),
-            Property::always("no zombie", |_, state| {
+            Property::<Self>::always("no zombie", |_, state| {
                 state.platform.told != Told::Gone || is_gone(state)
             }),
-            Property::sometimes("an order is answered and quiet", |_, state| {
+            Property::<Self>::sometimes("an order is answered and quiet", |_, state| {
                 state.is_quiet() && state.platform.told == Told::Made
             }),
-            Property::sometimes("a removal is answered and quiet", |_, state| {
+            Property::<Self>::sometimes("a removal is answered and quiet", |_, state| {
                 state.is_quiet() && state.platform.told == Told::Gone
             }),
-            Property::sometimes("the second node serves after a move", |_, state| {
+            Property::<Self>::sometimes("the second node serves after a move", |_, state| {
                 state.is_quiet()
                     && state.record.is_some_and(|record| {
                         record.phase == Phase::Ready
@@ -111,10 +112,10 @@ impl Model for Protocol {
                             && record.generation > 1
                     })
             }),
-            Property::sometimes("both nodes have a copy for a while", |_, state| {
+            Property::<Self>::sometimes("both nodes have a copy for a while", |_, state| {
                 state.nodes.iter().all(|node| node.copies > 0)
             }),
-            Property::sometimes("a node died over a provision", |_, state| {
+            Property::<Self>::sometimes("a node died over a provision", |_, state| {
                 state.nodes.iter().any(|node| {
                     !node.up
                         && node

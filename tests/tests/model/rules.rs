@@ -30,13 +30,26 @@ pub(crate) enum Variant {
     NoTombstone,
     /// A node that did not answer in time is taken for one that did nothing.
     TimeoutIsFailure,
+    /// A gateway that takes over an intent believes the bus's "nobody listens": the node would
+    /// have nothing of it. But its first gateway's command may have come before the node went.
+    NobodyIsNothing,
 }
 
-/// Both.
+/// How often the platform tries, at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Attempts to provision.
+    pub(crate) orders: u8,
+    /// Attempts to delete.
+    pub(crate) deletes: u8,
+}
+
+/// What one exploration is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
     pub(crate) front: Front,
     pub(crate) variant: Variant,
+    pub(crate) bounds: Bounds,
 }
 
 impl Rules {
@@ -60,8 +73,12 @@ impl Rules {
         self.variant != Variant::NoTombstone
     }
 
-    pub(crate) fn trusts_timeouts(self) -> bool {
+    pub(crate) fn believes_silence(self) -> bool {
         self.variant == Variant::TimeoutIsFailure
+    }
+
+    pub(crate) fn believes_nobody(self) -> bool {
+        self.variant == Variant::NobodyIsNothing
     }
 
     pub(crate) fn on_abandon(self) -> Abandon {

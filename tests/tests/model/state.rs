@@ -9,11 +9,6 @@ use super::node::{Command, Node};
 use super::record::{PLACES, Place, Record};
 use super::rules::{Front, Rules};
 
-/// How often the platform orders the instance: once, and once more when it hears nothing.
-const ORDERS: u8 = 2;
-/// How often the platform asks for its removal.
-const DELETES: u8 = 2;
-
 /// Everything at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct State {
@@ -32,8 +27,12 @@ pub(crate) struct State {
 /// What the platform still does, and what it was told.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Platform {
+    /// Orders that it may still send.
     pub(crate) orders: u8,
+    /// Requests to delete that it may still send.
     pub(crate) deletes: u8,
+    pub(crate) has_ordered: bool,
+    pub(crate) has_deleted: bool,
     pub(crate) told: Told,
 }
 
@@ -55,15 +54,17 @@ pub(crate) struct Mishaps {
 
 impl State {
     /// Nothing has happened yet.
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(rules: Rules) -> Self {
         Self {
             record: None,
             nodes: [Node::EMPTY; 2],
             gateways: [Gateway::IDLE; 2],
             sent: BTreeSet::new(),
             platform: Platform {
-                orders: ORDERS,
-                deletes: DELETES,
+                orders: rules.bounds.orders,
+                deletes: rules.bounds.deletes,
+                has_ordered: false,
+                has_deleted: false,
                 told: Told::Nothing,
             },
             mishaps: Mishaps {
@@ -76,31 +77,33 @@ impl State {
 
     /// The platform's order, or its order again. `None` when it sends no more.
     pub(crate) fn ordered(&self, at: usize) -> Option<Self> {
-        if self.platform.orders == 0 || self.was_asked_to_delete() {
+        if self.platform.orders == 0 || self.platform.has_deleted {
             return None;
         }
         // Placement is random: the second attempt would have gone elsewhere.
-        let place = if self.platform.orders == ORDERS {
-            Place::First
-        } else {
+        let place = if self.platform.has_ordered {
             Place::Second
+        } else {
+            Place::First
         };
         let mut next = self.with_gateway(at, Asker::Order, Work::Ordered { place });
         next.platform.orders -= 1;
+        next.platform.has_ordered = true;
         Some(next)
     }
 
     /// The platform asks for the removal. `None` when it has no reason to, or sends no more.
     pub(crate) fn deleted(&self, at: usize, rules: Rules) -> Option<Self> {
         let knows_it = match rules.front {
-            Front::Classic => self.platform.told == Told::Made || self.was_asked_to_delete(),
-            Front::Broker => self.platform.orders < ORDERS,
+            Front::Classic => self.platform.told == Told::Made || self.platform.has_deleted,
+            Front::Broker => self.platform.has_ordered,
         };
         if self.platform.deletes == 0 || !knows_it || self.platform.told == Told::Gone {
             return None;
         }
         let mut next = self.with_gateway(at, Asker::Delete, Work::Deleting);
         next.platform.deletes -= 1;
+        next.platform.has_deleted = true;
         Some(next)
     }
 
@@ -138,13 +141,18 @@ impl State {
         next
     }
 
+    /// Gateway `at` goes on with `work` for whoever asked.
+    pub(crate) fn going_on(&self, at: usize, work: Work) -> Self {
+        self.with_gateway(at, self.gateways[at].asker, work)
+    }
+
     /// Gateway `at` is done; whoever asked is told.
     pub(crate) fn answered(&self, at: usize, told: Told) -> Self {
         let asker = self.gateways[at].asker;
         let mut next = self.ended(at);
         match (asker, told) {
             // Once it wants the instance away, it does not care for an answer to its order.
-            (Asker::Order, Told::Made) if !self.was_asked_to_delete() => {
+            (Asker::Order, Told::Made) if !self.platform.has_deleted => {
                 next.platform.told = Told::Made;
             }
             (Asker::Delete, Told::Gone) => next.platform.told = Told::Gone,
@@ -156,10 +164,6 @@ impl State {
     /// Gateway `at` stops here; nobody is told anything.
     pub(crate) fn ended(&self, at: usize) -> Self {
         self.with_gateway(at, Asker::Nobody, Work::Idle)
-    }
-
-    pub(crate) fn was_asked_to_delete(&self) -> bool {
-        self.platform.deletes < DELETES
     }
 
     pub(crate) fn node(&self, place: Place) -> Node {

@@ -26,6 +26,10 @@ const ACCOUNTS_QUERY: &str = "SELECT d.Db, d.User FROM mysql.db d \
     WHERE d.Host = '%' AND d.Db LIKE ? AND (d.Db > ? OR (d.Db = ? AND d.User > ?)) \
     AND u.max_connections <> ? ORDER BY d.Db, d.User LIMIT ?";
 
+/// What a valid view has no comment for.
+const BROKEN_VIEWS_QUERY: &str = "SELECT TABLE_NAME FROM information_schema.TABLES \
+    WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = 'VIEW' AND TABLE_COMMENT <> 'VIEW'";
+
 /// What the server knows of tables' files. A statistic: it lags behind a large change by seconds.
 const SIZE_QUERY: &str = "SELECT CAST(IFNULL(SUM(DATA_LENGTH + INDEX_LENGTH), 0) AS UNSIGNED) \
     FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?";
@@ -56,8 +60,9 @@ impl Server {
         let accounts = database.all_accounts(&mut admin).await?;
         if !accounts.is_empty() {
             admin.run([statement::drop_accounts(&accounts)]).await?;
-            session::end_all(&mut admin, &accounts).await?;
         }
+        let prefix = self.prefixes().of_accounts();
+        session::end_in_database(&mut admin, &database.name, &accounts, prefix).await?;
         admin.run([statement::drop_database(&database.name)]).await
     }
 
@@ -137,6 +142,15 @@ pub(super) async fn charset(
 }
 
 impl Database {
+    /// Views that name what is gone: nothing can be read from them, and they cannot be made again.
+    pub(super) async fn broken_views(
+        &self,
+        admin: &mut Admin<'_>,
+    ) -> Result<Vec<String>, MysqlError> {
+        let names: Vec<(String,)> = admin.rows(BROKEN_VIEWS_QUERY, (self.name.as_str(),)).await?;
+        Ok(names.into_iter().map(|(name,)| name).collect())
+    }
+
     pub(super) async fn size_bytes(&self) -> Result<u64, MysqlError> {
         let mut admin = self.server.admin().await?;
         let rows: Vec<(u64,)> = admin.rows(SIZE_QUERY, (self.name.as_str(),)).await?;

@@ -9,27 +9,44 @@ use std::io::{self, Write};
 use super::Database;
 use super::database::charset;
 use super::error::MysqlError;
-use super::program::{Complaint, Identity, Task};
+use super::program::{Complaint, Job, Task};
 use crate::capability::blob::{BlobError, SinkWriter, blob_error};
 
 /// Fastest level: six times the classic pipeline's speed, and 2 % larger.
 const LEVEL: i32 = 1;
 
+/// What becomes of views that name what is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// The dump fails, naming the error: a snapshot without them would not be whole.
+    Fails,
+    /// They are left out: whoever wants back what was must not be refused for what is.
+    LeftOut,
+}
+
 impl Database {
     /// Dumps all of the database into `out`; bytes written.
-    pub(super) async fn dump(&self, out: SinkWriter) -> Result<u64, MysqlError> {
+    pub(super) async fn dump(&self, out: SinkWriter, broken: Broken) -> Result<u64, MysqlError> {
         let mut admin = self.server.admin().await?;
         charset(&mut admin, &self.name).await?.ok_or(MysqlError::NotFound)?;
+        let left_out = match broken {
+            Broken::Fails => Vec::new(),
+            Broken::LeftOut => self.broken_views(&mut admin).await?,
+        };
         let flavour = admin.flavour();
         drop(admin);
-        // The administrator: nobody else sees the bodies of all routines.
         let settings = &self.server.settings;
-        let identity =
-            Identity { settings, user: &settings.user, password: settings.password.reveal() };
-        let scratch = self.context.scratch();
-        let programs = &self.server.programs;
-        let mut dumping =
-            programs.start(Task::Dump, flavour, &identity, self.name.as_str(), scratch)?;
+        let job = Job {
+            task: Task::Dump,
+            flavour,
+            settings,
+            // The administrator: nobody else sees the bodies of all routines.
+            user: &settings.user,
+            password: settings.password.reveal(),
+            database: &self.name,
+            left_out: &left_out,
+        };
+        let mut dumping = self.server.programs.start(&job, self.context.scratch())?;
         let output = dumping.output().map_err(|error| MysqlError::node("a pipe", error))?;
         let compress = tokio::task::spawn_blocking(move || compress(output, out));
         let ended = dumping.wait().await.map_err(|error| MysqlError::node("a dump", error))?;
@@ -38,23 +55,18 @@ impl Database {
         let written = compressed.map_err(of_sink)?;
         match ended.complaint() {
             None => Ok(written),
-            Some(complaint) => Err(self.of_complaint(complaint)),
+            Some(complaint) => Err(self.refused(complaint)),
         }
     }
 
-    /// Of a program that read: passing, unless the server said no to something.
-    fn of_complaint(&self, complaint: Complaint) -> MysqlError {
+    fn refused(&self, complaint: Complaint) -> MysqlError {
+        let passing = complaint.is_passing();
         let Complaint { code, message } = complaint;
-        match code.filter(|code| !is_client_code(*code)) {
+        match code.filter(|_| !passing) {
             Some(code) => MysqlError::Server { code, state: "HY000".to_owned(), message },
             None => MysqlError::away(self.server.version(), io::Error::other(message)),
         }
     }
-}
-
-/// Whether the program itself says so and not the server: no connection, or a broken one.
-pub(super) const fn is_client_code(code: u16) -> bool {
-    matches!(code, 2000..=2999)
 }
 
 fn compress(mut from: File, to: SinkWriter) -> io::Result<u64> {

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use mysql_async::{DriverError, Error, LocalInfileError, ServerError};
+use mysql_async::{DriverError, Error, IoError, LocalInfileError, ServerError};
 
 use crate::guest::bindings::tenon::host::mysql::Failure;
 
@@ -39,7 +39,10 @@ pub(super) enum MysqlError {
     /// The dump's.
     #[error("the dump cannot be loaded: {0}")]
     Corrupt(String),
-    /// The call is over, or another one works on the same database.
+    /// A load of the same database has not ended.
+    #[error("another load of the database has not ended")]
+    Busy,
+    /// The call is over, or something did not end in time.
     #[error("{0}")]
     Interrupted(&'static str),
     /// The node's own disk or programs.
@@ -81,6 +84,7 @@ impl MysqlError {
         match error {
             Error::Server(error) => Self::of_server(version, error),
             Error::Driver(error) => Self::of_protocol(version, error),
+            Error::Io(IoError::Io(error)) if is_too_large(&error) => Self::too_large(),
             Error::Io(_) | Error::Other(_) | Error::Url(_) => Self::away(version, error),
         }
     }
@@ -116,7 +120,7 @@ impl MysqlError {
             message: message.to_owned(),
         };
         match error {
-            DriverError::PacketTooLarge => Self::Limit("a row or statement is too large".to_owned()),
+            DriverError::PacketTooLarge => Self::too_large(),
             DriverError::StmtParamsMismatch { .. } | DriverError::MixedParams | DriverError::Params(_) => {
                 refused(1210, "HY000", "Incorrect arguments to EXECUTE")
             }
@@ -148,6 +152,10 @@ impl MysqlError {
         }
     }
 
+    fn too_large() -> Self {
+        Self::Limit("a row or statement is too large".to_owned())
+    }
+
     pub(super) fn node(what: impl Into<String>, source: io::Error) -> Self {
         Self::Node { what: what.into(), source }
     }
@@ -173,13 +181,19 @@ impl MysqlError {
                 Failure::Sql((u32::from(code), state, message))
             }
             Self::Corrupt(_) => Failure::Corrupt(text),
-            Self::Interrupted(_) => Failure::Unavailable(text),
+            Self::Busy | Self::Interrupted(_) => Failure::Unavailable(text),
             Self::Node { .. } => {
                 tracing::error!(error = &self as &dyn StdError, "the mysql capability fails");
                 Failure::Unavailable(text)
             }
         }
     }
+}
+
+/// The driver gives the codec's own error a type that it does not export.
+fn is_too_large(error: &io::Error) -> bool {
+    let cause = error.get_ref().map(ToString::to_string);
+    cause.is_some_and(|cause| cause == "Packet is larger than max_allowed_packet")
 }
 
 /// A server's message without what a tenant wrote.
@@ -232,6 +246,7 @@ mod tests {
         assert!(matches!(failure(MysqlError::NotFound), Failure::NotFound));
         assert!(matches!(failure(MysqlError::Limit(String::new())), Failure::Limit(_)));
         assert!(matches!(failure(MysqlError::Corrupt(String::new())), Failure::Corrupt(_)));
+        assert!(matches!(failure(MysqlError::Busy), Failure::Unavailable(_)));
         assert!(matches!(failure(MysqlError::Interrupted("x")), Failure::Unavailable(_)));
         assert!(matches!(failure(MysqlError::node("disk", io())), Failure::Unavailable(_)));
         let Failure::Unavailable(text) = failure(MysqlError::away("10.11", io())) else { panic!() };

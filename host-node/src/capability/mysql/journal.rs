@@ -10,6 +10,7 @@
 //! is complete on the server.
 
 use std::io::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ use super::name::DatabaseName;
 use super::program::Scratch;
 use super::statement::Charset;
 use crate::capability::blob::{Sink, Source};
+
+/// Old content that an operator has to look at. Nothing removes it.
+const ASIDE: &str = "aside-";
 
 /// Both files are called so, with the server's version and the database's name behind.
 const BEGINNING: &str = "load-";
@@ -36,6 +40,7 @@ pub(super) struct Note {
 }
 
 /// The files of one database.
+#[derive(Clone)]
 pub(super) struct Journal {
     scratch: Scratch,
     stem: String,
@@ -103,6 +108,16 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// What is on the server has to do, and is not all.
+    pub(super) fn set_content_aside(&self) -> io::Result<()> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = format!("{ASIDE}{}-{}", since.as_secs(), self.name(CONTENT));
+        let dir = &self.scratch.dir;
+        dir.rename(self.name(CONTENT), dir, &name)?;
+        tracing::error!(name, "the old content stays in the scratch directory");
+        self.sync()
     }
 
     /// What is on the server is complete.

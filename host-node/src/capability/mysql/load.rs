@@ -3,32 +3,22 @@
 //! The applications are locked out and the old content is kept aside before anything is dropped.
 //! The dump runs as the database's helper, which has rights on that database only. A load that
 //! fails, or whose call ends, or that a crash interrupts, ends with the old content: the first two
-//! in a task of their own that the call's end does not stop, the last at the next start or load.
+//! in a task of their own that the call's end does not stop, the last at the next look or load.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use std::io;
 
 use tokio_util::sync::CancellationToken;
 
 use super::database::charset;
-use super::definer::{CopyError, Ending, copy_without_definers};
-use super::dump::is_client_code;
+use super::dump::Broken;
 use super::error::MysqlError;
+use super::feed::Refusal;
 use super::journal::{Journal, Note};
 use super::name::AccountName;
-use super::program::{Identity, Task};
 use super::server::Admin;
 use super::statement::{self, Charset, Lock, Standing};
 use super::{Database, account, session};
 use crate::capability::blob::SourceReader;
-
-/// Between zstd, the filter and the program.
-const BUFFER: usize = 128 << 10;
-
-/// Most memory that a dump may ask of the decompressor: 128 MiB, the format's usual bound.
-const WINDOW_LOG: u32 = 27;
 
 impl Database {
     /// Loads a dump; bytes read.
@@ -49,20 +39,20 @@ impl Database {
     ) -> Result<u64, MysqlError> {
         let _claim = self.server.claim(&self.name)?;
         let journal = self.journal();
-        if let Some(note) = journal.note().map_err(of_journal)? {
+        if let Some(note) = on_disk(&journal, Journal::note).await? {
             self.finish(&journal, &note).await?;
         }
         let note = self.take_note(&journal).await?;
         let loaded = self.replace(&journal, &note, input, cancelled).await;
         if loaded.is_ok() {
-            journal.forget_content().map_err(of_journal)?;
+            on_disk(&journal, Journal::forget_content).await?;
         }
         match (loaded, self.finish(&journal, &note).await) {
             (loaded, Ok(())) => loaded,
             (Ok(_), Err(error)) => Err(error),
             (Err(cause), Err(error)) => {
-                let cause: &dyn std::error::Error = &cause;
-                tracing::error!(cause, database = self.name.as_str(), "old content is not back yet");
+                let (cause, database) = (&cause as &dyn std::error::Error, self.name.as_str());
+                tracing::error!(cause, database, "the old content is not back yet");
                 Err(error)
             }
         }
@@ -89,7 +79,8 @@ impl Database {
             charset,
             accounts,
         };
-        journal.write_note(&note).map_err(of_journal)?;
+        let written = note.clone();
+        on_disk(journal, move |journal| journal.write_note(&written)).await?;
         Ok(note)
     }
 
@@ -103,7 +94,7 @@ impl Database {
     ) -> Result<u64, MysqlError> {
         self.lock_out(note).await?;
         unless(cancelled, self.keep_old_content(journal)).await?;
-        unless(cancelled, self.fill(&note.charset, input)).await
+        self.fill(&note.charset, input, Refusal::Ends, cancelled).await
     }
 
     /// Whatever is written after this is written by the node.
@@ -114,28 +105,53 @@ impl Database {
             admin.run([statement::lock(&accounts)]).await?;
         }
         let all = self.all_accounts(&mut admin).await?;
-        session::end_all(&mut admin, &all).await.map(|_| ())
+        session::end_all_surely(&mut admin, &all).await
     }
 
     async fn keep_old_content(&self, journal: &Journal) -> Result<(), MysqlError> {
-        let sink = journal.begin_content().map_err(of_journal)?;
-        self.dump(sink.writer()).await?;
-        journal.keep_content(sink).map_err(of_journal)
+        let sink = on_disk(journal, Journal::begin_content).await?;
+        self.dump(sink.writer(), Broken::LeftOut).await?;
+        on_disk(journal, move |journal| journal.keep_content(sink)).await
     }
 
     /// Ends a load, from wherever it stopped: puts the old content back if it is kept, and lets
-    /// the applications in.
+    /// the applications in. No call's end stops this.
     async fn finish(&self, journal: &Journal, note: &Note) -> Result<(), MysqlError> {
-        if let Some(old) = journal.content().map_err(of_journal)? {
-            self.fill(&note.charset, old.reader()).await?;
-            journal.forget_content().map_err(of_journal)?;
+        if on_disk(journal, Journal::content).await?.is_some() {
+            self.put_back(journal, note).await?;
         }
         let mut admin = self.server.admin().await?;
         let accounts = self.still_there(&mut admin, note).await?;
         if !accounts.is_empty() {
             admin.run([statement::unlock(&accounts)]).await?;
         }
-        journal.end().map_err(of_journal)
+        on_disk(journal, Journal::end).await
+    }
+
+    /// Fills the database from what was kept. What the server had, and its own dump does not bring
+    /// back, is skipped at the second try: the kept file stays on disk then, for the operator.
+    async fn put_back(&self, journal: &Journal, note: &Note) -> Result<(), MysqlError> {
+        match self.put_back_once(journal, note, Refusal::Ends).await {
+            Ok(()) => on_disk(journal, Journal::forget_content).await,
+            Err(MysqlError::Corrupt(why)) => {
+                let database = self.name.as_str();
+                tracing::error!(database, why, "the old content does not come back as it is");
+                self.put_back_once(journal, note, Refusal::IsSkipped).await?;
+                on_disk(journal, Journal::set_content_aside).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put_back_once(
+        &self,
+        journal: &Journal,
+        note: &Note,
+        refusal: Refusal,
+    ) -> Result<(), MysqlError> {
+        let kept = on_disk(journal, Journal::content).await?.ok_or(MysqlError::NotFound)?;
+        let never = CancellationToken::new();
+        self.fill(&note.charset, kept.reader(), refusal, &never).await.map(|_| ())
     }
 
     /// Accounts may have been dropped since the note was written.
@@ -156,48 +172,36 @@ impl Database {
     }
 
     /// Makes the database anew and fills it from a dump; bytes read.
-    async fn fill(&self, charset: &Charset, input: SourceReader) -> Result<u64, MysqlError> {
+    ///
+    /// Only the program is stopped when the call ends. A statement of the administrator that was
+    /// cut off might reach the server later, and drop what is there by then; and so might one of
+    /// an earlier program, whose session is ended first.
+    async fn fill(
+        &self,
+        charset: &Charset,
+        input: SourceReader,
+        refusal: Refusal,
+        cancelled: &CancellationToken,
+    ) -> Result<u64, MysqlError> {
         let helper = self.put_helper().await?;
         let mut admin = self.server.admin().await?;
-        let flavour = admin.flavour();
+        session::end_all_surely(&mut admin, std::slice::from_ref(&helper.name)).await?;
         let drop_it = statement::drop_database(&self.name);
         admin.run([drop_it, statement::create_database_as(&self.name, charset)]).await?;
+        let flavour = admin.flavour();
         drop(admin);
-        let identity = Identity {
-            settings: &self.server.settings,
-            user: helper.name.as_str(),
-            password: helper.password.reveal(),
-        };
-        let scratch = self.context.scratch();
-        let programs = &self.server.programs;
-        let mut loading =
-            programs.start(Task::Load, flavour, &identity, self.name.as_str(), scratch)?;
-        let to = loading.input().map_err(|error| MysqlError::node("a pipe", error))?;
-        let pump = tokio::task::spawn_blocking(move || pump(input, to));
-        let ended = loading.wait().await.map_err(|error| MysqlError::node("a load", error))?;
-        let pumped = pump.await.map_err(|panic| MysqlError::node("a load", panic.into()))?;
-        match (pumped, ended.complaint()) {
-            (Err(CopyError::Read(error)), _) => Err(of_dump(&error)),
-            (_, Some(complaint)) => match complaint.code {
-                Some(code) if is_client_code(code) => {
-                    let cause = io::Error::other(complaint.message);
-                    Err(MysqlError::away(self.server.version(), cause))
-                }
-                Some(_) | None => Err(MysqlError::Corrupt(complaint.message)),
-            },
-            (Err(CopyError::Write(error)), None) => Err(MysqlError::node("a load", error)),
-            (Ok((_, Ending::CutOff)), None) => {
-                Err(MysqlError::Corrupt("it ends before its end".to_owned()))
-            }
-            (Ok((bytes, Ending::Completed)), None) => Ok(bytes),
-        }
+        unless(cancelled, self.feed(&helper, flavour, input, refusal)).await
     }
 
     /// Ends a load that a crash interrupted.
+    ///
+    /// # Errors
+    ///
+    /// [`MysqlError::Busy`] when one goes on.
     pub(super) async fn finish_interrupted(&self) -> Result<(), MysqlError> {
         let _claim = self.server.claim(&self.name)?;
         let journal = self.journal();
-        match journal.note().map_err(of_journal)? {
+        match on_disk(&journal, Journal::note).await? {
             Some(note) => self.finish(&journal, &note).await,
             None => Ok(()),
         }
@@ -215,38 +219,13 @@ async fn unless<T>(
     }
 }
 
-fn of_journal(error: io::Error) -> MysqlError {
-    MysqlError::node("the journal of a load", error)
-}
-
-fn of_dump(error: &io::Error) -> MysqlError {
-    if crate::capability::blob::blob_error(error).is_some() {
-        return MysqlError::Interrupted("the call is over");
-    }
-    MysqlError::Corrupt(error.to_string())
-}
-
-/// Feeds a dump to a program, without its definers; bytes read. Blocks.
-fn pump(input: SourceReader, to: File) -> Result<(u64, Ending), CopyError> {
-    let read = Arc::new(AtomicU64::new(0));
-    let counted = Counted { inner: input, read: Arc::clone(&read) };
-    let mut decoder = zstd::Decoder::new(counted).map_err(CopyError::Read)?;
-    decoder.window_log_max(WINDOW_LOG).map_err(CopyError::Read)?;
-    let mut to = io::BufWriter::with_capacity(BUFFER, to);
-    let ending = copy_without_definers(BufReader::with_capacity(BUFFER, decoder), &mut to)?;
-    to.flush().map_err(CopyError::Write)?;
-    Ok((read.load(Ordering::Relaxed), ending))
-}
-
-struct Counted<R> {
-    inner: R,
-    read: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.read.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
-    }
+/// Works on the journal where blocking is no harm.
+async fn on_disk<T: Send + 'static>(
+    journal: &Journal,
+    work: impl FnOnce(&Journal) -> io::Result<T> + Send + 'static,
+) -> Result<T, MysqlError> {
+    let journal = journal.clone();
+    let done = tokio::task::spawn_blocking(move || work(&journal)).await;
+    let done = done.unwrap_or_else(|panic| Err(panic.into()));
+    done.map_err(|error| MysqlError::node("the journal of a load", error))
 }

@@ -53,6 +53,10 @@ impl Prefixes {
         &self.database
     }
 
+    pub(super) fn of_accounts(&self) -> &str {
+        &self.account
+    }
+
     /// The database of a label.
     ///
     /// # Errors

@@ -4,7 +4,6 @@
 //! user may read, and that is gone when the program is. A program is killed when its call ends.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -17,6 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, Command};
 
 use super::error::{MysqlError, without_literals};
+use super::name::DatabaseName;
 use super::server::ServerSettings;
 use super::statement::Flavour;
 
@@ -47,6 +47,9 @@ const LOAD: [&str; 6] = [
     "--default-character-set=utf8mb4",
     "--max-allowed-packet=64M",
 ];
+/// For what was on the server before, and is better back in part than not.
+const GO_ON: &str = "--force";
+
 const LOAD_MARIADB: [&str; 1] = ["--sandbox"];
 const LOAD_MYSQL: [&str; 1] = ["--loose-system-command=OFF"];
 
@@ -62,13 +65,21 @@ pub(super) struct Programs {
 pub(super) enum Task {
     Dump,
     Load,
+    /// The same, past statements that the server refuses.
+    Salvage,
 }
 
-/// Who a program logs in as, and where.
-pub(super) struct Identity<'a> {
+/// What a program is started for.
+pub(super) struct Job<'a> {
+    pub(super) task: Task,
+    pub(super) flavour: Flavour,
+    /// Where the server is.
     pub(super) settings: &'a ServerSettings,
     pub(super) user: &'a str,
     pub(super) password: &'a str,
+    pub(super) database: &'a DatabaseName,
+    /// Tables and views that a dump leaves out.
+    pub(super) left_out: &'a [String],
 }
 
 /// A directory for files of the moment, and its path for programs.
@@ -83,37 +94,25 @@ impl Programs {
         Self { dump: settings.dump_program.clone(), client: settings.client_program.clone() }
     }
 
-    fn name(&self, task: Task) -> &str {
-        match task {
-            Task::Dump => &self.dump,
-            Task::Load => &self.client,
-        }
-    }
-
     /// Starts a program on one database.
-    pub(super) fn start(
-        &self,
-        task: Task,
-        flavour: Flavour,
-        identity: &Identity<'_>,
-        database: &str,
-        scratch: &Scratch,
-    ) -> Result<Running, MysqlError> {
-        let program = self.name(task);
-        let fails = |error| MysqlError::node(format!("program {program}"), error);
-        let credentials = Credentials::write(scratch, identity)
+    pub(super) fn start(&self, job: &Job<'_>, scratch: &Scratch) -> Result<Running, MysqlError> {
+        let (program, stdin, stdout) = match job.task {
+            Task::Dump => (&self.dump, Stdio::null(), Stdio::piped()),
+            Task::Load | Task::Salvage => (&self.client, Stdio::piped(), Stdio::null()),
+        };
+        let options = OptionFile::write(scratch, job)
             .map_err(|error| MysqlError::node("the scratch directory", error))?;
-        let mut command = Command::new(program);
-        command
-            .arg(credentials.argument())
-            .args(arguments(task, flavour))
-            .arg(database)
+        let child = Command::new(program)
+            .arg(options.argument())
+            .args(arguments(job.task, job.flavour))
+            .arg(job.database.as_str())
             .kill_on_drop(true)
-            .stdin(if task == Task::Load { Stdio::piped() } else { Stdio::null() })
-            .stdout(if task == Task::Dump { Stdio::piped() } else { Stdio::null() })
-            .stderr(Stdio::piped());
-        let child = command.spawn().map_err(fails)?;
-        Ok(Running { child, _credentials: credentials })
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| MysqlError::node(format!("program {program}"), error))?;
+        Ok(Running { child, _options: options })
     }
 }
 
@@ -121,16 +120,17 @@ fn arguments(task: Task, flavour: Flavour) -> Vec<&'static str> {
     let (common, own): (&[_], &[_]) = match (task, flavour) {
         (Task::Dump, Flavour::MariaDb) => (&DUMP, &[]),
         (Task::Dump, Flavour::MySql) => (&DUMP, &DUMP_MYSQL),
-        (Task::Load, Flavour::MariaDb) => (&LOAD, &LOAD_MARIADB),
-        (Task::Load, Flavour::MySql) => (&LOAD, &LOAD_MYSQL),
+        (Task::Load | Task::Salvage, Flavour::MariaDb) => (&LOAD, &LOAD_MARIADB),
+        (Task::Load | Task::Salvage, Flavour::MySql) => (&LOAD, &LOAD_MYSQL),
     };
-    own.iter().chain(common).copied().collect()
+    let past = (task == Task::Salvage).then_some(GO_ON);
+    own.iter().chain(common).copied().chain(past).collect()
 }
 
 /// A program at work. Dropped, it is killed.
 pub(super) struct Running {
     child: Child,
-    _credentials: Credentials,
+    _options: OptionFile,
 }
 
 impl Running {
@@ -186,6 +186,17 @@ pub(super) struct Complaint {
     pub(super) message: String,
 }
 
+/// Errors of a server that has no room, or stops, or ended the session: the same may go well later.
+const PASSING: [u16; 12] = [1021, 1030, 1037, 1038, 1041, 1053, 1114, 1205, 1213, 1317, 1927, 3169];
+
+impl Complaint {
+    /// Whether nothing is wrong with the dump or the database: no connection, or no room.
+    pub(super) fn is_passing(&self) -> bool {
+        // From 2000 on, the program itself says so and not the server.
+        self.code.is_some_and(|code| matches!(code, 2000..=2999) || PASSING.contains(&code))
+    }
+}
+
 impl Ended {
     /// `None` when it ended well.
     pub(super) fn complaint(&self) -> Option<Complaint> {
@@ -215,23 +226,23 @@ fn code_in(line: &str) -> Option<u16> {
 }
 
 /// A file that a program reads who it is from. Dropped, it is removed.
-struct Credentials {
+struct OptionFile {
     scratch: Scratch,
     name: String,
 }
 
 /// How such files are called, so that a start finds what a crash left.
-const CREDENTIALS: &str = "client-";
+const OPTION_FILE: &str = "client-";
 
-impl Credentials {
-    fn write(scratch: &Scratch, identity: &Identity<'_>) -> io::Result<Self> {
-        let name = format!("{CREDENTIALS}{}", Alphanumeric.sample_string(&mut rand::rng(), 20));
+impl OptionFile {
+    fn write(scratch: &Scratch, job: &Job<'_>) -> io::Result<Self> {
+        let name = format!("{OPTION_FILE}{}", Alphanumeric.sample_string(&mut rand::rng(), 20));
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut file = scratch.dir.open_with(&name, &options)?;
-        let credentials = Self { scratch: scratch.clone(), name };
-        file.write_all(option_file(identity).as_bytes())?;
-        Ok(credentials)
+        let written = Self { scratch: scratch.clone(), name };
+        file.write_all(options_of(job).as_bytes())?;
+        Ok(written)
     }
 
     /// Has to be the first argument. The program reads no other file then.
@@ -242,7 +253,7 @@ impl Credentials {
     }
 }
 
-impl Drop for Credentials {
+impl Drop for OptionFile {
     fn drop(&mut self) {
         if let Err(error) = self.scratch.dir.remove_file(&self.name) {
             let error: &dyn std::error::Error = &error;
@@ -256,7 +267,7 @@ impl Scratch {
     pub(super) fn clean(&self) -> io::Result<()> {
         for entry in self.dir.entries()? {
             let name = entry?.file_name();
-            if name.as_encoded_bytes().starts_with(CREDENTIALS.as_bytes()) {
+            if name.as_encoded_bytes().starts_with(OPTION_FILE.as_bytes()) {
                 self.dir.remove_file(name)?;
             }
         }
@@ -264,18 +275,25 @@ impl Scratch {
     }
 }
 
-fn option_file(identity: &Identity<'_>) -> String {
-    let Identity { settings, user, password } = identity;
-    let mut text = "[client]\nprotocol=tcp\n".to_owned();
-    for (key, value) in [("host", settings.host.as_str()), ("user", user), ("password", password)] {
-        writeln!(text, "{key}={}", quoted_option(value)).expect("a string takes all");
+/// Names of tables are here and not on the command line as there may be any number of them.
+fn options_of(job: &Job<'_>) -> String {
+    let Job { settings, user, password, database, left_out, .. } = job;
+    let port = settings.port;
+    let (host, user, password) = (quoted(&settings.host), quoted(user), quoted(password));
+    let mut text = format!(
+        "[client]\nprotocol=tcp\nhost={host}\nport={port}\nuser={user}\npassword={password}\n\
+         [mysqldump]\n"
+    );
+    for table in *left_out {
+        text.push_str("ignore-table=");
+        text.push_str(&quoted(&format!("{}.{table}", database.as_str())));
+        text.push('\n');
     }
-    writeln!(text, "port={}", settings.port).expect("a string takes all");
     text
 }
 
 /// Source: `my_default.c` of MariaDB, which reads escapes inside and outside of quotation marks.
-fn quoted_option(value: &str) -> String {
+fn quoted(value: &str) -> String {
     let mut quoted = "\"".to_owned();
     for letter in value.chars() {
         match letter {
@@ -316,7 +334,7 @@ mod tests {
 
     #[test]
     fn options_are_quoted() {
-        assert_eq!(quoted_option("a\"b\\c#d\n"), "\"a\\\"b\\\\c#d\\n\"");
+        assert_eq!(quoted("a\"b\\c#d\n"), "\"a\\\"b\\\\c#d\\n\"");
     }
 
     #[test]

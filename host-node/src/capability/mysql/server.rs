@@ -156,10 +156,10 @@ impl MysqlServer {
 
     /// # Errors
     ///
-    /// [`MysqlError::Interrupted`] when an earlier call's load has not ended yet.
+    /// [`MysqlError::Busy`] when an earlier call's load has not ended yet.
     pub(super) fn claim(&self, name: &DatabaseName) -> Result<Claim, MysqlError> {
         if !lock(&self.claims).insert(name.clone()) {
-            return Err(MysqlError::Interrupted("another load of the database has not ended"));
+            return Err(MysqlError::Busy);
         }
         Ok(Claim { claims: Arc::clone(&self.claims), name: name.clone() })
     }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Database;
 use super::error::{MysqlError, code};
-use super::name::AccountName;
+use super::name::{AccountName, DatabaseName, beginning_with};
 use super::server::Admin;
 use super::statement::kill;
 use crate::guest::bindings::tenon::host::mysql::Session;
@@ -39,27 +39,40 @@ impl Database {
     }
 }
 
+/// A session, and the database it is in.
+type Row = (u64, String, u64, bool, Option<String>);
+
+/// Sessions whose user is like `like`, and that are wanted.
+async fn sessions_that(
+    admin: &mut Admin<'_>,
+    like: &str,
+    is_wanted: impl Fn(&Row) -> bool + Send,
+) -> Result<Vec<Session>, MysqlError> {
+    let rows: Vec<Row> = admin.rows(admin.flavour().sessions_query(), (like,)).await?;
+    Ok(rows
+        .into_iter()
+        .filter(is_wanted)
+        .take(MAX_SESSIONS)
+        .map(|(id, user, seconds, query, _)| Session { id, user, seconds, query })
+        .collect())
+}
+
 /// Sessions that are logged in as one of `accounts`.
 async fn of_accounts(
     admin: &mut Admin<'_>,
     accounts: &[AccountName],
 ) -> Result<Vec<Session>, MysqlError> {
-    if accounts.is_empty() {
-        return Ok(Vec::new());
-    }
     // One account is the common case; of many, all are listed and picked here.
-    let wanted = match accounts {
+    let like = match accounts {
+        [] => return Ok(Vec::new()),
         [one] => one.as_str(),
-        _ => "%",
+        [..] => "%",
     };
-    let rows: Vec<(u64, String, u64, bool)> = admin.rows(admin.flavour().sessions_query(), (wanted,)).await?;
-    let is_wanted = |user: &str| accounts.iter().any(|account| account.as_str() == user);
-    Ok(rows
-        .into_iter()
-        .filter(|(_, user, _, _)| is_wanted(user))
-        .take(MAX_SESSIONS)
-        .map(|(id, user, seconds, query)| Session { id, user, seconds, query })
-        .collect())
+    sessions_that(admin, like, |(_, user, ..)| is_one_of(accounts, user)).await
+}
+
+fn is_one_of(accounts: &[AccountName], user: &str) -> bool {
+    accounts.iter().any(|account| account.as_str() == user)
 }
 
 /// Ends all sessions of `accounts` and waits until they are gone; how many there were.
@@ -68,15 +81,48 @@ pub(super) async fn end_all(
     accounts: &[AccountName],
 ) -> Result<u32, MysqlError> {
     let sessions = of_accounts(admin, accounts).await?;
-    let mut ended = 0;
-    for session in &sessions {
-        ended += u32::from(end(admin, session.id).await?);
-    }
+    let ended = end_each(admin, &sessions).await?;
     let deadline = Instant::now() + GONE_TIMEOUT;
-    while ended > 0 && Instant::now() < deadline && !of_accounts(admin, accounts).await?.is_empty() {
+    while ended > 0 && Instant::now() < deadline && !of_accounts(admin, accounts).await?.is_empty()
+    {
         sleep(GONE_INTERVAL).await;
     }
     Ok(ended)
+}
+
+/// Ends the sessions of a database that goes: of its accounts, and of those that were dropped
+/// before, which are told by the database they are in and by their user's beginning.
+pub(super) async fn end_in_database(
+    admin: &mut Admin<'_>,
+    database: &DatabaseName,
+    accounts: &[AccountName],
+    account_prefix: &str,
+) -> Result<(), MysqlError> {
+    let is_wanted = |(_, user, _, _, in_database): &Row| {
+        is_one_of(accounts, user) || in_database.as_deref() == Some(database.as_str())
+    };
+    let sessions = sessions_that(admin, &beginning_with(account_prefix), is_wanted).await?;
+    end_each(admin, &sessions).await.map(|_| ())
+}
+
+async fn end_each(admin: &mut Admin<'_>, sessions: &[Session]) -> Result<u32, MysqlError> {
+    let mut ended = 0;
+    for session in sessions {
+        ended += u32::from(end(admin, session.id).await?);
+    }
+    Ok(ended)
+}
+
+/// The same, and fails as long as one is there: it might still write.
+pub(super) async fn end_all_surely(
+    admin: &mut Admin<'_>,
+    accounts: &[AccountName],
+) -> Result<(), MysqlError> {
+    end_all(admin, accounts).await?;
+    if of_accounts(admin, accounts).await?.is_empty() {
+        return Ok(());
+    }
+    Err(MysqlError::Interrupted("a session does not end"))
 }
 
 /// Whether there was a session to end.

@@ -90,16 +90,16 @@ impl Flavour {
         }
     }
 
-    /// Number, user, seconds in its state, and whether it runs a statement, of each session whose
-    /// user is like the parameter.
+    /// Number, user, seconds in its state, whether it runs a statement, and database, of each
+    /// session whose user is like the parameter.
     pub(super) fn sessions_query(self) -> &'static str {
         match self {
             Self::MariaDb => {
-                "SELECT ID, USER, GREATEST(TIME, 0), COMMAND IN ('Query', 'Execute') \
+                "SELECT ID, USER, GREATEST(TIME, 0), COMMAND IN ('Query', 'Execute'), DB \
                  FROM information_schema.PROCESSLIST WHERE USER LIKE ?"
             }
             Self::MySql => {
-                "SELECT ID, USER, GREATEST(TIME, 0), COMMAND IN ('Query', 'Execute') \
+                "SELECT ID, USER, GREATEST(TIME, 0), COMMAND IN ('Query', 'Execute'), DB \
                  FROM performance_schema.processlist WHERE USER LIKE ?"
             }
         }

@@ -300,12 +300,28 @@ async fn a_dump_is_bounded_and_its_failure_told() {
     look(&mut application, "DROP TABLE u").await;
     let broken = tenant.site.dump(&tenant.db, u64::MAX).await;
     assert!(matches!(broken, Err(Failure::Sql((1356, _, _)))), "{broken:?}");
-    // Nothing can be put back that cannot be dumped: a load is refused before it begins.
-    tenant.site.write_dump("DO 1;\n-- Dump completed\n");
+    // Whoever broke a view gets the content back all the same, and what was but for that view.
+    tenant.check_old_content_after("SYNTAX ERROR;\n-- Dump completed\n").await;
+    let mut application = tenant.application().await;
+    assert_eq!(refusal(&mut application, "SELECT * FROM broken").await, Some(1146));
+}
+
+#[tokio::test]
+async fn what_the_helper_may_not_make_is_skipped_and_the_dump_kept() {
+    let mut tenant = tenant("skipped").await;
+    tenant.fill().await;
+    // Only an administrator can have made this.
+    let _ = tenant.site.look("CREATE VIEW skippeda.x AS SELECT User FROM mysql.user").await;
+    tenant.site.write_dump("SYNTAX ERROR;\n-- Dump completed\n");
     let refused = tenant.site.load(&tenant.db).await;
-    assert!(matches!(refused, Err(Failure::Sql((1356, _, _)))), "{refused:?}");
+    assert!(matches!(refused, Err(Failure::Corrupt(_))), "{refused:?}");
     tenant.check_content().await;
-    tenant.check_tidy().await;
+    let scratch = tenant.site.dir.open_dir("scratch").unwrap();
+    let names: Vec<String> =
+        scratch.entries().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let [kept] = &*names else { panic!("{names:?}") };
+    assert!(kept.starts_with("aside-") && kept.ends_with("-load-10.11-skippeda.sql.zst"), "{kept}");
+    assert_eq!(tenant.site.context.finish_interrupted_loads().await, 0);
 }
 
 #[tokio::test]

@@ -1,0 +1,40 @@
+//! What is meant by an absent key. The page names them all.
+
+use super::Replicas;
+
+pub(super) const fn max_body_bytes() -> usize {
+    1 << 20
+}
+pub(super) const fn max_in_flight() -> usize {
+    512
+}
+pub(super) const fn max_connections() -> usize {
+    4096
+}
+pub(super) const fn drain_seconds() -> u64 {
+    10
+}
+pub(super) const fn replicas() -> Replicas {
+    Replicas::One
+}
+pub(super) const fn reconcile_interval_seconds() -> u64 {
+    10
+}
+pub(super) const fn tomb_days() -> u64 {
+    7
+}
+pub(super) const fn heartbeat_interval_seconds() -> u64 {
+    60
+}
+pub(super) const fn handle_fetch_interval_seconds() -> u64 {
+    1
+}
+pub(super) const fn node_timeout_seconds() -> u64 {
+    5
+}
+pub(super) const fn free() -> bool {
+    true
+}
+pub(super) fn provider() -> String {
+    "core".to_owned()
+}

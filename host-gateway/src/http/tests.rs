@@ -1,0 +1,197 @@
+//! The front on a real socket, without a bus behind it: what is refused, and how.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use axum::http::StatusCode;
+use expect_test::{Expect, expect};
+use reqwest::{Client, Method};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::bus::Bus;
+use crate::config::Config;
+use crate::crash::Crash;
+use crate::nats::Connection;
+use crate::nodes::Nodes;
+use crate::orphans::OrphanReports;
+
+const PROVISION: &str = "/gateway/v1/configurations";
+
+/// A front whose bus is away and that says it is ready.
+async fn start(max_in_flight: usize) -> SocketAddr {
+    crate::gateway::install_tls();
+    let text = include_str!("../../testdata/gateway.toml");
+    let text = text.replace("max_body_bytes = 1048576", "max_body_bytes = 2048");
+    let config = Config::parse(&text, Path::new("gw.toml")).unwrap();
+    let connection = Connection::nowhere().await;
+    let (records, jobs) = crate::state::open(&connection.client, &config.state).await;
+    let tasks = TaskTracker::new();
+    let ops = Arc::new(Operations {
+        offerings: config.offerings.into_iter().map(Arc::new).collect(),
+        records,
+        jobs,
+        bus: Bus::new(connection),
+        nodes: Nodes::default(),
+        orphans: OrphanReports::default(),
+        cloud_controller: None,
+        seal_key: config.state.seal_key,
+        crash: Crash::default(),
+        tasks: tasks.clone(),
+    });
+    let metrics = Arc::new(Metrics::default());
+    let preflight = Preflight::new(ops.offerings.clone(), || true, Arc::clone(&metrics));
+    let permits = Arc::new(Semaphore::new(max_in_flight));
+    let front = Arc::new(Front {
+        ops,
+        metrics,
+        permits,
+    });
+    let classic = Classic::new(&config.http, preflight, front);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits {
+        connections: 8,
+        stop: CancellationToken::new(),
+        tasks: tasks.clone(),
+    };
+    tasks.spawn(serve(listener, classic, limits));
+    address
+}
+
+async fn send(address: SocketAddr, method: Method, path: &str, body: &str) -> String {
+    let response = Client::new()
+        .request(method, format!("http://{address}{path}"))
+        .header("Content-Type", "application/json")
+        .header("X-VCAP-Service-Token", "mysql-secret")
+        .body(body.to_owned())
+        .send()
+        .await
+        .unwrap();
+    let status = response.status();
+    assert_eq!(
+        response.headers().get("content-type").unwrap(),
+        "application/json"
+    );
+    let retry = response.headers().contains_key("retry-after");
+    assert_eq!(retry, status == StatusCode::SERVICE_UNAVAILABLE, "{status}");
+    format!("{} {}", status.as_u16(), response.text().await.unwrap())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "expect! makes values")]
+async fn check_refused(method: Method, path: &str, body: &str, expected: Expect) {
+    let address = start(8).await;
+    expected.assert_eq(&send(address, method, path, body).await);
+}
+
+#[tokio::test]
+async fn a_path_or_method_that_does_not_exist_is_a_numbered_error() {
+    check_refused(
+        Method::GET,
+        "/",
+        "",
+        expect![[r#"404 {"code":30300,"description":"GET / not found"}"#]],
+    )
+    .await;
+    check_refused(
+        Method::GET,
+        "/nosuch",
+        "",
+        expect![[r#"404 {"code":30300,"description":"GET /nosuch not found"}"#]],
+    )
+    .await;
+    check_refused(
+        Method::PUT,
+        PROVISION,
+        "{}",
+        expect![[r#"404 {"code":30300,"description":"PUT /gateway/v1/configurations not found"}"#]],
+    )
+    .await;
+    check_refused(
+        Method::DELETE,
+        "/gateway/v1/configurations/%ff",
+        "",
+        expect![[r#"404 {"code":30300,"description":"/gateway/v1/configurations/%ff not found"}"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_what_the_route_expects_is_malformed() {
+    let malformed = r#"400 {"code":30001,"description":"Malformatted request"}"#;
+    let address = start(8).await;
+    for body in ["", "null", "[]", "{bad", "{\"name\":\"x\"}"] {
+        assert_eq!(
+            send(address, Method::POST, PROVISION, body).await,
+            malformed,
+            "{body}"
+        );
+    }
+    let path = "/gateway/v1/configurations/d1/handles/b1";
+    check_refused(
+        Method::DELETE,
+        path,
+        "{}",
+        expect![[r#"400 {"code":30001,"description":"Malformatted request"}"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused() {
+    let body = format!("{{\"name\":\"{}\"}}", "x".repeat(4096));
+    check_refused(
+        Method::POST,
+        PROVISION,
+        &body,
+        expect![[r#"413 {"code":30005,"description":"Request body too large"}"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_needs_no_bus_is_checked_before_it() {
+    let body = r#"{"unique_id":"nope","name":"n","version":"10.11"}"#;
+    check_refused(
+        Method::POST,
+        PROVISION,
+        body,
+        expect![[r#"400 {"code":30002,"description":"Unknown unique_id"}"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn while_the_bus_is_away_nothing_is_begun() {
+    let body = r#"{"unique_id":"core_mysql_free","name":"n","version":"10.11"}"#;
+    check_refused(
+        Method::POST,
+        PROVISION,
+        body,
+        expect![[r#"503 {"code":30600,"description":"Service unavailable"}"#]],
+    )
+    .await;
+    check_refused(
+        Method::DELETE,
+        "/gateway/v1/configurations/d1",
+        "",
+        expect![[r#"503 {"code":30600,"description":"Service unavailable"}"#]],
+    )
+    .await;
+    check_refused(
+        Method::GET,
+        "/gateway/v1/configurations/d1/snapshots",
+        "",
+        expect![[r#"503 {"code":30600,"description":"Service unavailable"}"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn more_operations_than_allowed_are_told_to_come_back() {
+    let address = start(0).await;
+    let answer = send(address, Method::DELETE, "/gateway/v1/configurations/d1", "").await;
+    expect![[r#"503 {"code":30600,"description":"Service unavailable"}"#]].assert_eq(&answer);
+}

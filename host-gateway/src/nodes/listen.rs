@@ -1,0 +1,104 @@
+//! Listens to what nodes announce.
+//!
+//! Takes a node's id from its subject; from the body only where the operator says that the peers
+//! are original ones, whose shared subject cannot tell who sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::Message;
+use futures_util::StreamExt;
+use tenon_protocol::message::Announcement;
+use tenon_protocol::subject;
+use tokio_util::sync::CancellationToken;
+
+use super::Nodes;
+use crate::bus::Bus;
+use crate::config::{OfferingConfig, Peers};
+
+/// Pause before a broken subscription is made again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Listens to the nodes of `offering` until `stop`.
+pub(crate) async fn listen(
+    nodes: Nodes,
+    offering: Arc<OfferingConfig>,
+    bus: Bus,
+    stop: CancellationToken,
+) {
+    let listening = async {
+        loop {
+            if let Err(error) = listen_once(&nodes, &offering, &bus).await {
+                let error: &dyn std::error::Error = error.as_ref();
+                tracing::warn!(error, service = %offering.service, "cannot listen to nodes");
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = listening => {}
+    }
+}
+
+async fn listen_once(
+    nodes: &Nodes,
+    offering: &OfferingConfig,
+    bus: &Bus,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let client = &bus.connection().client;
+    let mut connects = bus.connection().connects.clone();
+    let mut announcements = client.subscribe(subject_of(offering)).await?;
+    discover(offering, bus).await;
+    loop {
+        tokio::select! {
+            message = announcements.next() => match message {
+                Some(message) => take(nodes, offering, &message),
+                None => return Err("the subscription ended".into()),
+            },
+            // Whoever came while this gateway was away is asked to say so.
+            changed = connects.changed() => {
+                changed?;
+                discover(offering, bus).await;
+            }
+        }
+    }
+}
+
+fn subject_of(offering: &OfferingConfig) -> String {
+    match offering.peers {
+        Peers::Native => subject::announce_all(&offering.service),
+        Peers::Original => subject::announce_shared(&offering.service),
+    }
+}
+
+/// Asks all nodes to announce themselves, once the subscription is surely known to the server.
+async fn discover(offering: &OfferingConfig, bus: &Bus) {
+    // A flush only writes: an answer, "nobody" too, shows that the server has read this far.
+    let answer: Result<serde_json::Value, _> = bus.ask("tenon.nobody", &(), PAUSE).await;
+    tracing::debug!(?answer, "round trip before discover");
+    let told = bus
+        .tell(subject::discover(&offering.service), bytes::Bytes::new())
+        .await;
+    if let Err(error) = told {
+        tracing::debug!(%error, "nodes were not asked to announce themselves");
+    }
+}
+
+fn take(nodes: &Nodes, offering: &OfferingConfig, message: &Message) {
+    let announced: Announcement = match serde_json::from_slice(&message.payload) {
+        Ok(announced) => announced,
+        Err(error) => {
+            tracing::debug!(%error, subject = %message.subject, "an announcement cannot be read");
+            return;
+        }
+    };
+    let id = match offering.peers {
+        Peers::Native => subject::node_of(&message.subject),
+        Peers::Original => Some(announced.id.clone()),
+    };
+    match id {
+        Some(id) => nodes.heard(&offering.service, &id, announced),
+        None => tracing::debug!(subject = %message.subject, "an announcement names no node"),
+    }
+}

@@ -1,0 +1,173 @@
+//! What is done about one unfinished record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenon_protocol::ServiceName;
+use tenon_protocol::clock::Millis;
+use tenon_protocol::job::JobStatus;
+use tenon_protocol::record::{Abandon, BindingRecord, InstanceRecord, Life, Phase};
+
+use crate::config::OfferingConfig;
+use crate::operations::{OperationError, Operations, bind, provision, unbind, unprovision};
+use crate::patience::Patience;
+use crate::state::{Bucket, Cas, Entry, Queued, Record, StateError, Stored, decode, decode_job};
+
+/// A queued job younger than this is still on its way into the queue.
+const YOUNG_JOB: Duration = Duration::from_secs(10);
+
+/// What became of a record that was taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// There is nothing left to do.
+    Done,
+    /// Somebody else works on it, or it is not due.
+    NotOurs,
+    /// A job is in the queue again.
+    Requeued,
+}
+
+/// Takes up the record under `key`, if its work is due and nobody else does it.
+///
+/// # Errors
+///
+/// [`OperationError`] when the work is not done yet.
+pub(super) async fn settle(
+    ops: &Arc<Operations>,
+    bucket: &Bucket,
+    key: &str,
+) -> Result<Settled, OperationError> {
+    let Some(entry) = bucket.get(key).await? else {
+        return Ok(Settled::Done);
+    };
+    if key.starts_with("inst.") {
+        settle_instance(ops, decode(&entry)?).await
+    } else if key.starts_with("bind.") {
+        settle_binding(ops, decode(&entry)?).await
+    } else {
+        settle_job(ops, &entry).await
+    }
+}
+
+async fn settle_instance(
+    ops: &Arc<Operations>,
+    stored: Stored<InstanceRecord>,
+) -> Result<Settled, OperationError> {
+    let Some((offering, patience)) = take_up(ops, &stored.record, &stored.record.service) else {
+        return Ok(idle(stored.record.life()));
+    };
+    let Some(taken) = take(ops, &stored, patience).await? else {
+        return Ok(Settled::NotOurs);
+    };
+    let left = match (taken.record.life.phase, taken.record.life.on_abandon) {
+        (Phase::Intent, _) => return finish_instance(ops, &offering, taken, patience).await,
+        (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
+            unprovision::clean(ops, &offering, taken, patience).await?
+        }
+    };
+    tracing::info!(instance = %left.record.id, phase = ?left.record.life.phase, "left-over work is done");
+    Ok(Settled::Done)
+}
+
+async fn finish_instance(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    intent: Stored<InstanceRecord>,
+    patience: Patience,
+) -> Result<Settled, OperationError> {
+    let Some(plan) = offering
+        .plans
+        .iter()
+        .find(|plan| plan.name == intent.record.plan)
+    else {
+        return Ok(Settled::NotOurs);
+    };
+    match provision::carry_out(ops, offering, plan, intent, patience).await {
+        Ok(_ready) => Ok(Settled::Done),
+        Err(provision::ProvisionError::Operation(error)) => Err(error),
+        Err(error) => {
+            tracing::debug!(%error, "an intent could not be finished, it is removed");
+            Ok(Settled::NotOurs)
+        }
+    }
+}
+
+async fn settle_binding(
+    ops: &Arc<Operations>,
+    stored: Stored<BindingRecord>,
+) -> Result<Settled, OperationError> {
+    let Some((offering, patience)) = take_up(ops, &stored.record, &stored.record.service) else {
+        return Ok(idle(stored.record.life()));
+    };
+    let Some(taken) = take(ops, &stored, patience).await? else {
+        return Ok(Settled::NotOurs);
+    };
+    let left = match taken.record.life.phase {
+        Phase::Intent => bind::carry_out(ops, &offering, taken, patience).await?,
+        Phase::Ready | Phase::Deleting | Phase::Tomb => {
+            unbind::clean(ops, &offering, taken, patience).await?
+        }
+    };
+    tracing::info!(binding = %left.record.id, phase = ?left.record.life.phase, "left-over work is done");
+    Ok(Settled::Done)
+}
+
+/// The offering of a record with work that is due; `None` when there is none.
+fn take_up(
+    ops: &Operations,
+    record: &impl Record,
+    service: &ServiceName,
+) -> Option<(Arc<OfferingConfig>, Patience)> {
+    let offering = ops.offering(service)?;
+    let due = record.life().is_left_over(Millis::now());
+    due.then(|| (Arc::clone(offering), Patience::of(offering.node_timeout)))
+}
+
+fn idle(life: &Life) -> Settled {
+    let ever = Millis::from_millis(u64::MAX);
+    if life.is_left_over(ever) {
+        Settled::NotOurs
+    } else {
+        Settled::Done
+    }
+}
+
+/// Claims a record: an abandoned intent is turned into a removal, if it is to be undone; of the
+/// rest only the deadline changes. `None` when somebody else was faster.
+async fn take<R: Record>(
+    ops: &Operations,
+    stored: &Stored<R>,
+    patience: Patience,
+) -> Result<Option<Stored<R>>, StateError> {
+    let life = stored.record.life();
+    let claimed = match (life.phase, life.on_abandon) {
+        (Phase::Intent, Abandon::Undo) => life
+            .deleting(patience.lease())
+            .unwrap_or_else(|_going| life.clone()),
+        (Phase::Intent, Abandon::Finish) | (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
+            life.claimed(patience.lease())
+        }
+    };
+    match ops.records.replace(stored, claimed).await? {
+        Cas::Written(taken) => Ok(Some(taken)),
+        Cas::Lost => Ok(None),
+    }
+}
+
+/// A queued job without a pointer in the queue gets one.
+async fn settle_job(ops: &Operations, entry: &Entry) -> Result<Settled, OperationError> {
+    let job = decode_job(entry)?.record;
+    match job.status {
+        JobStatus::Queued => {}
+        JobStatus::Working | JobStatus::Completed | JobStatus::Failed | JobStatus::Killed => {
+            return Ok(Settled::Done);
+        }
+    }
+    if Millis::now() < job.created.after(YOUNG_JOB) || ops.jobs.queued(&job).await?.is_some() {
+        return Ok(Settled::NotOurs);
+    }
+    match ops.jobs.enqueue(&job).await? {
+        Queued::Waiting => Ok(Settled::Requeued),
+        Queued::Busy => Ok(Settled::NotOurs),
+    }
+}

@@ -1,0 +1,90 @@
+//! Reference pages list what the code has, and nothing else.
+
+use super::repository::{assert_none, text};
+
+#[test]
+fn the_page_of_error_codes_lists_every_number() {
+    let source = text("protocol/src/fault.rs");
+    let page = text("docs/reference/error-codes.md");
+    let coded: Vec<[String; 3]> = source.lines().filter_map(code).collect();
+    let listed: Vec<[String; 3]> = page.lines().filter_map(row).map(first_three).collect();
+    assert!(coded.len() > 20, "fault.rs is not read as it should be");
+    let unlisted = coded.iter().filter(|code| !listed.contains(code));
+    let uncoded = listed.iter().filter(|row| !coded.contains(row));
+    let problems = unlisted
+        .map(|code| format!("error-codes.md has no row {code:?}"))
+        .chain(uncoded.map(|row| format!("fault.rs has no code {row:?}")));
+    assert_none(&problems.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_page_of_subjects_lists_every_function_header_and_key() {
+    let page = text("docs/reference/subjects.md");
+    let listed: Vec<&str> = page.lines().filter_map(row).flatten().collect();
+    let mut names = public(&text("protocol/src/subject.rs"), "pub fn ");
+    names.extend(public(&text("protocol/src/subject.rs"), "pub const "));
+    names.extend(public(&text("protocol/src/record/key.rs"), "pub fn "));
+    names.extend(public(&text("protocol/src/record/key.rs"), "pub const "));
+    let order = text("protocol/src/order.rs");
+    let headers = order
+        .lines()
+        .filter(|line| line.starts_with("    pub const "));
+    names.extend(
+        headers
+            .filter_map(|line| line.split('"').nth(1))
+            .map(str::to_owned),
+    );
+    assert!(
+        names.len() > 30,
+        "the sources are not read as they should be: {names:?}"
+    );
+    let in_page = |name: &String| {
+        let quoted = format!("`{name}`");
+        listed.iter().any(|cell| cell.contains(&quoted)) || page.contains(&quoted)
+    };
+    let missing = names.iter().filter(|name| !in_page(name));
+    assert_none(
+        &missing
+            .map(|name| format!("subjects.md lacks {name}"))
+            .collect::<Vec<_>>(),
+    );
+}
+
+/// Number, status and blame of a line such as `Self::new(30000, 400, Blame::Caller);`.
+fn code(line: &str) -> Option<[String; 3]> {
+    let (_, rest) = line.split_once("Self = Self::new(")?;
+    let mut parts = rest.strip_suffix(");")?.split(", ");
+    let (number, status, blame) = (parts.next()?, parts.next()?, parts.next()?);
+    let blame = blame.strip_prefix("Blame::")?.to_lowercase();
+    Some([number.to_owned(), status.to_owned(), blame])
+}
+
+/// The cells of a row of a table; `None` for headings and other lines.
+fn row(line: &str) -> Option<std::vec::IntoIter<&str>> {
+    let cells = line
+        .strip_prefix('|')?
+        .strip_suffix('|')?
+        .split('|')
+        .map(str::trim);
+    let cells: Vec<&str> = cells.collect();
+    let is_row = !cells.iter().all(|cell| cell.starts_with("---"));
+    let is_heading = cells
+        .first()
+        .is_some_and(|cell| ["number", "function", "header"].contains(cell));
+    (is_row && !is_heading).then(|| cells.into_iter())
+}
+
+fn first_three(cells: impl Iterator<Item = impl AsRef<str>>) -> [String; 3] {
+    let mut cells = cells.map(|cell| cell.as_ref().trim_end_matches(" +").to_owned());
+    [(); 3].map(|()| cells.next().unwrap_or_default())
+}
+
+/// Names that begin a line after `keyword`.
+fn public(source: &str, keyword: &str) -> Vec<String> {
+    let lines = source.lines().filter_map(|line| line.strip_prefix(keyword));
+    let end = |c: char| !(c.is_alphanumeric() || c == '_');
+    lines
+        .filter_map(|rest| rest.split(end).next())
+        .map(str::to_owned)
+        .collect()
+}
