@@ -18,12 +18,12 @@ const CALLERS: u32 = 16;
 
 pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let home = tempfile::tempdir()?;
-    let guests = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (program, plugins) = places()?;
-    let mut bench =
-        Bench::open(home.path(), &program, &plugins, "counter", guests.handle().clone())?;
+    let runtime = tokio::runtime::Handle::current();
+    let mut bench = Bench::open(home.path(), &program, &plugins, "counter", runtime)?;
     let cold = bench.load().await?;
     let warm = bench.load().await?;
+    bench.prepare().await?;
     if arguments.rows.contains(&'f') {
         add_loads(arguments, &mut bench, cold, warm, report).await?;
     }
@@ -33,7 +33,6 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
     if arguments.rows.contains(&'g') {
         add_swaps(&bench, report).await?;
     }
-    guests.shutdown_background();
     Ok(())
 }
 

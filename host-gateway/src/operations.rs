@@ -22,7 +22,8 @@ use tenon_protocol::message::Object;
 use tenon_protocol::record::{InstanceRecord, Life, Phase};
 use tenon_protocol::subject::{self, Operation};
 use tenon_protocol::{
-    BindingId, Blame, Code, Fault, InstanceId, NodeId, Order, SealError, SealKey, ServiceName,
+    BindingId, Blame, Code, Fault, InstanceId, NodeId, OperationId, Order, SealError, SealKey,
+    ServiceName,
 };
 use tokio_util::task::TaskTracker;
 use tracing::Span;
@@ -262,8 +263,19 @@ fn order(
         instance: instance.clone(),
         binding: binding.cloned(),
         parameters: String::new(),
-        traceparent: String::new(),
+        traceparent: traceparent(&life.operation),
     }
+}
+
+/// A W3C trace context whose trace is the operation: all attempts at it are one trace.
+fn traceparent(operation: &OperationId) -> String {
+    let trace: String = operation
+        .as_str()
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .collect();
+    let parent = rand::random_range(1..=u64::MAX);
+    format!("00-{trace:0>32}-{parent:016x}-01")
 }
 
 /// A command to a node of `offering`.
@@ -288,5 +300,84 @@ fn credentials(seal_key: &SealKey, place: &str, life: &Life) -> Result<Object, S
     match &life.credentials {
         Some(sealed) => seal_key.open(place, sealed),
         None => Ok(Object::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_named_after_its_operation() {
+        let operation = OperationId::new("fbf7d327-5219-44c3-a83c-a19f24622eba").unwrap();
+        let text = traceparent(&operation);
+        assert!(
+            text.starts_with("00-fbf7d327521944c3a83ca19f24622eba-"),
+            "{text}"
+        );
+        assert_eq!(text.len(), 55);
+    }
+
+    #[test]
+    fn each_error_has_its_number_and_somebody_to_act() {
+        let id = || InstanceId::new("d1").unwrap();
+        let node = || NodeId::new("n1").unwrap();
+        let refused = |status| OperationError::Node {
+            node: node(),
+            fault: Fault::numbered(status, 31001, "Node disk is full."),
+        };
+        let damaged = || {
+            let source = serde_json::from_str::<u8>("x").unwrap_err();
+            OperationError::State(StateError::Damaged {
+                key: "inst.d1".to_owned(),
+                source,
+            })
+        };
+        let table = [
+            (OperationError::Away, 30600, Blame::Platform),
+            (
+                OperationError::NotFound("x".to_owned()),
+                30300,
+                Blame::Caller,
+            ),
+            (OperationError::Malformed, 30001, Blame::Caller),
+            (OperationError::Removed(id()), 30301, Blame::Caller),
+            (
+                OperationError::NoExtension(Extension::Snapshot),
+                30501,
+                Blame::Caller,
+            ),
+            (OperationError::Busy(id()), 30807, Blame::Platform),
+            (
+                OperationError::NoOrphan("d1".to_owned()),
+                30301,
+                Blame::Caller,
+            ),
+            (refused(500), 31001, Blame::Guest),
+            (refused(404), 31001, Blame::Caller),
+            (OperationError::Silent(node()), 30700, Blame::Platform),
+            (OperationError::Contended(id()), 30600, Blame::Platform),
+            (StateError::Away.into(), 30600, Blame::Platform),
+            (StateError::TimedOut.into(), 30600, Blame::Platform),
+            (
+                StateError::Refused(String::new()).into(),
+                30600,
+                Blame::Platform,
+            ),
+            (damaged(), 30500, Blame::Host),
+            (SealError::CannotOpen.into(), 30500, Blame::Host),
+        ];
+        for (error, code, blame) in table {
+            assert_eq!(
+                (error.fault().msg.code, error.blame()),
+                (code, blame),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_shown_in_part() {
+        assert_eq!(shown(&"x".repeat(500)).len(), 80);
     }
 }

@@ -28,6 +28,15 @@ pub(crate) struct KnownInstance {
     pub(crate) created: Millis,
 }
 
+/// All that one node has.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inventory {
+    /// By its ledger.
+    pub(crate) instances: Vec<InventoryInstance>,
+    /// By the service alone.
+    pub(crate) strangers: Vec<String>,
+}
+
 /// What an orphan check found. The two maps go into a purge as they are.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub(crate) struct Report {
@@ -39,6 +48,8 @@ pub(crate) struct Report {
     pub(crate) orphan_instances: BTreeMap<NodeId, Vec<InstanceId>>,
     /// On the node, and in no record, though their instance is.
     pub(crate) orphan_bindings: BTreeMap<NodeId, Vec<OrphanBinding>>,
+    /// In no record and not in the node's ledger either: only the service itself has them.
+    pub(crate) strangers: BTreeMap<NodeId, Vec<String>>,
     /// In the records, and not on their node.
     pub(crate) missing_instances: BTreeMap<NodeId, Vec<InstanceId>>,
     /// In the records, and not known to the platform. `None` when it was not asked.
@@ -70,21 +81,17 @@ impl Report {
             problems: Vec::new(),
             orphan_instances: BTreeMap::new(),
             orphan_bindings: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             missing_instances: BTreeMap::new(),
             unclaimed_instances: None,
         }
     }
 
     /// Compares the whole inventory of `node`, asked for before the records were read, with them.
-    pub(crate) fn compare(
-        &mut self,
-        node: &NodeId,
-        inventory: &[InventoryInstance],
-        known: &Known,
-    ) {
+    pub(crate) fn compare(&mut self, node: &NodeId, inventory: &Inventory, known: &Known) {
         let mut orphans = Vec::new();
         let mut orphan_bindings = Vec::new();
-        for seen in inventory {
+        for seen in &inventory.instances {
             let record = known.instances.get(&seen.id);
             match judge(node, seen, record.map(|record| &record.life), self.begun) {
                 Verdict::Orphan => orphans.push(seen.id.clone()),
@@ -92,11 +99,16 @@ impl Report {
                 Verdict::Ordered => orphan_bindings.extend(orphan_bindings_of(seen, known)),
             }
         }
-        let seen: HashSet<&InstanceId> = inventory.iter().map(|seen| &seen.id).collect();
+        let seen: HashSet<&InstanceId> = inventory.instances.iter().map(|seen| &seen.id).collect();
         let missing = missing(node, &seen, known, self.begun);
         insert(&mut self.orphan_instances, node, orphans);
         insert(&mut self.orphan_bindings, node, orphan_bindings);
         insert(&mut self.missing_instances, node, missing);
+        let strangers = inventory
+            .strangers
+            .iter()
+            .filter(|name| is_stranger(name, known));
+        insert(&mut self.strangers, node, strangers.cloned().collect());
     }
 
     /// Compares the records with what the platform has.
@@ -142,6 +154,13 @@ fn judge(node: &NodeId, seen: &InventoryInstance, life: Option<&Life>, now: Mill
         Phase::Deleting => Verdict::Leaving,
         Phase::Intent | Phase::Ready | Phase::Tomb => unknown,
     }
+}
+
+fn is_stranger(name: &str, known: &Known) -> bool {
+    let record = InstanceId::new(name)
+        .ok()
+        .and_then(|id| known.instances.get(&id));
+    record.is_none_or(|record| record.life.phase == Phase::Tomb)
 }
 
 fn orphan_bindings_of<'a>(
@@ -308,7 +327,12 @@ mod tests {
             begun: NOW,
             ..Report::begin()
         };
-        report.compare(&node("n1"), &[seen(0)], &known);
+        let inventory = Inventory {
+            instances: vec![seen(0)],
+            strangers: vec!["d2".to_owned(), "alien".to_owned(), "not an id".to_owned()],
+        };
+        report.compare(&node("n1"), &inventory, &known);
+        assert_eq!(report.strangers[&node("n1")], ["alien", "not an id"]);
         assert_eq!(report.orphan_instances.len(), 0);
         assert_eq!(
             report.orphan_bindings[&node("n1")][0].handle_id.as_str(),
@@ -326,7 +350,7 @@ mod tests {
             begun: NOW,
             ..Report::begin()
         };
-        clean.compare(&node("n1"), &[seen(0)], &known);
+        clean.compare(&node("n1"), &inventory, &known);
         assert_eq!(clean.orphan_bindings.len(), 0);
     }
 

@@ -2,21 +2,28 @@
 //!
 //! One thread owns the file. Whatever waits for it when it turns to its queue becomes one
 //! transaction with one fsync (group commit), and nobody is answered before that fsync: what the
-//! ledger said is there after a crash. Knows no NATS and no guest.
+//! ledger said is there after a crash. What is only *noted* goes along with the next transaction.
+//! Knows no NATS and no guest.
 
 mod book;
 mod entry;
+mod notes;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use redb::{Database, ReadableDatabase};
+use tenon_protocol::{BindingId, InstanceId, ServiceName};
 use tokio::sync::oneshot;
 
 pub(crate) use book::{Book, StateWrite, StateWrites};
+pub(crate) use notes::Note;
+use notes::{Notes, Ticket};
 pub(crate) use entry::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase};
 
 /// Updates that wait for the owner of the file; one more is refused as "busy".
@@ -65,6 +72,9 @@ impl<E: Into<redb::Error>> From<E> for LedgerError {
 pub(crate) struct Ledger {
     queue: SyncSender<Box<dyn Update>>,
     database: Arc<Database>,
+    notes: Arc<Notes>,
+    /// The last write failed: nothing is only noted until one succeeds.
+    failing: Arc<AtomicBool>,
 }
 
 impl Ledger {
@@ -81,12 +91,13 @@ impl Ledger {
         let database = Arc::new(database);
         book::create_tables(&database)?;
         let (queue, updates) = sync_channel(QUEUE);
-        let owner = Arc::clone(&database);
+        let failing = Arc::new(AtomicBool::new(false));
+        let owner = Owner { database: Arc::clone(&database), failing: Arc::clone(&failing) };
         std::thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || own(&owner, &updates))
+            .spawn(move || owner.run(&updates))
             .map_err(|source| LedgerError::Storage(redb::Error::Io(source)))?;
-        Ok(Self { queue, database })
+        Ok(Self { queue, database, notes: Arc::default(), failing })
     }
 
     /// Runs `change` in a transaction; its result is durable when this returns.
@@ -102,12 +113,75 @@ impl Ledger {
         change: impl FnOnce(&mut Book<'_>) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let (done, result) = oneshot::channel();
-        let update = Pending { change: Some(change), outcome: None, done: Some(done) };
+        self.send(Pending { change: Some(change), outcome: None, done: Some(done) })?;
+        result.await.map_err(|_closed| LedgerError::Closed)?
+    }
+
+    /// Writes an entry with the next transaction, and waits for nothing. Who looks for it sees it
+    /// at once; a crash before the transaction forgets it.
+    ///
+    /// While the disk refuses writes it does wait, so that nothing is begun that could not be
+    /// recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`] when it will not be written.
+    pub(crate) async fn note(&self, note: Note) -> Result<(), LedgerError> {
+        if self.failing.load(Ordering::Relaxed) {
+            return self.put(note).await;
+        }
+        let ticket = self.notes.add(&note);
+        // Dropped unsent or unwritten, it takes itself off the notes.
+        self.send(Noted { note, ticket, notes: Arc::clone(&self.notes) })
+    }
+
+    /// Writes an entry; durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`] when nothing was written.
+    pub(crate) async fn put(&self, note: Note) -> Result<(), LedgerError> {
+        self.update(move |book| note.write(book)).await
+    }
+
+    /// The entry of an instance, noted or written.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`] when it cannot be read.
+    pub(crate) fn instance(
+        &self,
+        service: &ServiceName,
+        id: &InstanceId,
+    ) -> Result<Option<InstanceEntry>, LedgerError> {
+        match self.notes.instance(service, id) {
+            Some(entry) => Ok(Some(entry)),
+            None => self.read(|view| view.instance(service, id)),
+        }
+    }
+
+    /// The entry of a binding, noted or written.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`] when it cannot be read.
+    pub(crate) fn binding(
+        &self,
+        service: &ServiceName,
+        instance: &InstanceId,
+        id: &BindingId,
+    ) -> Result<Option<BindingEntry>, LedgerError> {
+        match self.notes.binding(service, instance, id) {
+            Some(entry) => Ok(Some(entry)),
+            None => self.read(|view| view.binding(service, instance, id)),
+        }
+    }
+
+    fn send<U: Update + 'static>(&self, update: U) -> Result<(), LedgerError> {
         self.queue.try_send(Box::new(update)).map_err(|error| match error {
             TrySendError::Full(_) => LedgerError::Busy,
             TrySendError::Disconnected(_) => LedgerError::Closed,
-        })?;
-        result.await.map_err(|_closed| LedgerError::Closed)?
+        })
     }
 
     /// Runs `look` on what is durable now.
@@ -126,6 +200,8 @@ impl Ledger {
 
 /// An update that waits, with its type forgotten.
 trait Update: Send {
+    /// Whether somebody waits for it to be durable.
+    fn is_awaited(&self) -> bool;
     /// Makes the change, and remembers what to answer.
     fn apply(&mut self, book: &mut Book<'_>) -> Result<(), LedgerError>;
     /// Answers, once everything is durable or nothing is.
@@ -143,6 +219,10 @@ where
     T: Send,
     F: FnOnce(&mut Book<'_>) -> Result<T, LedgerError> + Send,
 {
+    fn is_awaited(&self) -> bool {
+        self.done.is_some()
+    }
+
     fn apply(&mut self, book: &mut Book<'_>) -> Result<(), LedgerError> {
         if let Some(change) = self.change.take() {
             self.outcome = Some(change(book)?);
@@ -158,35 +238,91 @@ where
     }
 }
 
-/// The owner's loop: ends when the last handle is gone.
-fn own(database: &Database, updates: &Receiver<Box<dyn Update>>) {
-    while let Ok(first) = updates.recv() {
-        let mut batch = vec![first];
-        while batch.len() < BATCH {
-            match updates.try_recv() {
-                Ok(next) => batch.push(next),
-                Err(_nobody_waits) => break,
-            }
-        }
-        commit(database, batch);
+/// An entry that nobody waits for.
+struct Noted {
+    note: Note,
+    ticket: Ticket,
+    notes: Arc<Notes>,
+}
+
+impl Update for Noted {
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
+    fn apply(&mut self, book: &mut Book<'_>) -> Result<(), LedgerError> {
+        self.note.write(book)
+    }
+
+    fn finish(self: Box<Self>, _committed: Result<(), LedgerError>) {}
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.notes.remove(&self.ticket);
     }
 }
 
-/// Makes all changes of `batch` durable with one fsync, or none of them.
-///
-/// When one of several fails, the whole transaction is dropped: the first asker learns why, the
-/// others that the ledger is busy, which they may repeat.
-fn commit(database: &Database, mut batch: Vec<Box<dyn Update>>) {
-    let result = transact(database, &mut batch);
-    match result {
-        Ok(()) => batch.into_iter().for_each(|update| update.finish(Ok(()))),
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the ledger refused a write");
-            let mut batch = batch.into_iter();
-            if let Some(first) = batch.next() {
-                first.finish(Err(error));
+/// Longest that something noted waits for a transaction to go along with.
+const NOTED: Duration = Duration::from_millis(200);
+
+/// The one who writes.
+struct Owner {
+    database: Arc<Database>,
+    failing: Arc<AtomicBool>,
+}
+
+impl Owner {
+    /// Ends when the last handle is gone.
+    fn run(&self, updates: &Receiver<Box<dyn Update>>) {
+        let mut batch: Vec<Box<dyn Update>> = Vec::new();
+        loop {
+            let next = if batch.is_empty() {
+                updates.recv().map_err(|_closed| RecvTimeoutError::Disconnected)
+            } else {
+                updates.recv_timeout(NOTED)
+            };
+            let over = matches!(next, Err(RecvTimeoutError::Disconnected));
+            // Something noted alone has waited long enough.
+            let late = matches!(next, Err(RecvTimeoutError::Timeout));
+            batch.extend(next);
+            while batch.len() < BATCH
+                && let Ok(more) = updates.try_recv()
+            {
+                batch.push(more);
             }
-            batch.for_each(|update| update.finish(Err(LedgerError::Busy)));
+            let awaited = batch.iter().any(|update| update.is_awaited());
+            let full = batch.len() >= BATCH;
+            if awaited || full || over || late {
+                self.commit(std::mem::take(&mut batch));
+            }
+            if over {
+                return;
+            }
+        }
+    }
+
+    /// Makes all changes of `batch` durable with one fsync, or none of them.
+    ///
+    /// When one of several fails, the whole transaction is dropped: the first asker learns why,
+    /// the others that the ledger is busy, which they may repeat.
+    fn commit(&self, mut batch: Vec<Box<dyn Update>>) {
+        let result = transact(&self.database, &mut batch);
+        self.failing.store(result.is_err(), Ordering::Relaxed);
+        match result {
+            Ok(()) => batch.into_iter().for_each(|update| update.finish(Ok(()))),
+            Err(error) => {
+                let cause = &error as &dyn std::error::Error;
+                tracing::error!(error = cause, "the ledger refused a write");
+                let (asked, noted): (Vec<_>, Vec<_>) =
+                    batch.into_iter().partition(|update| update.is_awaited());
+                drop(noted);
+                let mut asked = asked.into_iter();
+                if let Some(first) = asked.next() {
+                    first.finish(Err(error));
+                }
+                asked.for_each(|update| update.finish(Err(LedgerError::Busy)));
+            }
         }
     }
 }

@@ -58,8 +58,10 @@ fn serve(path: &Path, ready_file: Option<&Path>) -> Result<(), Box<dyn Error>> {
     {
         config.crash_at = std::env::var("TENON_CRASH_AT").ok();
     }
-    let main = runtime("bus")?;
-    let guests = runtime("guests")?;
+    let cores = std::thread::available_parallelism()?.get();
+    // The bus hands on and waits; guests compute. More threads than cores only take turns.
+    let main = runtime("bus", cores.div_ceil(2).min(8))?;
+    let guests = runtime("guests", cores)?;
     let environment =
         Environment { guests: guests.handle().clone(), program: std::env::current_exe()? };
     let result = main.block_on(async {
@@ -84,8 +86,8 @@ fn serve(path: &Path, ready_file: Option<&Path>) -> Result<(), Box<dyn Error>> {
     result
 }
 
-fn runtime(name: &'static str) -> std::io::Result<Runtime> {
-    Builder::new_multi_thread().enable_all().thread_name(name).build()
+fn runtime(name: &'static str, threads: usize) -> std::io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(threads).enable_all().thread_name(name).build()
 }
 
 /// Written aside and renamed: who waits for the file sees the whole of it.

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 use crate::config::Capability;
 use crate::guest::{Bind, Bounds, CallFacts, Compiler, Describe, Grants, GuestEngine, Guests};
-use crate::guest::{Plugin, Reused, Watched, wit};
+use crate::guest::{Plugin, Provision, Reused, Watched, wit};
 use crate::ledger::Ledger;
 
 /// What goes wrong in a benchmark is shown to whoever runs it.
@@ -96,6 +96,21 @@ impl Bench {
         let started = Instant::now();
         self.watched.change().await?;
         Ok(started.elapsed())
+    }
+
+    /// Provisions the instance that [`Work::FourHostCalls`] binds.
+    ///
+    /// # Errors
+    ///
+    /// The guest's refusal.
+    pub async fn prepare(&self) -> Result<()> {
+        let Watched { plugin, grants, guests, .. } = &self.watched;
+        let instance = bind().binding.instance;
+        let call = Provision { instance, parameters: Vec::new(), reuse: None };
+        let called = guests.call(plugin, grants, &CallFacts::internal("bench"), call).await?;
+        let writes = called.writes;
+        grants.ledger.update(move |book| book.apply_state(&writes)).await?;
+        Ok(())
     }
 
     /// `calls` calls, one after the other, each in a fresh store, without the hop to the guests'

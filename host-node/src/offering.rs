@@ -12,7 +12,7 @@ use crate::config::OfferingConfig;
 use crate::crash::Crash;
 use crate::credentials::Credentials;
 use crate::guest::{CallFacts, Called, GuestCall, GuestFailure, Grants, Guests, Plugin, wit};
-use crate::ledger::{InstanceEntry, InstancePhase, Ledger, LedgerError};
+use crate::ledger::{InstanceEntry, InstancePhase, Ledger, LedgerError, Note};
 use crate::locks::Locks;
 use crate::snapshots::SnapshotStore;
 
@@ -159,6 +159,18 @@ impl Offering {
                 tracing::error!(offering, operation, subject, ?blame, %failure, "failed");
             }
         }
+    }
+
+    /// Writes an intent.
+    ///
+    /// For a gateway of ours it need not be durable before the deed: its own record is, and it
+    /// asks this node again, or to remove, whatever the node remembers. For others it must be.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`] when it will not be written; nothing may be begun then.
+    pub(crate) async fn intend(&self, recorded: bool, note: Note) -> Result<(), LedgerError> {
+        if recorded { self.ledger.note(note).await } else { self.ledger.put(note).await }
     }
 
     /// How an instance is named to the guest.

@@ -7,7 +7,8 @@ mod narrator;
 mod swap;
 
 use crate::error::HarnessError;
-use crate::platform::{Options, Platform};
+use crate::options::Options;
+use crate::platform::Platform;
 
 use self::database::Tenant;
 use self::narrator::{Narrator, Told};

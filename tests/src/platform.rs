@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tenon::dev::{DevFile, NodeEntry};
 use tokio::process::{Child, Command};
@@ -18,6 +18,8 @@ use crate::classic::{Classic, Ordered};
 use crate::control::Control;
 use crate::error::HarnessError;
 use crate::mysql::Server;
+use crate::options::Options;
+use crate::processes::{send, wait_for_end};
 use crate::programs;
 use crate::records::Records;
 use crate::wait::wait_until;
@@ -34,52 +36,6 @@ const LOG_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What `tenon dev` prints goes there, beside its directory.
 const OUTPUT: &str = "output";
-
-/// What to start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// As `--offerings` takes them: a component, or `label=component`.
-    pub offerings: Vec<String>,
-    /// Node processes.
-    pub nodes: u32,
-    /// Gateway processes.
-    pub gateways: u32,
-    /// Where the components are; `None` is where `cargo xtask guests` puts them.
-    pub plugins: Option<PathBuf>,
-}
-
-impl Options {
-    /// One gateway and one node for these offerings.
-    #[must_use]
-    pub fn of(offerings: &[&str]) -> Self {
-        let offerings = offerings.iter().map(|&label| label.to_owned()).collect();
-        Self {
-            offerings,
-            nodes: 1,
-            gateways: 1,
-            plugins: None,
-        }
-    }
-
-    fn arguments(&self, directory: &Path) -> Vec<std::ffi::OsString> {
-        let mut arguments = vec!["dev".into(), "--dir".into(), directory.into()];
-        let offerings = self.offerings.join(",");
-        let (nodes, gateways) = (self.nodes.to_string(), self.gateways.to_string());
-        let pairs = [
-            "--offerings",
-            &offerings,
-            "--nodes",
-            &nodes,
-            "--gateways",
-            &gateways,
-        ];
-        arguments.extend(pairs.map(Into::into));
-        if let Some(plugins) = &self.plugins {
-            arguments.extend(["--plugins".into(), plugins.into()]);
-        }
-        arguments
-    }
-}
 
 /// A running platform.
 ///
@@ -421,31 +377,5 @@ fn ordered(node: &NodeEntry) -> Ordered {
         plan_unique_id: node.plan_unique_id.clone(),
         plan: node.plan.clone(),
         version: node.versions.first().cloned().unwrap_or_default(),
-    }
-}
-
-fn send(pid: Option<u32>, signal: Signal) {
-    let pid = pid
-        .and_then(|pid| i32::try_from(pid).ok())
-        .and_then(Pid::from_raw);
-    if let Some(pid) = pid {
-        // One that is gone does not mind.
-        rustix::process::kill_process(pid, signal).ok();
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a destructor cannot wait for the runtime"
-)]
-fn wait_for_end(pid: u32) {
-    const POLLS: u32 = 500;
-    let proc = Path::new("/proc").join(pid.to_string()).join("exe");
-    for _ in 0..POLLS {
-        // One that is dead and unburied has no program any more.
-        if proc.read_link().is_err() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -65,6 +65,8 @@ impl<'a> Minder<'a> {
         let mut deaths =
             signal(SignalKind::child()).map_err(system("listening for ended children"))?;
         for group in self.children.groups() {
+            self.terminal
+                .say(&format!("Starting {} ...", names(&group)));
             let group: Vec<Start> = group.into_iter().map(Start::from).collect();
             self.children.start(&group).await?;
         }
@@ -173,4 +175,11 @@ impl<'a> Minder<'a> {
         }
         Ok(())
     }
+}
+
+fn names(ids: &[ChildId]) -> String {
+    ids.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

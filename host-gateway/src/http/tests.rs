@@ -80,7 +80,6 @@ async fn send(address: SocketAddr, method: Method, path: &str, body: &str) -> St
     format!("{} {}", status.as_u16(), response.text().await.unwrap())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "expect! makes values")]
 async fn check_refused(method: Method, path: &str, body: &str, expected: Expect) {
     let address = start(8).await;
     expected.assert_eq(&send(address, method, path, body).await);

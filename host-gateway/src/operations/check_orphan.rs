@@ -18,7 +18,7 @@ use tracing::{Instrument, Span};
 
 use super::{OperationError, Operations};
 use crate::config::{OfferingConfig, Peers};
-use crate::orphans::{Known, KnownInstance, Report, Turn};
+use crate::orphans::{Inventory, Known, KnownInstance, Report, Turn};
 use crate::state::{StateError, decode};
 
 /// Most pages of one node; more is a node that does not end.
@@ -28,8 +28,8 @@ const REPORT_WINDOW: Duration = Duration::from_secs(5);
 /// Records that are read at once.
 const PAGE: usize = 500;
 
-/// What a node has; `Err` says why it is not known.
-type Inventory = (NodeId, Result<Vec<InventoryInstance>, String>);
+/// What each node has; `Err` says why it is not known.
+type Inventories = Vec<(NodeId, Result<Inventory, String>)>;
 
 /// Begins a check of `offering`; its report appears in the admin interface. While one runs, it is
 /// that one.
@@ -55,6 +55,7 @@ pub(crate) fn check_orphan(
                 .values()
                 .map(Vec::len)
                 .sum::<usize>(),
+            strangers = report.strangers.values().map(Vec::len).sum::<usize>(),
             orphan_bindings = report.orphan_bindings.values().map(Vec::len).sum::<usize>(),
             missing_instances = report
                 .missing_instances
@@ -135,7 +136,7 @@ async fn claimed(
     }
 }
 
-async fn inventories(ops: &Operations, offering: &OfferingConfig) -> Vec<Inventory> {
+async fn inventories(ops: &Operations, offering: &OfferingConfig) -> Inventories {
     let mut inventories = Vec::new();
     for node in ops.nodes.ids(&offering.service) {
         let inventory = inventory(ops, offering, &node).await;
@@ -149,9 +150,9 @@ async fn inventory(
     ops: &Operations,
     offering: &OfferingConfig,
     node: &NodeId,
-) -> Result<Vec<InventoryInstance>, String> {
+) -> Result<Inventory, String> {
     let subject = subject::inventory(&offering.service, node);
-    let mut all = Vec::new();
+    let mut all = Inventory::default();
     let mut request = InventoryRequest { after: None };
     for _page in 0..MAX_PAGES {
         let page: InventoryPage = ops
@@ -159,7 +160,8 @@ async fn inventory(
             .ask(&subject, &request, offering.node_timeout)
             .await
             .map_err(|error| error.to_string())?;
-        all.extend(page.instances);
+        all.instances.extend(page.instances);
+        all.strangers.extend(page.strangers);
         match page.next {
             None => return Ok(all),
             Some(next) => request.after = Some(next),
@@ -168,7 +170,7 @@ async fn inventory(
     Err(format!("more than {MAX_PAGES} pages"))
 }
 
-async fn collect_reports(ops: &Operations, offering: &OfferingConfig) -> Vec<Inventory> {
+async fn collect_reports(ops: &Operations, offering: &OfferingConfig) -> Inventories {
     let client = &ops.bus.connection().client;
     let reports = client
         .subscribe(subject::node_handles_shared(&offering.service))
@@ -184,7 +186,7 @@ async fn collect_reports(ops: &Operations, offering: &OfferingConfig) -> Vec<Inv
     {
         tracing::warn!(%error, "nodes were not asked what they have");
     }
-    let mut inventories: Vec<Inventory> = Vec::new();
+    let mut inventories = Inventories::new();
     let window = tokio::time::sleep(REPORT_WINDOW);
     let mut window = std::pin::pin!(window);
     loop {
@@ -201,7 +203,7 @@ async fn collect_reports(ops: &Operations, offering: &OfferingConfig) -> Vec<Inv
     }
 }
 
-fn take_report(inventories: &mut Vec<Inventory>, report: NodeHandlesReport) {
+fn take_report(inventories: &mut Inventories, report: NodeHandlesReport) {
     let ids = report
         .instances_list
         .into_iter()
@@ -216,9 +218,15 @@ fn take_report(inventories: &mut Vec<Inventory>, report: NodeHandlesReport) {
         .iter_mut()
         .find(|(node, _)| *node == report.node_id)
     {
-        Some((_, Ok(all))) => all.extend(seen),
+        Some((_, Ok(all))) => all.instances.extend(seen),
         Some((_, Err(_))) => {}
-        None => inventories.push((report.node_id, Ok(seen.collect()))),
+        None => {
+            let all = Inventory {
+                instances: seen.collect(),
+                strangers: Vec::new(),
+            };
+            inventories.push((report.node_id, Ok(all)));
+        }
     }
 }
 

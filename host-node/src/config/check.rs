@@ -84,9 +84,9 @@ impl Config {
 
 impl OfferingConfig {
     fn check(&self, servers: &HashSet<&str>) -> Result<(), (&'static str, String)> {
-        let label_ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let label_ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
         if self.label.is_empty() || self.label.len() > 40 || !self.label.chars().all(label_ok) {
-            return Err(("label", "must be 1 to 40 of a-z 0-9 -".to_owned()));
+            return Err(("label", "must be 1 to 40 of a-z 0-9 _ -".to_owned()));
         }
         if self.versions.is_empty() {
             return Err(("versions", "must name at least one version".to_owned()));

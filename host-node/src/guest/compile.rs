@@ -175,7 +175,8 @@ fn load(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {
     // SAFETY: `code` was made by `Engine::precompile_component` of this program. It was read once
     // into memory, and its SHA-256 is the one that the ledger has of what the compiler wrote.
     unsafe { Component::deserialize(engine, code) }
-        .map_err(|error| CompileError::Unusable(error.to_string()))
+        // The whole chain: its end says what does not fit, for example how much memory.
+        .map_err(|error| CompileError::Unusable(format!("{error:#}")))
 }
 
 /// Changes with the engine's version and settings, so that old machine code is not looked at.

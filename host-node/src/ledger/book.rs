@@ -91,16 +91,6 @@ impl<'t> Book<'t> {
         Ok(())
     }
 
-    /// The entry of a binding.
-    pub(crate) fn binding(
-        &self,
-        service: &ServiceName,
-        instance: &InstanceId,
-        id: &BindingId,
-    ) -> Result<Option<BindingEntry>, LedgerError> {
-        get(&self.bindings, &binding_key(service, instance, id))
-    }
-
     /// Writes the entry of a binding.
     pub(crate) fn put_binding(
         &mut self,
@@ -199,6 +189,16 @@ impl View {
         let prefix = format!("{service}/");
         let start = after.map_or_else(|| prefix.clone(), |id| format!("{prefix}{id}\0"));
         range(&self.instances, &start, &end_of(&prefix), limit)
+    }
+
+    /// The entry of a binding.
+    pub(crate) fn binding(
+        &self,
+        service: &ServiceName,
+        instance: &InstanceId,
+        id: &BindingId,
+    ) -> Result<Option<BindingEntry>, LedgerError> {
+        get(&self.bindings, &binding_key(service, instance, id))
     }
 
     /// All bindings of an instance.

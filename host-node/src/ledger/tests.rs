@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::{Generation, InstanceId, OperationId, ServiceName};
 
-use super::{InstanceEntry, InstancePhase, Ledger, LedgerError};
+use super::{InstanceEntry, InstancePhase, Ledger, LedgerError, Note};
 
 fn service() -> ServiceName {
     ServiceName::new("S").unwrap()
@@ -98,4 +98,38 @@ async fn services_do_not_see_each_other() {
     put(&ledger, "d1").await.unwrap();
     let other = ServiceName::new("S2").unwrap();
     assert!(ledger.read(|view| view.instances(&other, None, 10)).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_noted_is_seen_at_once_and_written_with_what_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&dir.path().join("l")).unwrap();
+    let noted = entry("d1");
+    ledger.note(Note::Instance(service(), noted.clone())).await.unwrap();
+    let seen = ledger.instance(&service(), &noted.id).unwrap();
+    assert_eq!(seen.unwrap().operation, noted.operation);
+    put(&ledger, "d2").await.unwrap();
+    assert_eq!(ids(&ledger, None, 10), ["d1", "d2"]);
+}
+
+#[tokio::test]
+async fn what_was_noted_alone_is_written_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&dir.path().join("l")).unwrap();
+    ledger.note(Note::Instance(service(), entry("d1"))).await.unwrap();
+    while ids(&ledger, None, 10).is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_note_that_was_overtaken_does_not_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&dir.path().join("l")).unwrap();
+    let mut changed = entry("d1");
+    ledger.note(Note::Instance(service(), changed.clone())).await.unwrap();
+    changed.phase = InstancePhase::Gone;
+    ledger.put(Note::Instance(service(), changed.clone())).await.unwrap();
+    let seen = ledger.instance(&service(), &changed.id).unwrap().unwrap();
+    assert_eq!(seen.phase, InstancePhase::Gone);
 }

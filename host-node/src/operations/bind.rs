@@ -9,7 +9,7 @@ use tenon_protocol::{BindingId, Fault};
 use super::{STATE_RETRIES, Task, conflict, fenced, unbind};
 use crate::credentials::{Credentials, attrs};
 use crate::guest::{Bind, Called, GuestFailure, wit};
-use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase};
+use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Note};
 use crate::offering::{Offering, facts, ledger_fault};
 
 /// What the ledger's entry says about an order.
@@ -71,24 +71,20 @@ async fn begin(
     task: &Task,
     id: &BindingId,
 ) -> Result<(InstanceEntry, Option<BindingEntry>), Fault> {
-    let service = offering.service().clone();
-    let intent = intent(task, id);
-    let task_copy = task.clone();
-    let decided = offering.ledger.update(move |book| {
-        let instance = book.instance(&service, &intent.instance)?;
-        let instance = instance.filter(|entry| entry.phase == InstancePhase::Present);
-        let Some(instance) = instance else { return Ok(None) };
-        let decision = decide(book.binding(&service, &intent.instance, &intent.id)?, &task_copy);
-        if matches!(decision, Decision::Start) {
-            book.put_binding(&service, &intent)?;
+    let (service, on) = (offering.service().clone(), &task.order.instance);
+    let found = offering.ledger.instance(&service, on).map_err(ledger_fault)?;
+    let present = found.filter(|entry| entry.phase == InstancePhase::Present);
+    let instance = present.ok_or_else(|| offering.no_instance(on))?;
+    // The locks are held: nobody else changes this entry between the look and the write.
+    let found = offering.ledger.binding(&service, on, id).map_err(ledger_fault)?;
+    match decide(found, task) {
+        Decision::Repeat(entry) => Ok((instance, Some(*entry))),
+        Decision::Refuse(fault) => Err(fault),
+        Decision::Start => {
+            let intent = Note::Binding(service, intent(task, id));
+            offering.intend(task.recorded, intent).await.map_err(ledger_fault)?;
+            Ok((instance, None))
         }
-        Ok(Some((instance, decision)))
-    });
-    match decided.await.map_err(ledger_fault)? {
-        None => Err(offering.no_instance(&task.order.instance)),
-        Some((instance, Decision::Repeat(entry))) => Ok((instance, Some(*entry))),
-        Some((_, Decision::Refuse(fault))) => Err(fault),
-        Some((instance, Decision::Start)) => Ok((instance, None)),
     }
 }
 
@@ -168,7 +164,7 @@ async fn record(
 async fn undo(offering: &Offering, task: &Task, id: &BindingId, failure: &GuestFailure) -> Fault {
     let fault = failure.to_fault();
     let failed = (!failure.is_passing()).then(|| fault.clone());
-    if let Err(left) = unbind::remove(offering, &task.order, id, failed).await {
+    if let Err(left) = unbind::remove(offering, task, id, failed).await {
         offering.left_over.store(true, Ordering::Relaxed);
         tracing::warn!(binding = %id, %left, "a failed bind is undone later");
     }

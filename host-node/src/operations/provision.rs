@@ -9,7 +9,7 @@ use tenon_protocol::message::{Object, ProvisionRequest};
 use super::{STATE_RETRIES, Task, conflict, fenced, full, unprovision};
 use crate::credentials::{Credentials, attrs};
 use crate::guest::{Called, GuestFailure, Provision, wit};
-use crate::ledger::{InstanceEntry, InstancePhase};
+use crate::ledger::{InstanceEntry, InstancePhase, Note};
 use crate::offering::{Offering, facts, ledger_fault};
 
 /// What the ledger's entry says about an order.
@@ -79,21 +79,15 @@ async fn begin(
     let room = offering.reserve();
     let has_room = room.is_some();
     let service = offering.service().clone();
-    let intent = intent(task, plan, version);
-    let task = task.clone();
-    let decided = offering.ledger.update(move |book| {
-        let found = book.instance(&service, &task.order.instance)?;
-        let before = found.as_ref().map(|entry| entry.phase);
-        let decision = decide(found, &task, has_room);
-        if matches!(decision, Decision::Start) {
-            book.put_instance(&service, &intent)?;
-        }
-        Ok((decision, before))
-    });
-    match decided.await.map_err(ledger_fault)? {
-        (Decision::Repeat(entry), _) => Ok(Some(*entry)),
-        (Decision::Refuse(fault), _) => Err(fault),
-        (Decision::Start, before) => {
+    // The lock is held: nobody else changes this entry between the look and the write.
+    let found = offering.ledger.instance(&service, &task.order.instance).map_err(ledger_fault)?;
+    let before = found.as_ref().map(|entry| entry.phase);
+    match decide(found, task, has_room) {
+        Decision::Repeat(entry) => Ok(Some(*entry)),
+        Decision::Refuse(fault) => Err(fault),
+        Decision::Start => {
+            let intent = Note::Instance(service, intent(task, plan, version));
+            offering.intend(task.recorded, intent).await.map_err(ledger_fault)?;
             // One that is begun again has its room already.
             let again = before.is_some_and(InstancePhase::takes_room);
             if let Some(room) = room.filter(|_| !again) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::{BindingId, InstanceId, OperationId, Order};
 
-use super::{unbind, unprovision};
+use super::{Task, unbind, unprovision};
 use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase, LedgerError};
 use crate::offering::Offering;
 
@@ -116,7 +116,7 @@ async fn finish(offering: &Offering, left: &Left) -> bool {
             let _beside = offering.locks.shared(instance).await;
             let _alone = offering.locks.binding(instance, id).await;
             let Some(order) = binding_order(offering, instance, id) else { return false };
-            unbind::remove(offering, &order, id, None).await
+            unbind::remove(offering, &Task { order, recorded: true }, id, None).await
         }
     };
     match done {

@@ -9,7 +9,7 @@ use tenon_protocol::{BindingId, Fault, Order};
 use super::{Task, fenced};
 use crate::credentials::user_of;
 use crate::guest::{CallFacts, GuestFailure, Unbind, wit};
-use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase};
+use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Note};
 use crate::offering::{Offering, facts, ledger_fault};
 
 /// Revokes the binding that `task` names.
@@ -32,8 +32,8 @@ pub(crate) async fn unbind(
         },
     };
     let _alone = offering.locks.binding(&order.instance, &id).await;
-    let found = offering.ledger.read(|view| view.bindings(offering.service(), &order.instance));
-    let found = found.map_err(ledger_fault)?.into_iter().find(|entry| entry.id == id);
+    let found = offering.ledger.binding(offering.service(), &order.instance, &id);
+    let found = found.map_err(ledger_fault)?;
     if let Some(entry) = found {
         if task.recorded && order.generation < entry.generation {
             return Err(fenced());
@@ -43,7 +43,7 @@ pub(crate) async fn unbind(
             return Ok(());
         }
     }
-    remove(offering, order, &id, None).await.map_err(|failure| {
+    remove(offering, task, &id, None).await.map_err(|failure| {
         offering.left_over.store(true, Ordering::Relaxed);
         failure.to_fault()
     })
@@ -82,11 +82,12 @@ fn find(
 /// [`GuestFailure`]; the entry stays at *removing*, and [`super::resume`] tries again.
 pub(crate) async fn remove(
     offering: &Offering,
-    order: &Order,
+    task: &Task,
     id: &BindingId,
     failed: Option<Fault>,
 ) -> Result<(), GuestFailure> {
-    let Some((instance, entry)) = begin(offering, order, id).await? else {
+    let order = &task.order;
+    let Some((instance, entry)) = begin(offering, order, task.recorded, id).await? else {
         // The instance is gone, and its bindings with it.
         return Ok(());
     };
@@ -122,35 +123,32 @@ pub(crate) async fn remove(
 async fn begin(
     offering: &Offering,
     order: &Order,
+    recorded: bool,
     id: &BindingId,
 ) -> Result<Option<(InstanceEntry, BindingEntry)>, GuestFailure> {
     let service = offering.service().clone();
-    let (order, id) = (order.clone(), id.clone());
-    let begun = offering.ledger.update(move |book| {
-        let instance = book.instance(&service, &order.instance)?;
-        let present = instance.filter(|entry| entry.phase == InstancePhase::Present);
-        let Some(instance) = present else { return Ok(None) };
-        let found = book.binding(&service, &order.instance, &id)?;
-        let mut entry = found.unwrap_or_else(|| BindingEntry {
-            id,
-            instance: order.instance.clone(),
-            generation: order.generation,
-            operation: order.operation.clone(),
-            recorded: true,
-            phase: BindingPhase::Removing,
-            user: String::new(),
-            changed: Millis::now(),
-            credentials: None,
-            failure: None,
-        });
-        entry.generation = entry.generation.max(order.generation);
-        entry.operation = order.operation.clone();
-        entry.phase = BindingPhase::Removing;
-        entry.changed = Millis::now();
-        book.put_binding(&service, &entry)?;
-        Ok(Some((instance, entry)))
+    let found = offering.ledger.instance(&service, &order.instance)?;
+    let present = found.filter(|entry| entry.phase == InstancePhase::Present);
+    let Some(instance) = present else { return Ok(None) };
+    let found = offering.ledger.binding(&service, &order.instance, id)?;
+    let mut entry = found.unwrap_or_else(|| BindingEntry {
+        id: id.clone(),
+        instance: order.instance.clone(),
+        generation: order.generation,
+        operation: order.operation.clone(),
+        recorded,
+        phase: BindingPhase::Removing,
+        user: String::new(),
+        changed: Millis::now(),
+        credentials: None,
+        failure: None,
     });
-    Ok(begun.await?)
+    entry.generation = entry.generation.max(order.generation);
+    entry.operation = order.operation.clone();
+    entry.phase = BindingPhase::Removing;
+    entry.changed = Millis::now();
+    offering.intend(recorded, Note::Binding(service, entry.clone())).await?;
+    Ok(Some((instance, entry)))
 }
 
 /// How a binding is named to the guest. One that was never finished has no credentials.

@@ -9,7 +9,7 @@ use tenon_protocol::{Fault, Order};
 use super::{Task, fenced};
 use crate::credentials::Credentials;
 use crate::guest::{CallFacts, GuestFailure, Unprovision, wit};
-use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase};
+use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Note};
 use crate::offering::{Offering, facts, ledger_fault};
 
 /// What the ledger's entry says about an order.
@@ -35,7 +35,7 @@ pub(crate) async fn unprovision(
 ) -> Result<(), Fault> {
     let order = &task.order;
     let _alone = offering.locks.exclusive(&order.instance).await;
-    let found = offering.ledger.read(|view| view.instance(offering.service(), &order.instance));
+    let found = offering.ledger.instance(offering.service(), &order.instance);
     let found = found.map_err(ledger_fault)?;
     match decide(found.as_ref(), task) {
         Decision::Done => return Ok(()),
@@ -137,33 +137,27 @@ async fn begin(
     recorded: bool,
 ) -> Result<InstanceEntry, GuestFailure> {
     let service = offering.service().clone();
-    let (plan, versions) = (offering.config.plan.clone(), offering.config.versions.clone());
-    let order = order.clone();
-    let begun = offering.ledger.update(move |book| {
-        let found = book.instance(&service, &order.instance)?;
-        let before = found.as_ref().map(|entry| entry.phase);
-        let now = Millis::now();
-        let mut entry = found.unwrap_or_else(|| InstanceEntry {
-            id: order.instance.clone(),
-            generation: order.generation,
-            operation: order.operation.clone(),
-            recorded,
-            phase: InstancePhase::Removing,
-            plan,
-            version: versions.first().cloned().unwrap_or_default(),
-            created: now,
-            changed: now,
-            credentials: None,
-            failure: None,
-        });
-        entry.generation = entry.generation.max(order.generation);
-        entry.operation = order.operation.clone();
-        entry.phase = InstancePhase::Removing;
-        entry.changed = now;
-        book.put_instance(&service, &entry)?;
-        Ok((entry, before))
+    let found = offering.ledger.instance(&service, &order.instance)?;
+    let before = found.as_ref().map(|entry| entry.phase);
+    let now = Millis::now();
+    let mut entry = found.unwrap_or_else(|| InstanceEntry {
+        id: order.instance.clone(),
+        generation: order.generation,
+        operation: order.operation.clone(),
+        recorded,
+        phase: InstancePhase::Removing,
+        plan: offering.config.plan.clone(),
+        version: offering.config.versions.first().cloned().unwrap_or_default(),
+        created: now,
+        changed: now,
+        credentials: None,
+        failure: None,
     });
-    let (entry, before) = begun.await?;
+    entry.generation = entry.generation.max(order.generation);
+    entry.operation = order.operation.clone();
+    entry.phase = InstancePhase::Removing;
+    entry.changed = now;
+    offering.intend(recorded, Note::Instance(service, entry.clone())).await?;
     offering.count(before, InstancePhase::Removing);
     Ok(entry)
 }

@@ -19,6 +19,8 @@ mod files_life;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod load_errors;
+#[cfg(test)]
 mod mysql_life;
 #[cfg(test)]
 mod settings;
@@ -26,3 +28,5 @@ mod settings;
 mod several;
 #[cfg(test)]
 mod swap;
+#[cfg(test)]
+mod swap_under_load;

@@ -49,13 +49,22 @@ impl Database {
         max_connections: u32,
     ) -> Result<Login, MysqlError> {
         let name = self.prefixes().account(&self.name, label)?;
-        self.put_account(Wanted { name, password: password::random(), access, max_connections })
-            .await
+        self.put_account(Wanted {
+            name,
+            password: password::random(),
+            access,
+            max_connections,
+        })
+        .await
     }
 
     /// The user that [`Self::create_account`] makes for `label`. Asks no server.
     pub(super) fn account_user(&self, label: &str) -> Result<String, MysqlError> {
-        Ok(self.prefixes().account(&self.name, label)?.as_str().to_owned())
+        Ok(self
+            .prefixes()
+            .account(&self.name, label)?
+            .as_str()
+            .to_owned())
     }
 
     /// Makes an account with the name and password that it had elsewhere.
@@ -68,7 +77,13 @@ impl Database {
     ) -> Result<Login, MysqlError> {
         let name = self.prefixes().named_account(&self.name, user)?;
         let password = password::brought(password)?;
-        self.put_account(Wanted { name, password, access, max_connections }).await
+        self.put_account(Wanted {
+            name,
+            password,
+            access,
+            max_connections,
+        })
+        .await
     }
 
     async fn put_account(&self, wanted: Wanted) -> Result<Login, MysqlError> {
@@ -107,14 +122,21 @@ impl Database {
     ) -> Result<(), MysqlError> {
         let name = self.prefixes().named_account(&self.name, user)?;
         let mut admin = self.server.admin().await?;
-        let lock = self.own(&mut admin, &name).await?.ok_or(MysqlError::NotFound)?;
+        let lock = self
+            .own(&mut admin, &name)
+            .await?
+            .ok_or(MysqlError::NotFound)?;
         if lock == Lock::Parked {
             return Err(MysqlError::NotFound);
         }
-        admin.run(statement::change_access(&name, &self.name, access, lock)).await?;
+        admin
+            .run(statement::change_access(&name, &self.name, access, lock))
+            .await?;
         match access {
             Some(Access::ReadWrite) => Ok(()),
-            Some(Access::ReadOnly) | None => session::end_all(&mut admin, &[name]).await.map(|_| ()),
+            Some(Access::ReadOnly) | None => {
+                session::end_all(&mut admin, &[name]).await.map(|_| ())
+            }
         }
     }
 
@@ -157,7 +179,9 @@ impl Database {
         admin: &mut Admin<'_>,
     ) -> Result<Vec<AccountName>, MysqlError> {
         let users: Vec<(String,)> = admin.rows(ACCOUNTS_QUERY, (self.name.as_str(),)).await?;
-        let found = users.iter().filter_map(|(user,)| self.prefixes().found_account(user));
+        let found = users
+            .iter()
+            .filter_map(|(user,)| self.prefixes().found_account(user));
         Ok(found.collect())
     }
 
@@ -168,7 +192,10 @@ impl Database {
     ) -> Result<Vec<AccountName>, MysqlError> {
         let helper = self.prefixes().helper(&self.name);
         let accounts = self.all_accounts(admin).await?;
-        Ok(accounts.into_iter().filter(|account| *account != helper).collect())
+        Ok(accounts
+            .into_iter()
+            .filter(|account| *account != helper)
+            .collect())
     }
 }
 
@@ -178,7 +205,9 @@ pub(super) async fn standing(
     database: &DatabaseName,
     name: &AccountName,
 ) -> Result<Standing, MysqlError> {
-    let rows = admin.rows(admin.flavour().account_query(), (name.as_str(),)).await?;
+    let rows = admin
+        .rows(admin.flavour().account_query(), (name.as_str(),))
+        .await?;
     Ok(standing_of(&rows, database))
 }
 
@@ -186,8 +215,13 @@ pub(super) async fn standing(
 type AccountRow = (u8, u32, Option<String>);
 
 fn standing_of(rows: &[AccountRow], database: &DatabaseName) -> Standing {
-    let Some((locked, per_hour, _)) = rows.first() else { return Standing::Absent };
-    if rows.iter().any(|(_, _, db)| db.as_deref() != Some(database.as_str())) {
+    let Some((locked, per_hour, _)) = rows.first() else {
+        return Standing::Absent;
+    };
+    if rows
+        .iter()
+        .any(|(_, _, db)| db.as_deref() != Some(database.as_str()))
+    {
         return Standing::Foreign;
     }
     Standing::Own(match (locked, per_hour) {
@@ -225,7 +259,10 @@ mod tests {
             (vec![row(0, 1, Some("d1"))], Standing::Own(Lock::Open)),
             (vec![row(0, 0, None)], Standing::Foreign),
             (vec![row(0, 0, Some("d2"))], Standing::Foreign),
-            (vec![row(0, 0, Some("d1")), row(0, 0, Some("d2"))], Standing::Foreign),
+            (
+                vec![row(0, 0, Some("d1")), row(0, 0, Some("d2"))],
+                Standing::Foreign,
+            ),
             (vec![row(0, 0, Some("d%"))], Standing::Foreign),
         ] {
             assert_eq!(standing_of(&rows, &database), expected, "{rows:?}");

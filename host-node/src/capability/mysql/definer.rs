@@ -14,8 +14,11 @@ const HEAD: usize = 4 << 10;
 const TAIL: usize = 64;
 
 /// Beginnings of statements, up to the definer.
-const PREFIXES: [&[u8]; 3] =
-    [b"CREATE DEFINER=", b"/*!50003 CREATE*/ /*!50017 DEFINER=", b"/*!50106 CREATE*/ /*!50117 DEFINER="];
+const PREFIXES: [&[u8]; 3] = [
+    b"CREATE DEFINER=",
+    b"/*!50003 CREATE*/ /*!50017 DEFINER=",
+    b"/*!50106 CREATE*/ /*!50117 DEFINER=",
+];
 
 /// A view's definer has a line of its own, behind a first one.
 const VIEW_FIRST: &[u8] = b"/*!50001 CREATE ALGORITHM=";
@@ -71,7 +74,8 @@ pub(super) fn copy_without_definers(
         if !line.is_blank() {
             ending = ending_at(&line.head);
         }
-        to.write_all(&without_definer(&line.head, place)).map_err(CopyError::Write)?;
+        to.write_all(&without_definer(&line.head, place))
+            .map_err(CopyError::Write)?;
         line.copy_rest(&mut from, to)?;
         place = place_after(place, &line, &mut delimiter);
     }
@@ -79,7 +83,11 @@ pub(super) fn copy_without_definers(
 }
 
 fn ending_at(head: &[u8]) -> Ending {
-    if head.starts_with(COMPLETED) { Ending::Completed } else { Ending::CutOff }
+    if head.starts_with(COMPLETED) {
+        Ending::Completed
+    } else {
+        Ending::CutOff
+    }
 }
 
 /// Where the line after `line` is.
@@ -96,7 +104,11 @@ fn place_after(place: Place, line: &Line, delimiter: &mut Vec<u8>) -> Place {
             return Place::ViewSecond;
         }
     }
-    if line.ends_with(delimiter) { Place::Start } else { Place::Inside }
+    if line.ends_with(delimiter) {
+        Place::Start
+    } else {
+        Place::Inside
+    }
 }
 
 /// The beginning of a line, without the definer if it is one of the statements that have one.
@@ -106,9 +118,15 @@ fn without_definer(head: &[u8], place: Place) -> Vec<u8> {
         Place::ViewSecond => &[VIEW_SECOND],
         Place::Inside => &[],
     };
-    let found = prefixes.iter().find_map(|prefix| Some((*prefix, head.strip_prefix(*prefix)?)));
-    let Some((prefix, rest)) = found else { return head.to_vec() };
-    let Some(rest) = after_account(rest) else { return head.to_vec() };
+    let found = prefixes
+        .iter()
+        .find_map(|prefix| Some((*prefix, head.strip_prefix(*prefix)?)));
+    let Some((prefix, rest)) = found else {
+        return head.to_vec();
+    };
+    let Some(rest) = after_account(rest) else {
+        return head.to_vec();
+    };
     let before = prefix.strip_suffix(DEFINER).unwrap_or(prefix);
     [before, rest.strip_prefix(b" ").unwrap_or(rest)].concat()
 }
@@ -155,11 +173,7 @@ impl Line {
     }
 
     /// Copies what the head left of the line.
-    fn copy_rest(
-        &mut self,
-        from: &mut impl BufRead,
-        to: &mut impl Write,
-    ) -> Result<(), CopyError> {
+    fn copy_rest(&mut self, from: &mut impl BufRead, to: &mut impl Write) -> Result<(), CopyError> {
         let mut ended = self.head.ends_with(b"\n");
         while !ended {
             let chunk = from.fill_buf().map_err(CopyError::Read)?;
@@ -188,7 +202,9 @@ impl Line {
 
 /// Keeps the last bytes of a line.
 fn remember(tail: &mut Vec<u8>, part: &[u8]) {
-    let new = part.get(part.len().saturating_sub(TAIL)..).unwrap_or_default();
+    let new = part
+        .get(part.len().saturating_sub(TAIL)..)
+        .unwrap_or_default();
     tail.extend_from_slice(new);
     let surplus = tail.len().saturating_sub(TAIL);
     tail.drain(..surplus);
@@ -196,7 +212,10 @@ fn remember(tail: &mut Vec<u8>, part: &[u8]) {
 
 /// Where the next line begins, behind the line break.
 fn line_end(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1)
+    bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map(|at| at + 1)
 }
 
 #[cfg(test)]
@@ -277,15 +296,24 @@ mod tests {
         let cut = DUMP.len() - 20;
         assert_eq!(filtered(&DUMP[..cut], 100).1, Ending::CutOff);
         assert_eq!(filtered(b"", 100).1, Ending::CutOff);
-        assert_eq!(filtered(b"-- Dump completed on 2026-01-01\n\n", 100).1, Ending::Completed);
-        assert_eq!(filtered(b"-- Dump completed\nSELECT 1;\n", 100).1, Ending::CutOff);
+        assert_eq!(
+            filtered(b"-- Dump completed on 2026-01-01\n\n", 100).1,
+            Ending::Completed
+        );
+        assert_eq!(
+            filtered(b"-- Dump completed\nSELECT 1;\n", 100).1,
+            Ending::CutOff
+        );
     }
 
     #[test]
     fn long_lines_stream_through() {
         let row = format!("({})", "x".repeat(3 * HEAD));
         let dump = format!("INSERT INTO `t` VALUES {row};\nCREATE DEFINER=`a`@`b` x;\n");
-        check(&dump, &format!("INSERT INTO `t` VALUES {row};\nCREATE x;\n"));
+        check(
+            &dump,
+            &format!("INSERT INTO `t` VALUES {row};\nCREATE x;\n"),
+        );
     }
 
     proptest! {

@@ -91,7 +91,10 @@ pub(super) struct Scratch {
 
 impl Programs {
     pub(super) fn of(settings: &ServerSettings) -> Self {
-        Self { dump: settings.dump_program.clone(), client: settings.client_program.clone() }
+        Self {
+            dump: settings.dump_program.clone(),
+            client: settings.client_program.clone(),
+        }
     }
 
     /// Starts a program on one database.
@@ -112,7 +115,10 @@ impl Programs {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| MysqlError::node(format!("program {program}"), error))?;
-        Ok(Running { child, _options: options })
+        Ok(Running {
+            child,
+            _options: options,
+        })
     }
 }
 
@@ -157,12 +163,16 @@ impl Running {
 /// The end of what a program complains of. It is read to the end, so that the program is not held
 /// up.
 async fn last_words(stderr: Option<ChildStderr>) -> io::Result<String> {
-    let Some(mut stderr) = stderr else { return Ok(String::new()) };
+    let Some(mut stderr) = stderr else {
+        return Ok(String::new());
+    };
     let mut words = Vec::new();
     let mut buffer = [0; 1024];
     loop {
         let read = stderr.read(&mut buffer).await?;
-        let Some(new) = buffer.get(..read).filter(|new| !new.is_empty()) else { break };
+        let Some(new) = buffer.get(..read).filter(|new| !new.is_empty()) else {
+            break;
+        };
         words.extend_from_slice(new);
         let surplus = words.len().saturating_sub(MAX_WORDS);
         words.drain(..surplus);
@@ -187,13 +197,16 @@ pub(super) struct Complaint {
 }
 
 /// Errors of a server that has no room, or stops, or ended the session: the same may go well later.
-const PASSING: [u16; 12] = [1021, 1030, 1037, 1038, 1041, 1053, 1114, 1205, 1213, 1317, 1927, 3169];
+const PASSING: [u16; 12] = [
+    1021, 1030, 1037, 1038, 1041, 1053, 1114, 1205, 1213, 1317, 1927, 3169,
+];
 
 impl Complaint {
     /// Whether nothing is wrong with the dump or the database: no connection, or no room.
     pub(super) fn is_passing(&self) -> bool {
         // From 2000 on, the program itself says so and not the server.
-        self.code.is_some_and(|code| matches!(code, 2000..=2999) || PASSING.contains(&code))
+        self.code
+            .is_some_and(|code| matches!(code, 2000..=2999) || PASSING.contains(&code))
     }
 }
 
@@ -206,15 +219,25 @@ impl Ended {
 
 fn complaint_of(words: &str, status: ExitStatus) -> Complaint {
     let line = words.lines().rev().find(|line| !line.trim().is_empty());
-    let Some(line) = line else { return Complaint { code: None, message: status.to_string() } };
-    Complaint { code: code_in(line), message: without_literals(line.trim()) }
+    let Some(line) = line else {
+        return Complaint {
+            code: None,
+            message: status.to_string(),
+        };
+    };
+    Complaint {
+        code: code_in(line),
+        message: without_literals(line.trim()),
+    }
 }
 
 /// `ERROR 1064 (42000) at line 3: ...`, `mariadb-dump: Got error: 1045: ...` and
 /// `mariadb-dump: Couldn't execute '...': ... (1356)`.
 fn code_in(line: &str) -> Option<u16> {
     let number = |text: &str| {
-        let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+        let digits = text
+            .find(|letter: char| !letter.is_ascii_digit())
+            .unwrap_or(text.len());
         text.get(..digits).and_then(|digits| digits.parse().ok())
     };
     for before in ["ERROR ", "Got error: "] {
@@ -236,11 +259,17 @@ const OPTION_FILE: &str = "client-";
 
 impl OptionFile {
     fn write(scratch: &Scratch, job: &Job<'_>) -> io::Result<Self> {
-        let name = format!("{OPTION_FILE}{}", Alphanumeric.sample_string(&mut rand::rng(), 20));
+        let name = format!(
+            "{OPTION_FILE}{}",
+            Alphanumeric.sample_string(&mut rand::rng(), 20)
+        );
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut file = scratch.dir.open_with(&name, &options)?;
-        let written = Self { scratch: scratch.clone(), name };
+        let written = Self {
+            scratch: scratch.clone(),
+            name,
+        };
         file.write_all(options_of(job).as_bytes())?;
         Ok(written)
     }
@@ -257,7 +286,11 @@ impl Drop for OptionFile {
     fn drop(&mut self) {
         if let Err(error) = self.scratch.dir.remove_file(&self.name) {
             let error: &dyn std::error::Error = &error;
-            tracing::error!(error, name = self.name, "a file with a password stays on disk");
+            tracing::error!(
+                error,
+                name = self.name,
+                "a file with a password stays on disk"
+            );
         }
     }
 }
@@ -277,7 +310,14 @@ impl Scratch {
 
 /// Names of tables are here and not on the command line as there may be any number of them.
 fn options_of(job: &Job<'_>) -> String {
-    let Job { settings, user, password, database, left_out, .. } = job;
+    let Job {
+        settings,
+        user,
+        password,
+        database,
+        left_out,
+        ..
+    } = job;
     let port = settings.port;
     let (host, user, password) = (quoted(&settings.host), quoted(user), quoted(password));
     let mut text = format!(
@@ -318,10 +358,26 @@ mod tests {
     #[test]
     fn complaints_are_read() {
         for (words, code, message) in [
-            ("ERROR 1227 (42000) at line 25: Access denied\n", Some(1227), None),
-            ("mariadb-dump: Got error: 1045: \"Access denied\" when trying to connect", Some(1045), None),
-            ("mariadb-dump: Couldn't execute 'SHOW FIELDS': View is bad (1356)", Some(1356), None),
-            ("first\nmariadb: unknown option '--x'\n\n", None, Some("mariadb: unknown option '...'")),
+            (
+                "ERROR 1227 (42000) at line 25: Access denied\n",
+                Some(1227),
+                None,
+            ),
+            (
+                "mariadb-dump: Got error: 1045: \"Access denied\" when trying to connect",
+                Some(1045),
+                None,
+            ),
+            (
+                "mariadb-dump: Couldn't execute 'SHOW FIELDS': View is bad (1356)",
+                Some(1356),
+                None,
+            ),
+            (
+                "first\nmariadb: unknown option '--x'\n\n",
+                None,
+                Some("mariadb: unknown option '...'"),
+            ),
             ("", None, Some("exit status: 1")),
         ] {
             let complaint = complaint_of(words, ExitStatus::from_raw(1 << 8));

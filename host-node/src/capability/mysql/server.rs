@@ -72,7 +72,10 @@ impl MysqlServers {
             let version = settings.version.clone();
             (version, Arc::new(MysqlServer::new(settings, tasks.clone())))
         };
-        Self { servers: settings.into_iter().map(server).collect(), tasks }
+        Self {
+            servers: settings.into_iter().map(server).collect(),
+            tasks,
+        }
     }
 
     pub(super) fn get(&self, version: &str) -> Option<&Arc<MysqlServer>> {
@@ -87,7 +90,11 @@ impl MysqlServers {
         for server in self.servers.values() {
             if let Err(error) = server.pool.clone().disconnect().await {
                 let version = &server.settings.version;
-                tracing::debug!(version, error = &error as &dyn std::error::Error, "not closed");
+                tracing::debug!(
+                    version,
+                    error = &error as &dyn std::error::Error,
+                    "not closed"
+                );
             }
         }
     }
@@ -161,7 +168,10 @@ impl MysqlServer {
         if !lock(&self.claims).insert(name.clone()) {
             return Err(MysqlError::Busy);
         }
-        Ok(Claim { claims: Arc::clone(&self.claims), name: name.clone() })
+        Ok(Claim {
+            claims: Arc::clone(&self.claims),
+            name: name.clone(),
+        })
     }
 
     pub(super) fn version(&self) -> &str {
@@ -172,14 +182,23 @@ impl MysqlServer {
     pub(super) async fn admin(&self) -> Result<Admin<'_>, MysqlError> {
         let conn = self.within(CONNECT_TIMEOUT, self.pool.get_conn()).await;
         // That the administrator may not log in is no guest's affair.
-        let mut conn = conn.map_err(|error| match error {
-            refused @ MysqlError::Server { .. } => MysqlError::away(self.version(), refused),
-            other => other,
+        let mut conn = conn.map_err(|error| {
+            if matches!(error, MysqlError::Server { .. }) {
+                return MysqlError::away(self.version(), error);
+            }
+            error
         })?;
         // Asked once: it is the same for all connections.
-        let flavour = self.flavour.get_or_try_init(|| self.detect_flavour(&mut conn)).await?;
+        let flavour = self
+            .flavour
+            .get_or_try_init(|| self.detect_flavour(&mut conn))
+            .await?;
         let flavour = *flavour;
-        Ok(Admin { conn, server: self, flavour })
+        Ok(Admin {
+            conn,
+            server: self,
+            flavour,
+        })
     }
 
     async fn detect_flavour(&self, conn: &mut Conn) -> Result<Flavour, MysqlError> {
@@ -199,7 +218,8 @@ impl MysqlServer {
 
     /// Connects as somebody else.
     pub(super) async fn connect(&self, opts: OptsBuilder) -> Result<Conn, MysqlError> {
-        self.within(CONNECT_TIMEOUT, Conn::new(Opts::from(opts))).await
+        self.within(CONNECT_TIMEOUT, Conn::new(Opts::from(opts)))
+            .await
     }
 
     /// Waits for the driver, but not for ever.
@@ -234,8 +254,10 @@ impl mysql_async::prelude::GlobalHandler for NoFiles {
     fn handle(
         &self,
         _file_name: &[u8],
-    ) -> futures_util::future::BoxFuture<'static, Result<mysql_async::InfileData, mysql_async::LocalInfileError>>
-    {
+    ) -> futures_util::future::BoxFuture<
+        'static,
+        Result<mysql_async::InfileData, mysql_async::LocalInfileError>,
+    > {
         match *self {}
     }
 }

@@ -30,7 +30,9 @@ impl Database {
     pub(super) async fn kill_sessions(&self, id: Option<u64>) -> Result<u32, MysqlError> {
         let mut admin = self.server.admin().await?;
         let accounts = self.tenant_accounts(&mut admin).await?;
-        let Some(id) = id else { return end_all(&mut admin, &accounts).await };
+        let Some(id) = id else {
+            return end_all(&mut admin, &accounts).await;
+        };
         let sessions = of_accounts(&mut admin, &accounts).await?;
         if !sessions.iter().any(|session| session.id == id) {
             return Err(MysqlError::NotFound);
@@ -48,12 +50,19 @@ async fn sessions_that(
     like: &str,
     is_wanted: impl Fn(&Row) -> bool + Send,
 ) -> Result<Vec<Session>, MysqlError> {
-    let rows: Vec<Row> = admin.rows(admin.flavour().sessions_query(), (like,)).await?;
+    let rows: Vec<Row> = admin
+        .rows(admin.flavour().sessions_query(), (like,))
+        .await?;
     Ok(rows
         .into_iter()
         .filter(is_wanted)
         .take(MAX_SESSIONS)
-        .map(|(id, user, seconds, query, _)| Session { id, user, seconds, query })
+        .map(|(id, user, seconds, query, _)| Session {
+            id,
+            user,
+            seconds,
+            query,
+        })
         .collect())
 }
 

@@ -68,7 +68,11 @@ pub(super) struct Account<'a> {
 
 impl Flavour {
     pub(super) fn of_version(version: &str) -> Self {
-        if version.contains("MariaDB") { Self::MariaDb } else { Self::MySql }
+        if version.contains("MariaDB") {
+            Self::MariaDb
+        } else {
+            Self::MySql
+        }
     }
 
     /// Locked, limit of connections an hour, and database, once for each database that the user
@@ -115,11 +119,25 @@ impl Flavour {
     /// Makes the account what it is to be. One statement in the common case on MariaDB, which
     /// costs one write to disk whatever else is on the server.
     pub(super) fn put_account(self, account: &Account<'_>, standing: Standing) -> Vec<String> {
-        let Account { name, database, password, access, max_connections } = account;
+        let Account {
+            name,
+            database,
+            password,
+            access,
+            max_connections,
+        } = account;
         let limits = format!("WITH MAX_USER_CONNECTIONS {max_connections}");
-        let mut statements =
-            self.put(name, database, granted(Some(*access)), password, &limits, standing);
-        let Standing::Own(lock) = standing else { return statements };
+        let mut statements = self.put(
+            name,
+            database,
+            granted(Some(*access)),
+            password,
+            &limits,
+            standing,
+        );
+        let Standing::Own(lock) = standing else {
+            return statements;
+        };
         if let Some(revoke) = revoke(name, database, Some(*access)) {
             statements.push(revoke);
         }
@@ -138,7 +156,14 @@ impl Flavour {
         max_connections: u32,
     ) -> Vec<String> {
         let limits = format!("WITH MAX_USER_CONNECTIONS {max_connections}");
-        self.put(name, database, &of_helper(), password, &limits, Standing::Own(Lock::Open))
+        self.put(
+            name,
+            database,
+            &of_helper(),
+            password,
+            &limits,
+            Standing::Own(Lock::Open),
+        )
     }
 
     fn put(
@@ -151,13 +176,20 @@ impl Flavour {
         standing: Standing,
     ) -> Vec<String> {
         let (user, identified) = (name.quoted(), self.identified(password));
-        let grant = format!("GRANT {} ON {} TO {user}", rights.join(", "), database.everything());
+        let grant = format!(
+            "GRANT {} ON {} TO {user}",
+            rights.join(", "),
+            database.everything()
+        );
         // A parked account's mark goes with its return.
         let limits = format!("{limits} MAX_CONNECTIONS_PER_HOUR 0");
         match (self, standing) {
             (Self::MariaDb, _) => vec![format!("{grant} {identified} {limits}")],
             (Self::MySql, Standing::Absent) => {
-                vec![format!("CREATE USER IF NOT EXISTS {user} {identified} {limits}"), grant]
+                vec![
+                    format!("CREATE USER IF NOT EXISTS {user} {identified} {limits}"),
+                    grant,
+                ]
             }
             (Self::MySql, Standing::Own(_) | Standing::Foreign) => vec![
                 format!("CREATE USER IF NOT EXISTS {user} ACCOUNT LOCK"),
@@ -185,14 +217,24 @@ pub(super) fn change_access(
     lock: Lock,
 ) -> Vec<String> {
     let rights = granted(access).join(", ");
-    let grant = format!("GRANT {rights} ON {} TO {}", database.everything(), name.quoted());
+    let grant = format!(
+        "GRANT {rights} ON {} TO {}",
+        database.everything(),
+        name.quoted()
+    );
     let revoke = revoke(name, database, access);
     let account = std::slice::from_ref(name);
     match access {
-        None => [Some(self::lock(account)), Some(grant), revoke].into_iter().flatten().collect(),
+        None => [Some(self::lock(account)), Some(grant), revoke]
+            .into_iter()
+            .flatten()
+            .collect(),
         Some(_) => {
             let unlock = (lock != Lock::Open).then(|| unlock(account));
-            [Some(grant), revoke, unlock].into_iter().flatten().collect()
+            [Some(grant), revoke, unlock]
+                .into_iter()
+                .flatten()
+                .collect()
         }
     }
 }
@@ -219,7 +261,10 @@ pub(super) fn drop_accounts(accounts: &[AccountName]) -> String {
 
 pub(super) fn create_database(name: &DatabaseName) -> String {
     // A server's default may still be latin1.
-    format!("CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb4", name.quoted())
+    format!(
+        "CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb4",
+        name.quoted()
+    )
 }
 
 pub(super) fn create_database_as(name: &DatabaseName, charset: &Charset) -> String {
@@ -233,6 +278,15 @@ pub(super) fn create_database_as(name: &DatabaseName, charset: &Charset) -> Stri
 
 pub(super) fn drop_database(name: &DatabaseName) -> String {
     format!("DROP DATABASE IF EXISTS {}", name.quoted())
+}
+
+/// `table` is a tenant's text.
+pub(super) fn show_fields(database: &DatabaseName, table: &str) -> String {
+    format!(
+        "SHOW FIELDS FROM {}.{}",
+        database.quoted(),
+        quote_ident(table)
+    )
 }
 
 pub(super) fn kill(session: u64) -> String {
@@ -268,8 +322,22 @@ mod tests {
 
     #[test]
     fn a_new_account_is_one_statement_on_mariadb() {
-        check_put(Flavour::MariaDb, Access::ReadWrite, Standing::Absent, &expect!["GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* TO `uabc`@`%` IDENTIFIED BY PASSWORD '*3600EB0AE4F7B67FB00A3BC3D550DAC7E0D7D032' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0"]);
-        check_put(Flavour::MariaDb, Access::ReadOnly, Standing::Absent, &expect!["GRANT SELECT, SHOW VIEW ON `d1f`.* TO `uabc`@`%` IDENTIFIED BY PASSWORD '*3600EB0AE4F7B67FB00A3BC3D550DAC7E0D7D032' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0"]);
+        check_put(
+            Flavour::MariaDb,
+            Access::ReadWrite,
+            Standing::Absent,
+            &expect![
+                "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* TO `uabc`@`%` IDENTIFIED BY PASSWORD '*3600EB0AE4F7B67FB00A3BC3D550DAC7E0D7D032' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0"
+            ],
+        );
+        check_put(
+            Flavour::MariaDb,
+            Access::ReadOnly,
+            Standing::Absent,
+            &expect![
+                "GRANT SELECT, SHOW VIEW ON `d1f`.* TO `uabc`@`%` IDENTIFIED BY PASSWORD '*3600EB0AE4F7B67FB00A3BC3D550DAC7E0D7D032' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0"
+            ],
+        );
     }
 
     #[test]
@@ -294,15 +362,25 @@ mod tests {
 
     #[test]
     fn mysql_makes_accounts_apart_from_rights() {
-        check_put(Flavour::MySql, Access::ReadOnly, Standing::Absent, &expect![[r#"
+        check_put(
+            Flavour::MySql,
+            Access::ReadOnly,
+            Standing::Absent,
+            &expect![[r#"
             CREATE USER IF NOT EXISTS `uabc`@`%` IDENTIFIED BY 'pass''word' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0
-            GRANT SELECT, SHOW VIEW ON `d1f`.* TO `uabc`@`%`"#]]);
-        check_put(Flavour::MySql, Access::ReadOnly, Standing::Own(Lock::Shut), &expect![[r#"
+            GRANT SELECT, SHOW VIEW ON `d1f`.* TO `uabc`@`%`"#]],
+        );
+        check_put(
+            Flavour::MySql,
+            Access::ReadOnly,
+            Standing::Own(Lock::Shut),
+            &expect![[r#"
             CREATE USER IF NOT EXISTS `uabc`@`%` ACCOUNT LOCK
             ALTER USER `uabc`@`%` IDENTIFIED BY 'pass''word' WITH MAX_USER_CONNECTIONS 20 MAX_CONNECTIONS_PER_HOUR 0 ACCOUNT UNLOCK
             GRANT SELECT, SHOW VIEW ON `d1f`.* TO `uabc`@`%`
             REVOKE INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* FROM `uabc`@`%`
-            ALTER USER `uabc`@`%` ACCOUNT UNLOCK"#]]);
+            ALTER USER `uabc`@`%` ACCOUNT UNLOCK"#]],
+        );
     }
 
     fn check_change(access: Option<Access>, lock: Lock, expected: &Expect) {
@@ -312,24 +390,38 @@ mod tests {
 
     #[test]
     fn access_is_changed_without_a_moment_of_none() {
-        check_change(Some(Access::ReadOnly), Lock::Open, &expect![[r#"
+        check_change(
+            Some(Access::ReadOnly),
+            Lock::Open,
+            &expect![[r#"
             GRANT SELECT, SHOW VIEW ON `d1f`.* TO `uabc`@`%`
-            REVOKE INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* FROM `uabc`@`%`"#]]);
-        check_change(Some(Access::ReadWrite), Lock::Shut, &expect![[r#"
+            REVOKE INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* FROM `uabc`@`%`"#]],
+        );
+        check_change(
+            Some(Access::ReadWrite),
+            Lock::Shut,
+            &expect![[r#"
             GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* TO `uabc`@`%`
-            ALTER USER `uabc`@`%` ACCOUNT UNLOCK"#]]);
-        check_change(None, Lock::Open, &expect![[r#"
+            ALTER USER `uabc`@`%` ACCOUNT UNLOCK"#]],
+        );
+        check_change(
+            None,
+            Lock::Open,
+            &expect![[r#"
             ALTER USER `uabc`@`%` ACCOUNT LOCK
             GRANT LOCK TABLES ON `d1f`.* TO `uabc`@`%`
-            REVOKE SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* FROM `uabc`@`%`"#]]);
+            REVOKE SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER ON `d1f`.* FROM `uabc`@`%`"#]],
+        );
     }
 
     #[test]
     fn the_rest_of_the_statements() {
         let (database, name) = names();
         let accounts = [name.clone(), name.clone()];
-        let charset =
-            Charset { name: "utf8mb4".to_owned(), collation: "utf8mb4_bin".to_owned() };
+        let charset = Charset {
+            name: "utf8mb4".to_owned(),
+            collation: "utf8mb4_bin".to_owned(),
+        };
         let password = Secret::new("x".to_owned());
         let all = [
             create_database(&database),
@@ -340,6 +432,7 @@ mod tests {
             drop_accounts(&accounts),
             Flavour::MariaDb.park(&name, &password),
             Flavour::MySql.park(&name, &password),
+            show_fields(&database, "odd`; name"),
             kill(7),
         ];
         expect![[r#"
@@ -351,12 +444,16 @@ mod tests {
             DROP USER IF EXISTS `uabc`@`%`, `uabc`@`%`
             ALTER USER `uabc`@`%` IDENTIFIED BY PASSWORD '*B69027D44F6E5EDC07F1AEAD1477967B16F28227' WITH MAX_CONNECTIONS_PER_HOUR 1 ACCOUNT LOCK
             ALTER USER `uabc`@`%` IDENTIFIED BY 'x' WITH MAX_CONNECTIONS_PER_HOUR 1 ACCOUNT LOCK
+            SHOW FIELDS FROM `d1f`.`odd``; name`
             KILL 7"#]].assert_eq(&all.join("\n"));
     }
 
     #[test]
     fn the_flavour_is_in_the_version() {
-        assert_eq!(Flavour::of_version("10.11.19-MariaDB-0+deb12u1"), Flavour::MariaDb);
+        assert_eq!(
+            Flavour::of_version("10.11.19-MariaDB-0+deb12u1"),
+            Flavour::MariaDb
+        );
         assert_eq!(Flavour::of_version("9.7.4"), Flavour::MySql);
     }
 }

@@ -1,0 +1,152 @@
+//! Compares what Tenon answers with what the original answered, field by field.
+//!
+//! Ids, accounts and passwords are made anew in each run. The first time one is seen, it is learned
+//! which of ours stands for which of the recording; from then on it must be that one, in answers
+//! and in requests.
+
+use serde_json::{Map, Value};
+
+use super::differences::is_declared;
+
+/// Fields whose value is made anew, or is where the servers happen to be.
+const MADE: [&str; 9] =
+    ["name", "user", "username", "password", "service_id", "host", "hostname", "port", "url"];
+/// Stands for any value in an expected answer.
+const ANY: &str = "*";
+/// Shorter texts are words, and stand for nothing else.
+const SHORTEST: usize = 8;
+
+/// Which value of ours stands for which of the recording.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    pairs: Vec<(Value, Value)>,
+}
+
+impl Learned {
+    /// Every field in which `ours` is not what `recorded` says it should be; empty when it is.
+    pub(crate) fn compare(&mut self, recorded: &Value, ours: &Value) -> Vec<String> {
+        let mut unlike = Vec::new();
+        self.walk("", recorded, ours, &mut unlike);
+        unlike
+    }
+
+    /// A text of the recording, with our values in place of the recorded ones.
+    pub(crate) fn translate(&self, text: &str) -> String {
+        let mut translated = text.to_owned();
+        for (recorded, ours) in &self.pairs {
+            if let (Value::String(recorded), Value::String(ours)) = (recorded, ours)
+                && recorded.len() >= SHORTEST
+            {
+                translated = translated.replace(recorded, ours);
+            }
+        }
+        translated
+    }
+
+    fn walk(&mut self, path: &str, recorded: &Value, ours: &Value, unlike: &mut Vec<String>) {
+        match (recorded, ours) {
+            (Value::String(any), _) if any == ANY => {}
+            (Value::Object(recorded), Value::Object(ours)) => {
+                self.walk_object(path, recorded, ours, unlike);
+            }
+            (Value::Array(theirs), Value::Array(mine)) if theirs.len() == mine.len() => {
+                for (at, (recorded, ours)) in theirs.iter().zip(mine).enumerate() {
+                    self.walk(&format!("{path}[{at}]"), recorded, ours, unlike);
+                }
+            }
+            (recorded, ours) => {
+                if !self.is_same(path, recorded, ours) {
+                    unlike.push(format!("{path}: {recorded} became {ours}"));
+                }
+            }
+        }
+    }
+
+    fn walk_object(
+        &mut self,
+        path: &str,
+        recorded: &Map<String, Value>,
+        ours: &Map<String, Value>,
+        unlike: &mut Vec<String>,
+    ) {
+        for (name, value) in recorded {
+            let path = format!("{path}.{name}");
+            match ours.get(name) {
+                Some(other) => self.walk(&path, value, other, unlike),
+                None => unlike.push(format!("{path}: is missing")),
+            }
+        }
+        let more = ours.keys().filter(|name| !recorded.contains_key(*name));
+        let more = more.filter(|name| !is_declared(name, ours));
+        unlike.extend(more.map(|name| format!("{path}.{name}: is new")));
+    }
+
+    fn is_same(&mut self, path: &str, recorded: &Value, ours: &Value) -> bool {
+        let name = path.rsplit('.').next().unwrap_or_default();
+        if !MADE.contains(&name) {
+            return match recorded {
+                Value::String(text) => *ours == self.translate(text),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Array(_)
+                | Value::Object(_) => recorded == ours,
+            };
+        }
+        let known = self.pairs.iter().find(|(theirs, mine)| theirs == recorded || mine == ours);
+        if let Some((theirs, mine)) = known {
+            return theirs == recorded && mine == ours;
+        }
+        let is_alike = matches!((recorded, ours), (Value::String(_), Value::String(own)) if !own.is_empty())
+            || matches!((recorded, ours), (Value::Number(_), Value::Number(_)));
+        if is_alike {
+            self.pairs.push((recorded.clone(), ours.clone()));
+        }
+        is_alike
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_anew_is_learned_once() {
+        let mut learned = Learned::default();
+        let recorded = json!({"name": "d0202c6a", "user": "u111", "username": "u111"});
+        let ours = json!({"name": "dffffffff", "user": "u9", "username": "u9"});
+        assert_eq!(learned.compare(&recorded, &ours), [""; 0]);
+        assert_eq!(learned.translate("/x/d0202c6a/y"), "/x/dffffffff/y");
+        let again = json!({"name": "deeeeeeee", "user": "u9", "username": "u9"});
+        let unlike = learned.compare(&recorded, &again);
+        assert_eq!(unlike, [r#".name: "d0202c6a" became "deeeeeeee""#]);
+    }
+
+    #[test]
+    fn two_of_theirs_are_never_one_of_ours() {
+        let mut learned = Learned::default();
+        learned.compare(&json!({"user": "first-one"}), &json!({"user": "mine"}));
+        let unlike = learned.compare(&json!({"user": "second-one"}), &json!({"user": "mine"}));
+        assert_eq!(unlike.len(), 1);
+    }
+
+    #[test]
+    fn a_text_that_names_a_made_value_is_compared_with_ours() {
+        let mut learned = Learned::default();
+        learned.compare(&json!({"name": "d0202c6a"}), &json!({"name": "dmine"}));
+        let recorded = json!({"description": "d0202c6a not found"});
+        assert_eq!(learned.compare(&recorded, &json!({"description": "dmine not found"})), [""; 0]);
+        assert_eq!(learned.compare(&recorded, &recorded).len(), 1);
+    }
+
+    #[test]
+    fn fields_that_are_missing_or_new_or_other_are_named() {
+        let mut learned = Learned::default();
+        let recorded = json!({"a": 1, "b": [1, 2], "c": "*"});
+        let ours = json!({"b": [1, 3], "c": {"x": 1}, "d": 4});
+        let unlike = learned.compare(&recorded, &ours);
+        assert_eq!(unlike, [".a: is missing", ".b[1]: 2 became 3", ".d: is new"]);
+    }
+}

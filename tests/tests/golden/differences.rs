@@ -1,0 +1,169 @@
+//! What Tenon does otherwise than the original, on purpose. The page
+//! `docs/reference/classic-differences.md` says why; here is what it looks like on the wire.
+//!
+//! A difference that is not listed fails the replay, and so does a listed one that is none.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+const PAGE: &str = include_str!("../../../docs/reference/classic-differences.md");
+
+/// One exchange in which Tenon answers otherwise.
+pub(crate) struct Difference {
+    /// As in the page.
+    id: &'static str,
+    /// The recorded request: a payload, or method, path and body.
+    request: &'static str,
+    /// What the original answered: a reply, after the status if it is HTTP.
+    original: &'static str,
+    /// What we answer. `"*"` stands for anything.
+    ours: &'static str,
+}
+
+/// Of the node, towards an original gateway.
+pub(crate) const OF_THE_NODE: &[Difference] = &[
+    malformed(r#"{"version":"5.5"}"#),
+    malformed("{bad"),
+    malformed(""),
+    malformed("{}"),
+    malformed(r#"{"name":"d34809b28559e414082e84b61d0c4550e","bind_opts":"x"}"#),
+    malformed(r#"{"name":"d34809b28559e414082e84b61d0c4550e"}"#),
+    Difference {
+        id: "unknown-field",
+        request: r#"{"plan":"free","version":"5.5","zzz":1}"#,
+        original: NODE_FAILED,
+        ours: r#"{"success":true,"credentials":"*"}"#,
+    },
+    Difference {
+        id: "unbind-of-an-unknown-instance",
+        request: r#"{"credentials":{"name":"dnope","user":"u"}}"#,
+        original: NODE_FAILED,
+        ours: r#"{"success":false,"error":{"status":404,"msg":{"code":31002,"description":"Mysql configuration dnope not found."}}}"#,
+    },
+    Difference {
+        id: "unbind-of-an-unknown-instance",
+        request: r#"{"credentials":{}}"#,
+        original: NODE_FAILED,
+        ours: r#"{"success":false,"error":{"status":404,"msg":{"code":31002,"description":"Mysql configuration  not found."}}}"#,
+    },
+    Difference {
+        id: "unbind-shows-no-password",
+        request: r#"{"credentials":{"name":"d34809b28559e414082e84b61d0c4550e","user":"ubindex1","password":"pbindex1"}}"#,
+        original: r#"{"success":false,"error":{"status":404,"msg":{"code":31003,"description":"Mysql credential {\"name\"=>\"d34809b28559e414082e84b61d0c4550e\", \"user\"=>\"ubindex1\", \"password\"=>\"pbindex1\"} not found."}}}"#,
+        ours: r#"{"success":false,"error":{"status":404,"msg":{"code":31003,"description":"Mysql credential ubindex1 not found."}}}"#,
+    },
+];
+
+/// Of the gateway, towards a v1 cloud controller.
+pub(crate) const OF_THE_GATEWAY: &[Difference] = &[
+    Difference {
+        id: "body-is-no-object",
+        request: "POST /gateway/v1/configurations []",
+        original: PAGE_OF_500,
+        ours: MALFORMED,
+    },
+    Difference {
+        id: "unknown-field",
+        request: r#"POST /gateway/v1/configurations {"unique_id":"core_mysql_free","name":"db1","email":"dev@example.com","label":"mysql-5.5","plan":"free","version":"5.5","unknown_field":1}"#,
+        original: MALFORMED,
+        ours: r#"200 {"configuration":{"plan":"free","version":"5.5"},"service_id":"*","credentials":"*"}"#,
+    },
+    unknown_route("GET /", r#"404 {"code":30300,"description":"GET / not found"}"#),
+    unknown_route("GET /nosuch", r#"404 {"code":30300,"description":"GET /nosuch not found"}"#),
+    unknown_route(
+        "GET /gateway/v1/configurations",
+        r#"404 {"code":30300,"description":"GET /gateway/v1/configurations not found"}"#,
+    ),
+    unknown_route(
+        r#"PUT /gateway/v1/configurations {"unique_id":"core_mysql_free","name":"db1","email":"dev@example.com","label":"mysql-5.5","plan":"free","version":"5.5"}"#,
+        r#"404 {"code":30300,"description":"PUT /gateway/v1/configurations not found"}"#,
+    ),
+    Difference {
+        id: "path-and-body-agree",
+        request: r#"POST /gateway/v1/configurations/d50da037338864ef6ab486d5488b3e185/handles {"service_id":"d0202c6a3935447298320f96c18e61597","label":"mysql-5.5","email":"dev@example.com","binding_options":{}}"#,
+        original: r#"200 {"service_id":"ad9c0cdd-7cda-484d-b1f0-cd8c7136185a","configuration":{"plan":"free","version":"5.5","data":{"binding_options":{}}},"credentials":{"name":"d0202c6a3935447298320f96c18e61597","hostname":"127.0.0.1","host":"127.0.0.1","port":33306,"user":"u6TggvhYFofzs","username":"u6TggvhYFofzs","password":"pRZ5abhx948Fq"}}"#,
+        ours: MALFORMED,
+    },
+    Difference {
+        id: "binding-options-are-an-object",
+        request: r#"POST /gateway/v1/configurations/d0202c6a3935447298320f96c18e61597/handles {"service_id":"d0202c6a3935447298320f96c18e61597","label":"mysql-5.5","email":"dev@example.com","binding_options":"str"}"#,
+        original: r#"500 {"code":30500,"description":"Internal Error"}"#,
+        ours: MALFORMED,
+    },
+];
+
+const NODE_FAILED: &str = r#"{"success":false,"error":{"status":500,"msg":{"code":30500,"description":"Internal Error"}}}"#;
+const PAGE_OF_500: &str = "500 <h1>Internal Server Error</h1>";
+const MALFORMED: &str = r#"400 {"code":30001,"description":"Malformatted request"}"#;
+
+const fn malformed(request: &'static str) -> Difference {
+    Difference {
+        id: "malformed-node-request",
+        request,
+        original: NODE_FAILED,
+        ours: r#"{"success":false,"error":{"status":400,"msg":{"code":30001,"description":"Malformatted request"}}}"#,
+    }
+}
+
+const fn unknown_route(request: &'static str, ours: &'static str) -> Difference {
+    Difference { id: "unknown-route", request, original: PAGE_OF_500, ours }
+}
+
+/// The one field that Tenon adds wherever credentials stand.
+const ADDED: (&str, &str) = ("credentials-have-a-uri", "uri");
+
+/// Whether `name`, which the original does not have, is declared, and made of its neighbours.
+pub(crate) fn is_declared(name: &str, neighbours: &Map<String, Value>) -> bool {
+    let text = |name: &str| neighbours.get(name).map(|value| value.to_string().replace('"', ""));
+    let parts = ["user", "password", "host", "port", "name"].map(text);
+    let [Some(user), Some(password), Some(host), Some(port), Some(database)] = parts else {
+        return false;
+    };
+    let uri = format!("mysql://{user}:{password}@{host}:{port}/{database}");
+    name == ADDED.1 && text(name) == Some(uri)
+}
+
+/// Which of `all` were met.
+pub(crate) struct Declared {
+    all: &'static [Difference],
+    met: BTreeSet<usize>,
+}
+
+impl Declared {
+    pub(crate) fn new(all: &'static [Difference]) -> Self {
+        Self { all, met: BTreeSet::new() }
+    }
+
+    /// What we are to answer to `request`, where the original answered `original`; `None` when it
+    /// is the same.
+    pub(crate) fn instead(&mut self, request: &str, original: &str) -> Option<&'static str> {
+        let same = |row: &Difference| row.request == request && row.original == original;
+        let at = self.all.iter().position(same)?;
+        self.met.insert(at);
+        self.all.get(at).map(|row| row.ours)
+    }
+
+    /// Rows that no exchange met.
+    pub(crate) fn unmet(&self) -> Vec<String> {
+        let rows = self.all.iter().enumerate().filter(|(at, _)| !self.met.contains(at));
+        let tell = |(_, row): (usize, &Difference)| {
+            format!("declared as {}, and not met: {} {}", row.id, row.request, row.original)
+        };
+        rows.map(tell).collect()
+    }
+}
+
+/// A reply as a value; a text that is no JSON is a string.
+pub(crate) fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_no_json| Value::String(text.to_owned()))
+}
+
+#[test]
+fn the_page_and_the_tables_name_the_same_differences() {
+    let rows = PAGE.lines().filter(|line| line.starts_with("| `") && line.contains("golden.rs"));
+    let on_the_page: BTreeSet<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    let tables = [OF_THE_NODE, OF_THE_GATEWAY].into_iter().flatten().map(|row| row.id);
+    let in_the_tables: BTreeSet<&str> = tables.chain([ADDED.0]).collect();
+    assert_eq!(on_the_page, in_the_tables);
+}
