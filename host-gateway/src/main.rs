@@ -22,7 +22,7 @@ struct Arguments {
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
     /// What is logged, for example "info" or "debug"
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    #[arg(long, value_name = "FILTER", default_value = "info,async_nats=warn")]
     log: String,
 }
 

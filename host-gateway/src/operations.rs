@@ -87,6 +87,9 @@ pub(crate) enum OperationError {
     /// The node did not answer in time.
     #[error("node {0} did not answer in time")]
     Silent(NodeId),
+    /// It took too long, and another gateway took the work over.
+    #[error("somebody else took over {0}")]
+    Overtaken(String),
     /// Bindings of an instance that is going keep coming.
     #[error("bindings of {0} keep changing")]
     Contended(InstanceId),
@@ -114,7 +117,7 @@ impl From<&OperationError> for Fault {
                 Self::new(Code::CONFLICT, format!("{id} is no orphan: it was ordered"))
             }
             OperationError::Node { fault, .. } => fault.clone(),
-            OperationError::Silent(_) => Self::gateway_timeout(),
+            OperationError::Silent(_) | OperationError::Overtaken(_) => Self::gateway_timeout(),
             OperationError::State(error) => error.into(),
             OperationError::Seal(_) => Self::internal(),
         }
@@ -140,7 +143,11 @@ impl Blamed for OperationError {
             | Self::Removed(_) => Blame::Caller,
             Self::Node { fault, .. } if fault.status < SERVER_ERROR => Blame::Caller,
             Self::Node { .. } => Blame::Guest,
-            Self::Away | Self::Silent(_) | Self::Contended(_) | Self::Busy(_) => Blame::Platform,
+            Self::Away
+            | Self::Silent(_)
+            | Self::Overtaken(_)
+            | Self::Contended(_)
+            | Self::Busy(_) => Blame::Platform,
             Self::State(StateError::Away | StateError::TimedOut | StateError::Refused(_)) => {
                 Blame::Platform
             }
@@ -356,6 +363,11 @@ mod tests {
             (refused(500), 31001, Blame::Guest),
             (refused(404), 31001, Blame::Caller),
             (OperationError::Silent(node()), 30700, Blame::Platform),
+            (
+                OperationError::Overtaken("inst.d1".to_owned()),
+                30700,
+                Blame::Platform,
+            ),
             (OperationError::Contended(id()), 30600, Blame::Platform),
             (StateError::Away.into(), 30600, Blame::Platform),
             (StateError::TimedOut.into(), 30600, Blame::Platform),

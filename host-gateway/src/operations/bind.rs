@@ -143,12 +143,12 @@ async fn finish(
     intent: Stored<BindingRecord>,
     credentials: &Object,
 ) -> Result<Stored<BindingRecord>, OperationError> {
-    let node = intent.record.life.node.clone();
+    let overtaken = || OperationError::Overtaken(intent.record.key());
     let sealed = ops.seal_key.seal(&intent.record.key(), credentials)?;
     let ready = intent.record.life.ready(sealed);
-    let ready = ready.map_err(|_not_an_intent| OperationError::Silent(node.clone()))?;
+    let ready = ready.map_err(|_not_an_intent| overtaken())?;
     let Cas::Written(ready) = ops.records.replace(&intent, ready).await? else {
-        return Err(OperationError::Silent(node));
+        return Err(overtaken());
     };
     ops.crash.point("bind.ready-written");
     // An unprovision writes "deleting" and then lists bindings; this wrote a binding and now looks

@@ -149,10 +149,11 @@ pub(crate) async fn carry_out(
             &node,
             &failure,
         );
-        let life = life.map_err(|_moved_by_nobody_else| OperationError::Silent(node.clone()))?;
+        let overtaken = || OperationError::Overtaken(intent.record.key());
+        let life = life.map_err(|_not_an_intent| overtaken())?;
         intent = match ops.records.replace(&intent, life).await? {
             Cas::Written(intent) => intent,
-            Cas::Lost => return Err(OperationError::Silent(node).into()),
+            Cas::Lost => return Err(overtaken().into()),
         };
     }
 }
@@ -255,14 +256,15 @@ async fn finish(
     }
     let sealed = ops.seal_key.seal(&intent.record.key(), &credentials)?;
     let ready = intent.record.life.ready(sealed);
-    let ready = ready.map_err(|_not_an_intent| OperationError::Silent(node.clone()))?;
+    let overtaken = || OperationError::Overtaken(intent.record.key());
+    let ready = ready.map_err(|_not_an_intent| overtaken())?;
     match ops.records.replace(&intent, ready).await? {
         Cas::Written(ready) => {
             ops.crash.point("provision.ready-written");
             Ok(ready)
         }
         // Somebody found the intent too old, and is undoing it.
-        Cas::Lost => Err(OperationError::Silent(node).into()),
+        Cas::Lost => Err(overtaken().into()),
     }
 }
 

@@ -17,7 +17,7 @@ use tenon_protocol::job::JobStatus;
 use tenon_protocol::record::Life;
 use tokio::time::Instant;
 
-use self::settle::{Settled, settle};
+use self::settle::{Pass, Settled};
 use super::{Blamed, OperationError, Operations};
 use crate::metrics::Metrics;
 use crate::state::{Bucket, Entry, KeepSeen, StateError, decode_job};
@@ -26,6 +26,8 @@ use crate::state::{Bucket, Entry, KeepSeen, StateError, decode_job};
 const PAGE: usize = 256;
 /// Records that are worked on at once.
 const AT_ONCE: usize = 8;
+/// Records of one bucket that a pass takes up; the rest waits for the next one.
+const MAX_DUE: usize = 128;
 /// Unfinished records that are remembered for each bucket; a pass stops reading at them.
 const MAX_OPEN: usize = 10_000;
 /// How often everything is read anew.
@@ -126,13 +128,36 @@ impl Reconciler {
         }
         for shard in &mut self.shards {
             shard.read(&self.ops, &mut counts).await?;
-            shard.work(&self.ops, eagerness, &mut counts).await;
-            counts.open += u64::try_from(shard.open.len()).unwrap_or(u64::MAX);
         }
+        self.work(eagerness, &mut counts).await;
+        let open: usize = self.shards.iter().map(|shard| shard.open.len()).sum();
+        counts.open = u64::try_from(open).unwrap_or(u64::MAX);
         self.metrics.reconciled("settled", counts.settled);
         self.metrics.reconciled("failed", counts.failed);
         self.metrics.reconciled("requeued", counts.requeued);
         Ok(counts)
+    }
+
+    /// Takes up what is due.
+    async fn work(&mut self, eagerness: Eagerness, counts: &mut Counts) {
+        let pass = Arc::new(Pass::new(Arc::clone(&self.ops)));
+        let mut working = Vec::new();
+        for (number, shard) in self.shards.iter().enumerate() {
+            for key in shard.due(eagerness) {
+                let (pass, bucket) = (Arc::clone(&pass), shard.bucket.clone());
+                working.push(async move {
+                    let settled = pass.settle(&bucket, &key).await;
+                    (number, key, settled)
+                });
+            }
+        }
+        let working = futures_util::stream::iter(working).buffer_unordered(AT_ONCE);
+        let results: Vec<_> = working.collect().await;
+        for (number, key, settled) in results {
+            if let Some(shard) = self.shards.get_mut(number) {
+                shard.note(&key, settled, counts);
+            }
+        }
     }
 }
 
@@ -171,35 +196,23 @@ impl Shard {
         Ok(())
     }
 
-    /// Takes up what is due.
-    async fn work(&mut self, ops: &Arc<Operations>, eagerness: Eagerness, counts: &mut Counts) {
+    /// Keys of some unfinished records that are not waiting after a failure.
+    fn due(&self, eagerness: Eagerness) -> Vec<String> {
         let now = Instant::now();
-        let due = |open: &Open| {
+        let is_due = |open: &Open| {
             eagerness == Eagerness::Eager || open.not_before.is_none_or(|moment| moment <= now)
         };
-        let due = self.open.iter().filter(|(_, open)| due(open));
-        let keys: Vec<String> = due.map(|(key, _)| key.clone()).collect();
-        let bucket = &self.bucket;
-        let mut working = futures_util::stream::iter(keys)
-            .map(|key| async move {
-                let settled = settle(ops, bucket, &key).await;
-                (key, settled)
-            })
-            .buffer_unordered(AT_ONCE);
-        let mut results = Vec::new();
-        while let Some(result) = working.next().await {
-            results.push(result);
-        }
-        drop(working);
-        for (key, settled) in results {
-            self.note(&key, settled, counts);
-        }
+        let due = self.open.iter().filter(|(_, open)| is_due(open));
+        due.take(MAX_DUE).map(|(key, _)| key.clone()).collect()
     }
 
     fn note(&mut self, key: &str, settled: Result<Settled, OperationError>, counts: &mut Counts) {
         match settled {
             Ok(Settled::Done) => {
                 counts.settled += 1;
+                self.open.remove(key);
+            }
+            Ok(Settled::Nothing) => {
                 self.open.remove(key);
             }
             Ok(Settled::Requeued) => counts.requeued += 1,

@@ -119,7 +119,7 @@ pub(crate) async fn clean(
         }
         stored = match ops.records.replace(&stored, cleaned).await? {
             Cas::Written(stored) => stored,
-            Cas::Lost => return Err(OperationError::Silent(node)),
+            Cas::Lost => return Err(OperationError::Overtaken(stored.record.key())),
         };
     }
     if stored.record.life.phase == Phase::Tomb {

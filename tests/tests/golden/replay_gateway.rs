@@ -5,25 +5,26 @@ use std::time::Duration;
 
 use async_nats::Message;
 use futures_util::{FutureExt, StreamExt};
-use reqwest::{Client, Method};
 use tenon_tests::wait_until;
-use tokio::time::timeout;
 
 use super::cloud_controller::CloudController;
 use super::compare::Learned;
 use super::differences::{Declared, OF_THE_GATEWAY, value};
+use super::gateway_client::GatewayClient;
 use super::recording::{Caller, HttpExchange, http_exchanges};
 use super::rig::{Peers, Rig};
 
-const START_DEADLINE: Duration = Duration::from_secs(60);
+/// The gateway tells the cloud controller of its offering by then.
+const NOTICE_DEADLINE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
-    let mut rig = Rig::start(Peers::Native).await;
+    let mut rig = Rig::start().await;
+    rig.start_node(Peers::Native).await;
     let cloud_controller = CloudController::start().await;
-    let gateway = rig.start_gateway(&cloud_controller.url);
-    let http = client();
-    ready(&http, &gateway, &rig).await;
+    let announced = rig.listen("MyaaS.announce.*").await;
+    let gateway = rig.start_gateway(&cloud_controller.url, Peers::Native);
+    let gateway = GatewayClient::of(gateway, &rig, announced).await;
     let mut commands = rig.listen("MyaaS.*.mysql_node_free_1").await;
 
     let mut replay = Replay::new();
@@ -31,7 +32,7 @@ async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
         replay.notice(&exchange, &cloud_controller).await;
     }
     for exchange in http_exchanges(Caller::CloudController) {
-        let ours = ask(&http, &gateway, &exchange, &replay.learned).await;
+        let ours = gateway.ask(&exchange, &replay.learned).await;
         // The bus keeps the order: what was sent before this came is heard by now.
         rig.round_trip().await;
         let mut sent = Vec::new();
@@ -43,7 +44,12 @@ async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
         }
     }
     replay.unlike.extend(replay.declared.unmet());
-    assert!(replay.unlike.is_empty(), "\n{}\n{}", replay.unlike.join("\n"), rig.logs());
+    assert!(
+        replay.unlike.is_empty(),
+        "\n{}\n{}",
+        replay.unlike.join("\n"),
+        rig.logs()
+    );
 }
 
 /// Whether we are to do what the original did.
@@ -73,26 +79,34 @@ impl Replay {
     async fn notice(&mut self, exchange: &HttpExchange, cloud_controller: &CloudController) {
         let recorded = &exchange.request;
         let name = format!("{} {}", recorded.method, recorded.path);
-        let ours = wait_until(&name, START_DEADLINE, async || {
+        let ours = wait_until(&name, NOTICE_DEADLINE, async || {
             cloud_controller.heard(&recorded.method, &recorded.path)
         });
         let ours = ours.await.expect("the gateway tells it soon");
         for header in ["content-type", "x-vcap-service-token"] {
             let (theirs, mine) = (recorded.header(header), ours.header(header));
             if theirs != mine {
-                self.unlike.push(format!("{name}: {header}: {theirs:?} became {mine:?}"));
+                self.unlike
+                    .push(format!("{name}: {header}: {theirs:?} became {mine:?}"));
             }
         }
-        let expected = self.declared.instead(&name, &recorded.body).unwrap_or(&recorded.body);
+        let expected = self
+            .declared
+            .instead(&name, &recorded.body)
+            .unwrap_or(&recorded.body);
         let found = self.learned.compare(&value(expected), &value(&ours.body));
-        self.unlike.extend(found.into_iter().map(|field| format!("{name}: {field}")));
+        self.unlike
+            .extend(found.into_iter().map(|field| format!("{name}: {field}")));
     }
 
     /// What the gateway answered, as status and body.
     fn answer(&mut self, exchange: &HttpExchange, ours: &str) -> Outcome {
         let recorded = format!("{} {}", exchange.status, exchange.reply);
         let instead = self.declared.instead(&exchange.name(), &recorded);
-        let (status, body) = instead.unwrap_or(&recorded).split_once(' ').unwrap_or_default();
+        let (status, body) = instead
+            .unwrap_or(&recorded)
+            .split_once(' ')
+            .unwrap_or_default();
         let (our_status, our_body) = ours.split_once(' ').unwrap_or_default();
         let mut found = self.learned.compare(&value(body), &value(our_body));
         if status != our_status {
@@ -100,63 +114,39 @@ impl Replay {
         }
         let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
         self.unlike.extend(found.into_iter().map(tell));
-        if instead.is_some() { Outcome::Otherwise } else { Outcome::AsRecorded }
+        if instead.is_some() {
+            Outcome::Otherwise
+        } else {
+            Outcome::AsRecorded
+        }
     }
 
     /// What the gateway asked the node.
     fn commands(&mut self, exchange: &HttpExchange, sent: &[Message]) {
         let is_command = |message: &&Message| !message.subject.starts_with("MyaaS.announce");
         let sent: Vec<&Message> = sent.iter().filter(is_command).collect();
-        let subjects: Vec<&str> = sent.iter().map(|message| message.subject.as_str()).collect();
-        let expected: Vec<&str> =
-            exchange.commands.iter().map(|command| command.subject.as_str()).collect();
+        let subjects: Vec<&str> = sent
+            .iter()
+            .map(|message| message.subject.as_str())
+            .collect();
+        let expected: Vec<&str> = exchange
+            .commands
+            .iter()
+            .map(|command| command.subject.as_str())
+            .collect();
         if subjects != expected {
-            self.unlike.push(format!("{}: {expected:?} became {subjects:?}", exchange.name()));
+            self.unlike.push(format!(
+                "{}: {expected:?} became {subjects:?}",
+                exchange.name()
+            ));
         }
         for (recorded, ours) in exchange.commands.iter().zip(sent) {
             let ours = String::from_utf8_lossy(&ours.payload);
-            let found = self.learned.compare(&value(&recorded.payload), &value(&ours));
+            let found = self
+                .learned
+                .compare(&value(&recorded.payload), &value(&ours));
             let tell = |field| format!("{} {}: {field}", exchange.step, recorded.subject);
             self.unlike.extend(found.into_iter().map(tell));
         }
     }
-}
-
-/// The gateway answers, and has seen the node.
-async fn ready(http: &Client, gateway: &str, rig: &Rig) {
-    let answers = wait_until("the gateway answers", START_DEADLINE, async || {
-        let request = http.get(gateway).header("content-type", "application/json");
-        let response = request.header("x-vcap-service-token", "0xdeadbeef").send().await.ok()?;
-        (response.status() != 503).then_some(())
-    });
-    answers.await.unwrap_or_else(|error| panic!("{error}\n{}", rig.logs()));
-    // It asked before it answered: what the node says now is not the first that it hears.
-    let mut announced = rig.listen("MyaaS.announce.*").await;
-    rig.bus.publish("MyaaS.discover", "".into()).await.expect("the bus is there");
-    let announced = timeout(START_DEADLINE, announced.next()).await;
-    assert!(matches!(announced, Ok(Some(_))), "{}", rig.logs());
-}
-
-/// Status and body of our answer, which must be JSON.
-async fn ask(http: &Client, gateway: &str, exchange: &HttpExchange, learned: &Learned) -> String {
-    let recorded = &exchange.request;
-    let method: Method = recorded.method.parse().expect("a method");
-    let url = format!("{gateway}{}", learned.translate(&recorded.path));
-    let mut request = http.request(method, url).body(learned.translate(&recorded.body));
-    for name in ["content-type", "x-vcap-service-token"] {
-        if let Some(value) = recorded.header(name) {
-            request = request.header(name, value);
-        }
-    }
-    let response = request.send().await.expect("the gateway answers");
-    let kind = response.headers().get("content-type").cloned();
-    assert_eq!(kind.expect("a type"), "application/json", "{}", exchange.name());
-    let status = response.status().as_u16();
-    format!("{status} {}", response.text().await.expect("a whole body"))
-}
-
-fn client() -> Client {
-    // An error says that one is installed already.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    Client::builder().no_proxy().build().expect("a client")
 }

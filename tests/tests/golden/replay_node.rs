@@ -13,13 +13,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn an_original_gateway_finds_our_node_as_it_found_its_own() {
-    let rig = Rig::start(Peers::Original).await;
+    let mut rig = Rig::start().await;
+    let first = rig.start_node(Peers::Original).await;
     let mut learned = Learned::default();
     let mut declared = Declared::new(OF_THE_NODE);
     let mut unlike = Vec::new();
 
     let announced = announcements().into_iter().next().expect("the first one");
-    unlike.extend(learned.compare(&value(&announced), &value(&rig.announced)));
+    unlike.extend(learned.compare(&value(&announced), &value(&first)));
     for exchange in node_exchanges() {
         let payload = learned.translate(&exchange.payload);
         let ours = ask(&rig, &exchange, payload).await;
@@ -40,8 +41,18 @@ async fn an_original_gateway_finds_our_node_as_it_found_its_own() {
 
 /// The node's answer; `None` when there is none.
 async fn ask(rig: &Rig, exchange: &NodeExchange, payload: String) -> Option<String> {
-    let patience = if exchange.reply.is_some() { PATIENCE } else { SILENCE };
-    let request = async_nats::Request::new().payload(payload.into()).timeout(Some(patience));
-    let reply = rig.bus.send_request(exchange.subject.clone(), request).await.ok()?;
+    let patience = if exchange.reply.is_some() {
+        PATIENCE
+    } else {
+        SILENCE
+    };
+    let request = async_nats::Request::new()
+        .payload(payload.into())
+        .timeout(Some(patience));
+    let reply = rig
+        .bus
+        .send_request(exchange.subject.clone(), request)
+        .await
+        .ok()?;
     String::from_utf8(reply.payload.to_vec()).ok()
 }

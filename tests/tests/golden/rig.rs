@@ -1,7 +1,7 @@
 //! The servers and processes that a replay needs, on free ports, in a directory of their own.
 //!
 //! Configured as the original was when it was recorded: service `MyaaS`, node `mysql_node_free_1`,
-//! version 5.5, capacity 200.
+//! version 5.5, capacity 200, plans free and expensive.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -28,72 +28,92 @@ const PASSWORD: &str = "golden";
 /// Key of the gateway's records.
 const SEAL_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-/// What the node's peers are.
+/// What the peers of a host are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peers {
     Native,
     Original,
 }
 
-/// nats-server, MariaDB, and one node. Dropped, all of it is gone.
+impl Peers {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Original => "original",
+        }
+    }
+}
+
+/// nats-server, and what was started beside it. Dropped, all of it is gone.
 pub(crate) struct Rig {
     pub(crate) bus: Client,
-    /// What the node announced first.
-    pub(crate) announced: String,
     surroundings: Surroundings,
-    nats_url: String,
-    _nats: NatsServer,
-    _mariadb: Mariadb,
+    nats: NatsServer,
+    mariadb: Option<Mariadb>,
     children: Vec<Child>,
     home: TempDir,
 }
 
 impl Rig {
-    /// Starts all of it, and waits until the node announces itself.
-    pub(crate) async fn start(peers: Peers) -> Self {
-        let home = tempfile::Builder::new().prefix("tenon-golden-").tempdir().expect("a directory");
+    /// Starts nats-server.
+    pub(crate) async fn start() -> Self {
+        let home = tempfile::Builder::new().prefix("tenon-golden-").tempdir();
+        let home = home.expect("a new directory");
         open_to_others(home.path());
         let surroundings = surroundings();
         let nats = start_nats(home.path(), &surroundings).await;
-        let programs = surroundings.mariadb().await.expect("MariaDB is installed");
+        let options = ConnectOptions::with_user_and_password("all".into(), PASSWORD.into());
+        let bus = options.connect(nats.url()).await;
+        Self {
+            bus: bus.expect("the bus answers"),
+            surroundings,
+            nats,
+            mariadb: None,
+            children: Vec::new(),
+            home,
+        }
+    }
+
+    /// Starts MariaDB and a node. Returns what the node announced first.
+    pub(crate) async fn start_node(&mut self, peers: Peers) -> String {
+        let mut announced = match peers {
+            Peers::Native => self.listen("MyaaS.announce.mysql_node_free_1").await,
+            Peers::Original => self.listen("MyaaS.announce").await,
+        };
+        let programs = self.surroundings.mariadb().await;
+        let programs = programs.expect("MariaDB is installed");
         let launch = MariadbLaunch {
             name: "mariadb".to_owned(),
             programs: programs.clone(),
             port: free_port(),
             password: Secret::new(PASSWORD.to_owned()),
-            setpriv: surroundings.setpriv(),
+            setpriv: self.surroundings.setpriv(),
         };
-        let mariadb = Mariadb::start(home.path().to_owned(), launch).await.expect("MariaDB starts");
-        let options = ConnectOptions::with_user_and_password("all".into(), PASSWORD.into());
-        let bus = options.connect(nats.url()).await.expect("the bus answers");
-        let nats_url = nats.url().to_owned();
-        let mut rig = Self {
-            bus,
-            announced: String::new(),
-            surroundings,
-            nats_url,
-            _nats: nats,
-            _mariadb: mariadb,
-            children: Vec::new(),
-            home,
-        };
-        rig.start_node(peers, &programs).await;
-        rig
+        let mariadb = Mariadb::start(self.home.path().to_owned(), launch).await;
+        let mariadb = mariadb.expect("MariaDB starts");
+        self.place_plugin();
+        let config = self.node_config(peers, mariadb.port(), &programs);
+        self.spawn("tenon-node", &config);
+        self.mariadb = Some(mariadb);
+        let first = timeout(START_DEADLINE, announced.next()).await;
+        let first = first.unwrap_or_else(|_late| panic!("the node is silent:\n{}", self.logs()));
+        let payload = first.expect("the bus stays").payload;
+        String::from_utf8(payload.to_vec()).expect("JSON is UTF-8")
     }
 
     /// Starts a gateway for `cloud_controller`. Returns its URL; it may not answer yet.
-    pub(crate) fn start_gateway(&mut self, cloud_controller: &str) -> String {
+    pub(crate) fn start_gateway(&mut self, cloud_controller: &str, peers: Peers) -> String {
         let port = free_port();
-        let config = gateway_config(&self.nats_url, cloud_controller, port);
+        let config = self.gateway_config(cloud_controller, port, peers);
         self.spawn("tenon-gateway", &config);
         format!("http://127.0.0.1:{port}")
     }
 
     /// Everything on `subject` from now on.
     pub(crate) async fn listen(&self, subject: &'static str) -> Subscriber {
-        let listening = self.bus.subscribe(subject).await.expect("the bus lets us listen");
+        let listening = self.bus.subscribe(subject).await;
         self.round_trip().await;
-        listening
+        listening.expect("the bus lets us listen")
     }
 
     /// What we sent to the bus has arrived there, and what it sent to us before, here.
@@ -102,93 +122,25 @@ impl Rig {
         assert!(nobody.is_err(), "somebody answered");
     }
 
-    async fn start_node(&mut self, peers: Peers, programs: &MariadbPrograms) {
-        let (subject, peers) = match peers {
-            Peers::Native => ("MyaaS.announce.mysql_node_free_1", "native"),
-            Peers::Original => ("MyaaS.announce", "original"),
-        };
-        let mut announced = self.listen(subject).await;
-        self.place_plugin();
-        let port = self._mariadb.port();
-        let config = node_config(self.home.path(), &self.nats_url, peers, port, programs);
-        self.spawn("tenon-node", &config);
-        let first = timeout(START_DEADLINE, announced.next()).await;
-        let first = first.unwrap_or_else(|_late| panic!("the node is silent:\n{}", self.logs()));
-        let payload = first.expect("the bus stays").payload;
-        self.announced = String::from_utf8(payload.to_vec()).expect("JSON is UTF-8");
-    }
-
     /// What the processes have logged.
     pub(crate) fn logs(&self) -> String {
         let dir = self.dir();
-        let read = |name: &str| dir.read_to_string(format!("{name}.log")).unwrap_or_default();
+        let read = |name: &str| {
+            dir.read_to_string(format!("{name}.log"))
+                .unwrap_or_default()
+        };
         format!("{}\n{}", read("tenon-node"), read("tenon-gateway"))
     }
 
-    fn place_plugin(&self) {
-        let dir = self.dir();
-        dir.create_dir_all("plugins").expect("a new directory");
-        let guests = self.surroundings.guests_dir.clone().expect("surroundings name it");
-        let guests = Dir::open_ambient_dir(&guests, ambient_authority());
-        let component = guests.and_then(|guests| guests.read("mysql.wasm"));
-        let component = component.expect("the component is built: cargo xtask guests");
-        dir.write("plugins/mysql.wasm", component).expect("the directory takes it");
-    }
-
-    fn spawn(&mut self, program: &str, config: &str) {
-        let dir = self.dir();
-        dir.write(format!("{program}.toml"), config).expect("the directory takes it");
-        let mut open = OpenOptions::new();
-        let log = dir.open_with(format!("{program}.log"), open.create(true).append(true));
-        let log = log.expect("a new log").into_std();
-        let child = Command::new(self.surroundings.host(program).expect("the hosts are built"))
-            .arg("--config")
-            .arg(self.home.path().join(format!("{program}.toml")))
-            .stdin(Stdio::null())
-            .stderr(log.try_clone().expect("a second handle"))
-            .stdout(log)
-            .kill_on_drop(true)
-            .spawn();
-        self.children.push(child.expect("the host starts"));
-    }
-
-    fn dir(&self) -> Dir {
-        Dir::open_ambient_dir(self.home.path(), ambient_authority()).expect("it is there")
-    }
-}
-
-async fn start_nats(home: &Path, surroundings: &Surroundings) -> NatsServer {
-    let all = vec![">".to_owned()];
-    let user = NatsUser {
-        name: "all".to_owned(),
-        password: Secret::new(PASSWORD.to_owned()),
-        permissions: Permissions { publish: all.clone(), subscribe: all, responses: true },
-    };
-    let launch = NatsLaunch {
-        name: "nats".to_owned(),
-        program: surroundings.nats_server(None).await.expect("nats-server is installed"),
-        config: NatsConfig { port: free_port(), monitor_port: free_port(), users: vec![user] },
-        setpriv: surroundings.setpriv(),
-    };
-    NatsServer::start(home.to_owned(), launch).await.expect("nats-server starts")
-}
-
-fn node_config(
-    home: &Path,
-    nats_url: &str,
-    peers: &str,
-    mysql_port: u16,
-    programs: &MariadbPrograms,
-) -> String {
-    let home = home.display();
-    format!(
-        r#"
+    fn node_config(&self, peers: Peers, mysql_port: u16, programs: &MariadbPrograms) -> String {
+        format!(
+            r#"
 [node]
 data_dir = "{home}/node"
 [health]
 listen = "127.0.0.1:0"
 [nats]
-url = "{nats_url}"
+url = "{nats}"
 user = "all"
 password = "{PASSWORD}"
 [guests]
@@ -216,21 +168,24 @@ capabilities = ["mysql", "state", "secrets", "blob"]
 database_prefix = "d"
 account_prefix = "u"
 "#,
-        dump = programs.dump.display(),
-        client = programs.client.display(),
-    )
-}
+            home = self.home.path().display(),
+            nats = self.nats.url(),
+            peers = peers.as_str(),
+            dump = programs.dump.display(),
+            client = programs.client.display(),
+        )
+    }
 
-fn gateway_config(nats_url: &str, cloud_controller: &str, port: u16) -> String {
-    format!(
-        r#"
+    fn gateway_config(&self, cloud_controller: &str, port: u16, peers: Peers) -> String {
+        format!(
+            r#"
 [http]
 listen = "127.0.0.1:{port}"
 [admin]
 listen = "127.0.0.1:0"
 token = "{PASSWORD}"
 [nats]
-url = "{nats_url}"
+url = "{nats}"
 user = "all"
 password = "{PASSWORD}"
 [state]
@@ -250,7 +205,8 @@ supported_versions = ["5.5"]
 version_aliases = {{ current = "5.5" }}
 default_plan = "free"
 tags = ["relational"]
-node_timeout_seconds = 15
+node_timeout_seconds = 5
+peers = "{peers}"
 [[offerings.plans]]
 name = "free"
 unique_id = "core_mysql_free"
@@ -258,8 +214,74 @@ unique_id = "core_mysql_free"
 name = "expensive"
 unique_id = "core_mysql_expensive"
 free = false
-"#
-    )
+"#,
+            nats = self.nats.url(),
+            peers = peers.as_str(),
+        )
+    }
+
+    fn place_plugin(&self) {
+        let dir = self.dir();
+        dir.create_dir_all("plugins").expect("a new directory");
+        let guests = self.surroundings.guests_dir.as_deref();
+        let guests = Dir::open_ambient_dir(guests.unwrap_or(Path::new("")), ambient_authority());
+        let component = guests.and_then(|guests| guests.read("mysql.wasm"));
+        let component = component.expect("the component is built: cargo xtask guests");
+        dir.write("plugins/mysql.wasm", component)
+            .expect("the directory takes it");
+    }
+
+    fn spawn(&mut self, program: &str, config: &str) {
+        let dir = self.dir();
+        let file = format!("{program}.toml");
+        dir.write(&file, config).expect("the directory takes it");
+        let mut open = OpenOptions::new();
+        let log = dir.open_with(format!("{program}.log"), open.create(true).append(true));
+        let log = log.expect("a new log").into_std();
+        let child = Command::new(
+            self.surroundings
+                .host(program)
+                .expect("the hosts are built"),
+        )
+        .arg("--config")
+        .arg(self.home.path().join(file))
+        .stdin(Stdio::null())
+        .stderr(log.try_clone().expect("a second handle"))
+        .stdout(log)
+        .kill_on_drop(true)
+        .spawn();
+        self.children.push(child.expect("the host starts"));
+    }
+
+    fn dir(&self) -> Dir {
+        Dir::open_ambient_dir(self.home.path(), ambient_authority()).expect("it is there")
+    }
+}
+
+async fn start_nats(home: &Path, surroundings: &Surroundings) -> NatsServer {
+    let all = vec![">".to_owned()];
+    let user = NatsUser {
+        name: "all".to_owned(),
+        password: Secret::new(PASSWORD.to_owned()),
+        permissions: Permissions {
+            publish: all.clone(),
+            subscribe: all,
+            responses: true,
+        },
+    };
+    let program = surroundings.nats_server(None).await;
+    let launch = NatsLaunch {
+        name: "nats".to_owned(),
+        program: program.expect("nats-server is installed"),
+        config: NatsConfig {
+            port: free_port(),
+            monitor_port: free_port(),
+            users: vec![user],
+        },
+        setpriv: surroundings.setpriv(),
+    };
+    let started = NatsServer::start(home.to_owned(), launch).await;
+    started.expect("nats-server starts")
 }
 
 fn free_port() -> u16 {
@@ -272,14 +294,15 @@ fn open_to_others(home: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let dir = Dir::open_ambient_dir(home, ambient_authority()).expect("it is there");
     let mode = std::fs::Permissions::from_mode(0o711);
-    dir.set_permissions(".", cap_std::fs::Permissions::from_std(mode)).expect("it is ours");
+    let set = dir.set_permissions(".", cap_std::fs::Permissions::from_std(mode));
+    set.expect("it is ours");
 }
 
 /// What the environment of the tests says, in the words of `tenon dev`.
 fn surroundings() -> Surroundings {
     let executable = std::env::current_exe().expect("the test runs");
-    let above = executable.ancestors().nth(2).expect("target/debug/deps/golden-...");
-    let executables = variable("TENON_BIN_DIR").unwrap_or_else(|| above.to_owned());
+    let above = executable.ancestors().nth(2).map(Path::to_owned);
+    let executables = variable("TENON_BIN_DIR").or(above).unwrap_or_default();
     let beside = executables.parent().map(|target| target.join("guests"));
     let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
     Surroundings {
@@ -291,7 +314,12 @@ fn surroundings() -> Surroundings {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "cargo xtask says where the binaries are")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo xtask says where the binaries are"
+)]
 fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }

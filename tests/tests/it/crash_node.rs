@@ -33,7 +33,7 @@ fn every_point_belongs_to_an_operation_that_is_interrupted_here() {
     }
 }
 
-async fn check_requests(offering: &str, points: &[&str]) {
+async fn check_requests(offering: &str) {
     let platform = Platform::start(Options::of(&[offering])).await.unwrap();
     hurry(&platform, "gateway-1").await;
     let classic = platform.classic(offering).unwrap();
@@ -45,7 +45,7 @@ async fn check_requests(offering: &str, points: &[&str]) {
         promises: Promises::default(),
     };
     let records = platform.records().await.unwrap();
-    for point in points {
+    for point in points_of(&REQUESTS) {
         // Else the node could meet the point in work that was left over.
         come_to_rest(&records).await;
         tenant.suffer(point).await;
@@ -54,8 +54,13 @@ async fn check_requests(offering: &str, points: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_node_killed_at_any_step_of_a_request_loses_and_leaks_nothing() {
-    check_requests("files", &points_of(&REQUESTS)).await;
+async fn a_node_killed_at_any_step_of_a_request_loses_and_leaks_no_directory() {
+    check_requests("files").await;
+}
+
+#[tokio::test]
+async fn a_node_killed_at_any_step_of_a_request_loses_and_leaks_no_database_or_account() {
+    check_requests("mysql").await;
 }
 
 /// An instance with a letter in it, and the order that was interrupted.

@@ -87,7 +87,7 @@ pub(crate) enum Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Failure {
     /// It said so, and another node may be asked.
-    Full,
+    Elsewhere,
     /// It said so.
     Refused,
     /// The bus said that nobody listens.
@@ -142,11 +142,13 @@ impl Gateway {
     pub(crate) fn told(self, reply: Reply) -> Option<Self> {
         let work = match (self.work, reply) {
             (Work::AwaitingMade(errand), Reply::Done) => Work::Made(errand.held),
-            (Work::AwaitingMade(errand), Reply::Full) => Work::NotMade(errand, Failure::Full),
+            (Work::AwaitingMade(errand), Reply::Elsewhere) => {
+                Work::NotMade(errand, Failure::Elsewhere)
+            }
             (Work::AwaitingMade(errand), Reply::Refused) => Work::NotMade(errand, Failure::Refused),
             (Work::AwaitingGone(held, node), Reply::Done) => Work::Gone(held, node),
             // The record says what is left; whoever waited learns nothing.
-            (Work::AwaitingGone(..), Reply::Full | Reply::Refused) => return Some(Self::IDLE),
+            (Work::AwaitingGone(..), Reply::Elsewhere | Reply::Refused) => return Some(Self::IDLE),
             (Work::AwaitingMade(_) | Work::AwaitingGone(..), Reply::Nothing)
             | (
                 Work::Idle
@@ -195,7 +197,7 @@ impl Errand {
             (Failure::Nobody, Origin::Own) => true,
             (Failure::Nobody, Origin::TakenOver) => rules.believes_nobody(),
             (Failure::Silent, _) => rules.believes_silence(),
-            (Failure::Full | Failure::Refused, _) => false,
+            (Failure::Elsewhere | Failure::Refused, _) => false,
         };
         if is_untouched {
             record.cleaned(self.held.record.node)

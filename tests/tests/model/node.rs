@@ -1,8 +1,9 @@
 //! A node: what it has, what its ledger says, and what it does about a command.
 //!
-//! The rules are those of `host-node/src/operations/{provision,unprovision,resume}.rs`; a command
-//! is one step here, because a node does one at a time for each instance, but the node may die
-//! after each of its durable parts.
+//! The rules are those of `host-node/src/operations/{provision,unprovision,resume}.rs`. A command
+//! is one step here, because a node does one at a time for each instance, but the node may die in
+//! the middle of it. Intents are only *noted*: they reach the disk with the next transaction, or
+//! are lost with the process, or when the disk refuses. Results are on the disk before the answer.
 
 use super::record::Place;
 use super::rules::Rules;
@@ -15,8 +16,10 @@ const MANY: u8 = 3;
 pub(crate) struct Node {
     /// Whether its process runs. What is not there cannot be asked, and the bus says so.
     pub(crate) up: bool,
-    /// What its ledger says of the instance.
+    /// What its ledger says of the instance, noted or written.
     pub(crate) entry: Option<Entry>,
+    /// What is on the disk.
+    pub(crate) written: Option<Entry>,
     /// How many times the instance is really there.
     pub(crate) copies: u8,
 }
@@ -64,25 +67,23 @@ pub(crate) enum Outcome {
     Undone,
     /// The guest fails, and undoing fails as well.
     Failed,
-    /// The process dies after the intent is in the ledger.
+    /// The process dies after the intent is noted.
     DiedBegun,
-    /// The process dies after the guest has done its work.
+    /// The process dies after the guest has done its work, and before the result is written.
     DiedDone,
-    /// The process dies after the result is in the ledger.
-    DiedRecorded,
 }
 
 /// Outcomes that happen once at most, each kind by its own.
 pub(crate) const REFUSALS: [Outcome; 3] = [Outcome::Full, Outcome::Undone, Outcome::Failed];
-pub(crate) const DEATHS: [Outcome; 3] =
-    [Outcome::DiedBegun, Outcome::DiedDone, Outcome::DiedRecorded];
+pub(crate) const DEATHS: [Outcome; 2] = [Outcome::DiedBegun, Outcome::DiedDone];
 
 /// What the node answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Reply {
     Done,
-    /// Another node may be asked.
-    Full,
+    /// It is not done now, and another node may be asked: "full", or "unavailable", which may come
+    /// after a part of it was done.
+    Elsewhere,
     /// It is not done, and another node is not to be asked.
     Refused,
     /// It died.
@@ -101,6 +102,7 @@ impl Node {
     pub(crate) const EMPTY: Self = Self {
         up: true,
         entry: None,
+        written: None,
         copies: 0,
     };
 
@@ -122,6 +124,20 @@ impl Node {
             (Deed::Provision, Decision::Start, _) => self.provision(command, outcome, rules),
             (Deed::Unprovision, Decision::Start, _) => self.unprovision(command, outcome, rules),
         }
+    }
+
+    /// The process dies between two commands.
+    pub(crate) fn killed(self) -> Option<Self> {
+        self.up.then_some(Self { up: false, ..self })
+    }
+
+    /// What was noted is lost: the process died, or the disk refused. That it may not be lost any
+    /// more needs no step of its own: there, it never is.
+    pub(crate) fn noted_lost(self) -> Option<Self> {
+        (self.entry != self.written).then_some(Self {
+            entry: self.written,
+            ..self
+        })
     }
 
     /// The process starts again.
@@ -206,16 +222,18 @@ impl Node {
             .is_none_or(|entry| entry.phase == EntryPhase::Gone);
         let begun = self.with(EntryPhase::Provisioning, generation);
         let done = begun.made(rules);
-        let recorded = done.with(EntryPhase::Present, generation);
+        let recorded = done.with(EntryPhase::Present, generation).durable();
         Some(match outcome {
             Outcome::Well => (recorded, Reply::Done),
-            Outcome::Full if is_new => (self, Reply::Full),
+            Outcome::Full if is_new => (self, Reply::Elsewhere),
             Outcome::Full => return None,
-            Outcome::Undone => (done.removed(generation, rules), Reply::Refused),
-            Outcome::Failed => (done.with(EntryPhase::Removing, generation), Reply::Refused),
+            Outcome::Undone => (done.removed(generation, rules), Reply::Elsewhere),
+            Outcome::Failed => (
+                done.with(EntryPhase::Removing, generation),
+                Reply::Elsewhere,
+            ),
             Outcome::DiedBegun => begun.died(),
             Outcome::DiedDone => done.died(),
-            Outcome::DiedRecorded => recorded.died(),
         })
     }
 
@@ -232,8 +250,8 @@ impl Node {
         let begun = self.with(EntryPhase::Removing, fence);
         let recorded = begun.removed(fence, rules);
         let done = Self {
-            entry: begun.entry,
-            ..recorded
+            copies: recorded.copies,
+            ..begun
         };
         Some(match outcome {
             Outcome::Well => (recorded, Reply::Done),
@@ -241,13 +259,19 @@ impl Node {
             Outcome::Full | Outcome::Undone => return None,
             Outcome::DiedBegun => begun.died(),
             Outcome::DiedDone => done.died(),
-            Outcome::DiedRecorded => recorded.died(),
         })
     }
 
     fn with(self, phase: EntryPhase, generation: u8) -> Self {
         Self {
             entry: Some(Entry { phase, generation }),
+            ..self
+        }
+    }
+
+    fn durable(self) -> Self {
+        Self {
+            written: self.entry,
             ..self
         }
     }
@@ -270,7 +294,7 @@ impl Node {
         };
         Self {
             copies,
-            ..self.with(EntryPhase::Gone, generation)
+            ..self.with(EntryPhase::Gone, generation).durable()
         }
     }
 

@@ -4,7 +4,7 @@ use stateright::{Model, Property};
 use tenon_protocol::record::Phase;
 
 use super::gateway::Work;
-use super::node::{Command, DEATHS, EntryPhase, Outcome, REFUSALS};
+use super::node::{Command, DEATHS, EntryPhase, Node, Outcome, REFUSALS};
 use super::record::{PLACES, Place};
 use super::rules::Rules;
 use super::state::{State, Told};
@@ -35,6 +35,10 @@ pub(crate) enum Action {
         outcome: Outcome,
         answer: Option<usize>,
     },
+    /// A node dies between two commands.
+    NodeDies { place: Place },
+    /// What a node has noted is lost.
+    NoteIsLost { place: Place },
     /// A node that died starts again.
     NodeStarts { place: Place },
     /// A node goes on with a removal that is left.
@@ -57,8 +61,14 @@ impl Model for Protocol {
             arrivals(state, command, actions);
         }
         for place in PLACES {
-            actions.push(Action::NodeStarts { place });
-            actions.push(Action::NodeResumes { place });
+            actions.extend([
+                Action::NoteIsLost { place },
+                Action::NodeStarts { place },
+                Action::NodeResumes { place },
+            ]);
+            if state.mishaps.node_deaths > 0 {
+                actions.push(Action::NodeDies { place });
+            }
         }
     }
 
@@ -74,7 +84,9 @@ impl Model for Protocol {
                 outcome,
                 answer,
             } => self.arrives(last, command, outcome, answer),
-            Action::NodeStarts { place } => change_node(last, place, |node| node.restarted()),
+            Action::NodeDies { place } => node_dies(last, place),
+            Action::NoteIsLost { place } => change_node(last, place, Node::noted_lost),
+            Action::NodeStarts { place } => change_node(last, place, Node::restarted),
             Action::NodeResumes { place } => {
                 change_node(last, place, |node| node.resumed(self.rules))
             }
@@ -204,11 +216,13 @@ fn gateway_dies(last: &State, at: usize) -> State {
     next
 }
 
-fn change_node(
-    last: &State,
-    place: Place,
-    change: impl Fn(super::node::Node) -> Option<super::node::Node>,
-) -> Option<State> {
+fn node_dies(last: &State, place: Place) -> Option<State> {
+    let mut next = change_node(last, place, Node::killed)?;
+    next.mishaps.node_deaths -= 1;
+    Some(next)
+}
+
+fn change_node(last: &State, place: Place, change: impl Fn(Node) -> Option<Node>) -> Option<State> {
     let mut next = last.clone();
     next.nodes[place.index()] = change(last.node(place))?;
     Some(next)

@@ -152,7 +152,7 @@ fn place_elsewhere(
     rules: Rules,
 ) -> Option<State> {
     let may_move = match failure {
-        Failure::Full | Failure::Nobody => true,
+        Failure::Elsewhere | Failure::Nobody => true,
         Failure::Silent => rules.believes_silence(),
         Failure::Refused => false,
     };
@@ -185,7 +185,7 @@ fn give_up(state: &State, at: usize, errand: Errand, failure: Failure, rules: Ru
     };
     let going = errand.forget_untouched(going, failure, rules);
     match (state.written(Some(errand.held), going, rules), failure) {
-        (Some((next, held)), Failure::Full | Failure::Refused) => {
+        (Some((next, held)), Failure::Elsewhere | Failure::Refused) => {
             next.with_gateway(at, Asker::Nobody, Work::Cleaning(held))
         }
         (Some((next, _)), Failure::Nobody | Failure::Silent) => next.ended(at),

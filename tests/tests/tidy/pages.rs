@@ -1,6 +1,6 @@
 //! Reference pages list what the code has, and nothing else.
 
-use super::repository::{assert_none, text};
+use super::repository::{assert_none, files, text};
 
 #[test]
 fn the_page_of_error_codes_lists_every_number() {
@@ -46,6 +46,26 @@ fn the_page_of_subjects_lists_every_function_header_and_key() {
     assert_none(
         &missing
             .map(|name| format!("subjects.md lacks {name}"))
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn the_page_of_differences_names_tests_that_are_there() {
+    let page = text("docs/reference/classic-differences.md");
+    let tests = page.lines().filter_map(row).filter_map(Iterator::last);
+    let tests: Vec<&str> = tests.filter_map(|cell| cell.split('`').nth(1)).collect();
+    assert!(tests.len() > 10, "the page is not read as it should be");
+    let files = files();
+    let is_there = |test: &str| {
+        files
+            .iter()
+            .any(|file| file.path.ends_with(&format!("/{test}")))
+    };
+    let missing = tests.into_iter().filter(|test| !is_there(test));
+    assert_none(
+        &missing
+            .map(|test| format!("there is no {test}"))
             .collect::<Vec<_>>(),
     );
 }

@@ -1,12 +1,13 @@
 //! What is done about one unfinished record.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tenon_protocol::ServiceName;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::job::JobStatus;
 use tenon_protocol::record::{Abandon, BindingRecord, InstanceRecord, Life, Phase};
+use tenon_protocol::{NodeId, ServiceName};
 
 use crate::config::OfferingConfig;
 use crate::operations::{OperationError, Operations, bind, provision, unbind, unprovision};
@@ -19,54 +20,123 @@ const YOUNG_JOB: Duration = Duration::from_secs(10);
 /// What became of a record that was taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settled {
-    /// There is nothing left to do.
+    /// The work is done.
     Done,
+    /// There was none: somebody else did it.
+    Nothing,
     /// Somebody else works on it, or it is not due.
     NotOurs,
     /// A job is in the queue again.
     Requeued,
 }
 
-/// Takes up the record under `key`, if its work is due and nobody else does it.
-///
-/// # Errors
-///
-/// [`OperationError`] when the work is not done yet.
-pub(super) async fn settle(
-    ops: &Arc<Operations>,
-    bucket: &Bucket,
-    key: &str,
-) -> Result<Settled, OperationError> {
-    let Some(entry) = bucket.get(key).await? else {
-        return Ok(Settled::Done);
-    };
-    if key.starts_with("inst.") {
-        settle_instance(ops, decode(&entry)?).await
-    } else if key.starts_with("bind.") {
-        settle_binding(ops, decode(&entry)?).await
-    } else {
-        settle_job(ops, &entry).await
-    }
+/// One pass, as far as a single record sees it.
+pub(super) struct Pass {
+    ops: Arc<Operations>,
+    /// Nodes that let this pass wait: they do so once, not once for each record.
+    silent: Mutex<HashSet<NodeId>>,
 }
 
-async fn settle_instance(
-    ops: &Arc<Operations>,
-    stored: Stored<InstanceRecord>,
-) -> Result<Settled, OperationError> {
-    let Some((offering, patience)) = take_up(ops, &stored.record, &stored.record.service) else {
-        return Ok(idle(stored.record.life()));
-    };
-    let Some(taken) = take(ops, &stored, patience).await? else {
-        return Ok(Settled::NotOurs);
-    };
-    let left = match (taken.record.life.phase, taken.record.life.on_abandon) {
-        (Phase::Intent, _) => return finish_instance(ops, &offering, taken, patience).await,
-        (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
-            unprovision::clean(ops, &offering, taken, patience).await?
+impl Pass {
+    /// A pass in which every node may still answer.
+    pub(super) fn new(ops: Arc<Operations>) -> Self {
+        Self {
+            ops,
+            silent: Mutex::default(),
         }
-    };
-    tracing::info!(instance = %left.record.id, phase = ?left.record.life.phase, "left-over work is done");
-    Ok(Settled::Done)
+    }
+
+    /// Takes up the record under `key`, if its work is due and nobody else does it.
+    ///
+    /// # Errors
+    ///
+    /// [`OperationError`] when the work is not done yet.
+    pub(super) async fn settle(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+    ) -> Result<Settled, OperationError> {
+        let Some(entry) = bucket.get(key).await? else {
+            return Ok(Settled::Nothing);
+        };
+        let settled = if key.starts_with("inst.") {
+            self.settle_instance(decode(&entry)?).await
+        } else if key.starts_with("bind.") {
+            self.settle_binding(decode(&entry)?).await
+        } else {
+            settle_job(&self.ops, &entry).await
+        };
+        if let Err(OperationError::Silent(node)) = &settled {
+            self.silent().insert(node.clone());
+        }
+        settled
+    }
+
+    async fn settle_instance(
+        &self,
+        stored: Stored<InstanceRecord>,
+    ) -> Result<Settled, OperationError> {
+        let ops = &self.ops;
+        let Some((offering, patience)) = self.take_up(&stored.record, &stored.record.service)
+        else {
+            return Ok(idle(stored.record.life()));
+        };
+        let Some(taken) = take(ops, &stored, patience).await? else {
+            return Ok(Settled::NotOurs);
+        };
+        let left = match taken.record.life.phase {
+            Phase::Intent => return finish_instance(ops, &offering, taken, patience).await,
+            Phase::Ready | Phase::Deleting | Phase::Tomb => {
+                unprovision::clean(ops, &offering, taken, patience).await?
+            }
+        };
+        let phase = left.record.life.phase;
+        tracing::info!(instance = %left.record.id, ?phase, "left-over work is done");
+        Ok(Settled::Done)
+    }
+
+    async fn settle_binding(
+        &self,
+        stored: Stored<BindingRecord>,
+    ) -> Result<Settled, OperationError> {
+        let ops = &self.ops;
+        let Some((offering, patience)) = self.take_up(&stored.record, &stored.record.service)
+        else {
+            return Ok(idle(stored.record.life()));
+        };
+        let Some(taken) = take(ops, &stored, patience).await? else {
+            return Ok(Settled::NotOurs);
+        };
+        let left = match taken.record.life.phase {
+            Phase::Intent => bind::carry_out(ops, &offering, taken, patience).await?,
+            Phase::Ready | Phase::Deleting | Phase::Tomb => {
+                unbind::clean(ops, &offering, taken, patience).await?
+            }
+        };
+        let phase = left.record.life.phase;
+        tracing::info!(binding = %left.record.id, ?phase, "left-over work is done");
+        Ok(Settled::Done)
+    }
+
+    /// The offering of a record with work that is due; `None` when there is none, or its node has
+    /// let this pass wait already.
+    fn take_up(
+        &self,
+        record: &impl Record,
+        service: &ServiceName,
+    ) -> Option<(Arc<OfferingConfig>, Patience)> {
+        let offering = self.ops.offering(service)?;
+        let life = record.life();
+        let mut asked = life.garbage.iter().chain([&life.node]);
+        let waits = asked.any(|node| self.silent().contains(node));
+        let due = life.is_left_over(Millis::now()) && !waits;
+        due.then(|| (Arc::clone(offering), Patience::of(offering.node_timeout)))
+    }
+
+    // A panic while it is held leaves a whole set behind.
+    fn silent(&self) -> MutexGuard<'_, HashSet<NodeId>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 async fn finish_instance(
@@ -92,43 +162,12 @@ async fn finish_instance(
     }
 }
 
-async fn settle_binding(
-    ops: &Arc<Operations>,
-    stored: Stored<BindingRecord>,
-) -> Result<Settled, OperationError> {
-    let Some((offering, patience)) = take_up(ops, &stored.record, &stored.record.service) else {
-        return Ok(idle(stored.record.life()));
-    };
-    let Some(taken) = take(ops, &stored, patience).await? else {
-        return Ok(Settled::NotOurs);
-    };
-    let left = match taken.record.life.phase {
-        Phase::Intent => bind::carry_out(ops, &offering, taken, patience).await?,
-        Phase::Ready | Phase::Deleting | Phase::Tomb => {
-            unbind::clean(ops, &offering, taken, patience).await?
-        }
-    };
-    tracing::info!(binding = %left.record.id, phase = ?left.record.life.phase, "left-over work is done");
-    Ok(Settled::Done)
-}
-
-/// The offering of a record with work that is due; `None` when there is none.
-fn take_up(
-    ops: &Operations,
-    record: &impl Record,
-    service: &ServiceName,
-) -> Option<(Arc<OfferingConfig>, Patience)> {
-    let offering = ops.offering(service)?;
-    let due = record.life().is_left_over(Millis::now());
-    due.then(|| (Arc::clone(offering), Patience::of(offering.node_timeout)))
-}
-
 fn idle(life: &Life) -> Settled {
     let ever = Millis::from_millis(u64::MAX);
     if life.is_left_over(ever) {
         Settled::NotOurs
     } else {
-        Settled::Done
+        Settled::Nothing
     }
 }
 
@@ -160,7 +199,7 @@ async fn settle_job(ops: &Operations, entry: &Entry) -> Result<Settled, Operatio
     match job.status {
         JobStatus::Queued => {}
         JobStatus::Working | JobStatus::Completed | JobStatus::Failed | JobStatus::Killed => {
-            return Ok(Settled::Done);
+            return Ok(Settled::Nothing);
         }
     }
     if Millis::now() < job.created.after(YOUNG_JOB) || ops.jobs.queued(&job).await?.is_some() {

@@ -258,17 +258,13 @@ impl Root {
         Ok(bytes)
     }
 
+    /// A file system that cannot exchange two names fails here, whatever number it gives.
     fn swap(&self, name: &OsStr, dir: &Dir) -> Result<(), FilesError> {
-        let plugin = self.context.dir();
-        rustix::fs::syncfs(dir.open(".")?).map_err(io::Error::from)?;
-        rustix::fs::renameat_with(
-            plugin,
-            name,
-            plugin,
-            self.label.as_str(),
-            RenameFlags::EXCHANGE,
-        )
-        .map_err(io::Error::from)?;
+        let failed = |error| FilesError::Unavailable(io::Error::from(error));
+        let (plugin, label) = (self.context.dir(), self.label.as_str());
+        rustix::fs::syncfs(dir.open(".")?).map_err(failed)?;
+        rustix::fs::renameat_with(plugin, name, plugin, label, RenameFlags::EXCHANGE)
+            .map_err(failed)?;
         tree::sync_dir(plugin)?;
         Ok(())
     }

@@ -129,8 +129,9 @@ impl Database {
         if lock == Lock::Parked {
             return Err(MysqlError::NotFound);
         }
+        let flavour = admin.flavour();
         admin
-            .run(statement::change_access(&name, &self.name, access, lock))
+            .run(flavour.change_access(&name, &self.name, access, lock))
             .await?;
         match access {
             Some(Access::ReadWrite) => Ok(()),

@@ -137,6 +137,10 @@ impl MysqlError {
             DriverError::StmtParamsNumberExceedsLimit { .. } => {
                 Self::Limit("the statement has too many parameters".to_owned())
             }
+            // MySQL asks for any of its plugins when there is no such account.
+            DriverError::UnknownAuthPlugin { .. } => {
+                refused(code::ACCESS_DENIED, "28000", "Access denied")
+            }
             DriverError::LocalInfile(LocalInfileError::NoHandler) => refused(
                 1148,
                 "42000",
@@ -151,7 +155,6 @@ impl MysqlError {
             | DriverError::PoolDisconnected
             | DriverError::ReadOnlyTransNotSupported
             | DriverError::UnexpectedPacket { .. }
-            | DriverError::UnknownAuthPlugin { .. }
             | DriverError::BadCompressedPacketHeader
             | DriverError::NamedPipesDisabled
             | DriverError::MysqlOldPasswordDisabled

@@ -16,7 +16,7 @@ use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use serde::{Deserialize, Serialize};
 
 use super::name::DatabaseName;
-use super::program::Scratch;
+use super::option_file::Scratch;
 use super::statement::Charset;
 use crate::capability::blob::{Sink, Source};
 

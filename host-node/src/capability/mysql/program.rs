@@ -1,22 +1,17 @@
 //! The servers' own programs, which dump and load.
 //!
-//! Nothing secret is on a command line: a program reads who it is from a file that only the node's
-//! user may read, and that is gone when the program is. A program is killed when its call ends.
+//! Nothing secret is on a command line, and a program is killed when its call ends.
 
-use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io;
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use rand::distr::{Alphanumeric, SampleString};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, Command};
 
 use super::error::{MysqlError, without_literals};
 use super::name::DatabaseName;
+use super::option_file::{OptionFile, Scratch};
 use super::server::ServerSettings;
 use super::statement::Flavour;
 
@@ -80,13 +75,6 @@ pub(super) struct Job<'a> {
     pub(super) database: &'a DatabaseName,
     /// Tables and views that a dump leaves out.
     pub(super) left_out: &'a [String],
-}
-
-/// A directory for files of the moment, and its path for programs.
-#[derive(Clone)]
-pub(super) struct Scratch {
-    pub(super) dir: Arc<Dir>,
-    pub(super) path: PathBuf,
 }
 
 impl Programs {
@@ -196,17 +184,17 @@ pub(super) struct Complaint {
     pub(super) message: String,
 }
 
-/// Errors of a server that has no room, or stops, or ended the session: the same may go well later.
-const PASSING: [u16; 12] = [
-    1021, 1030, 1037, 1038, 1041, 1053, 1114, 1205, 1213, 1317, 1927, 3169,
+/// Errors of a server that has no room, or stops, or ended the session; and of a program that has
+/// no connection, or lost it. The same may go well later.
+const PASSING: [u16; 19] = [
+    1021, 1030, 1037, 1038, 1041, 1053, 1114, 1205, 1213, 1317, 1927, 3169, 2002, 2003, 2005, 2006,
+    2012, 2013, 2055,
 ];
 
 impl Complaint {
-    /// Whether nothing is wrong with the dump or the database: no connection, or no room.
+    /// Whether nothing is wrong with the dump or the database.
     pub(super) fn is_passing(&self) -> bool {
-        // From 2000 on, the program itself says so and not the server.
-        self.code
-            .is_some_and(|code| matches!(code, 2000..=2999) || PASSING.contains(&code))
+        self.code.is_some_and(|code| PASSING.contains(&code))
     }
 }
 
@@ -248,107 +236,6 @@ fn code_in(line: &str) -> Option<u16> {
     number(line.trim_end().strip_suffix(')')?.rsplit_once('(')?.1)
 }
 
-/// A file that a program reads who it is from. Dropped, it is removed.
-struct OptionFile {
-    scratch: Scratch,
-    name: String,
-}
-
-/// How such files are called, so that a start finds what a crash left.
-const OPTION_FILE: &str = "client-";
-
-impl OptionFile {
-    fn write(scratch: &Scratch, job: &Job<'_>) -> io::Result<Self> {
-        let name = format!(
-            "{OPTION_FILE}{}",
-            Alphanumeric.sample_string(&mut rand::rng(), 20)
-        );
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        let mut file = scratch.dir.open_with(&name, &options)?;
-        let written = Self {
-            scratch: scratch.clone(),
-            name,
-        };
-        file.write_all(options_of(job).as_bytes())?;
-        Ok(written)
-    }
-
-    /// Has to be the first argument. The program reads no other file then.
-    fn argument(&self) -> OsString {
-        let mut argument = OsString::from("--defaults-file=");
-        argument.push(self.scratch.path.join(&self.name));
-        argument
-    }
-}
-
-impl Drop for OptionFile {
-    fn drop(&mut self) {
-        if let Err(error) = self.scratch.dir.remove_file(&self.name) {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(
-                error,
-                name = self.name,
-                "a file with a password stays on disk"
-            );
-        }
-    }
-}
-
-impl Scratch {
-    /// Removes the passwords that a crash left behind.
-    pub(super) fn clean(&self) -> io::Result<()> {
-        for entry in self.dir.entries()? {
-            let name = entry?.file_name();
-            if name.as_encoded_bytes().starts_with(OPTION_FILE.as_bytes()) {
-                self.dir.remove_file(name)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Names of tables are here and not on the command line as there may be any number of them.
-fn options_of(job: &Job<'_>) -> String {
-    let Job {
-        settings,
-        user,
-        password,
-        database,
-        left_out,
-        ..
-    } = job;
-    let port = settings.port;
-    let (host, user, password) = (quoted(&settings.host), quoted(user), quoted(password));
-    let mut text = format!(
-        "[client]\nprotocol=tcp\nhost={host}\nport={port}\nuser={user}\npassword={password}\n\
-         [mysqldump]\n"
-    );
-    for table in *left_out {
-        text.push_str("ignore-table=");
-        text.push_str(&quoted(&format!("{}.{table}", database.as_str())));
-        text.push('\n');
-    }
-    text
-}
-
-/// Source: `my_default.c` of MariaDB, which reads escapes inside and outside of quotation marks.
-fn quoted(value: &str) -> String {
-    let mut quoted = "\"".to_owned();
-    for letter in value.chars() {
-        match letter {
-            '\\' => quoted.push_str("\\\\"),
-            '"' => quoted.push_str("\\\""),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::ExitStatusExt;
@@ -386,11 +273,6 @@ mod tests {
                 assert_eq!(complaint.message, message);
             }
         }
-    }
-
-    #[test]
-    fn options_are_quoted() {
-        assert_eq!(quoted("a\"b\\c#d\n"), "\"a\\\"b\\\\c#d\\n\"");
     }
 
     #[test]

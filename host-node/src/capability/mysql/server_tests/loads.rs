@@ -303,7 +303,7 @@ async fn a_load_whose_call_ends_puts_the_old_content_back() {
 async fn crash(tenant: &mut Tenant) {
     tenant.site.dump(&tenant.db, u64::MAX).await.unwrap();
     let scratch = tenant.site.context.scratch().clone();
-    let database = tenant.site.context.shared.prefixes.database("a").unwrap();
+    let database = tenant.site.context.prefixes().database("a").unwrap();
     let journal = Journal::of(&scratch, "10.11", &database);
     let note = Note {
         version: "10.11".to_owned(),

@@ -1,0 +1,104 @@
+//! The parts of cloud controller and original node, with our gateway between them.
+
+use super::cloud_controller::CloudController;
+use super::compare::Learned;
+use super::differences::{Declared, OF_THE_GATEWAY, value};
+use super::gateway_client::GatewayClient;
+use super::original_node::OriginalNode;
+use super::recording::{Caller, HttpExchange, http_exchanges};
+use super::rig::{Peers, Rig};
+
+/// Everything that one test needs.
+struct Stage {
+    rig: Rig,
+    node: OriginalNode,
+    gateway: GatewayClient,
+    _cloud_controller: CloudController,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let mut rig = Rig::start().await;
+        let node = OriginalNode::start(&rig).await;
+        let cloud_controller = CloudController::start().await;
+        let announced = rig.listen("MyaaS.announce").await;
+        let url = rig.start_gateway(&cloud_controller.url, Peers::Original);
+        let gateway = GatewayClient::of(url, &rig, announced).await;
+        Self {
+            rig,
+            node,
+            gateway,
+            _cloud_controller: cloud_controller,
+        }
+    }
+}
+
+#[tokio::test]
+async fn our_gateway_drives_an_original_node_as_the_original_did() {
+    let stage = Stage::set().await;
+    let mut learned = Learned::default();
+    let mut declared = Declared::new(OF_THE_GATEWAY);
+    let mut unlike = Vec::new();
+    for exchange in http_exchanges(Caller::CloudController) {
+        let recorded = format!("{} {}", exchange.status, exchange.reply);
+        // What the gateway does otherwise by itself is replayed with our own node.
+        if declared.instead(&exchange.name(), &recorded).is_some() {
+            continue;
+        }
+        stage.node.expect(exchange.commands.clone());
+        let ours = stage.gateway.ask(&exchange, &learned).await;
+        let (status, body) = ours.split_once(' ').unwrap_or_default();
+        let mut found = learned.compare(&value(&exchange.reply), &value(body));
+        if status != exchange.status.to_string() {
+            found.push(format!("{recorded} became {ours}"));
+        }
+        found.extend(stage.node.unlike());
+        let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
+        unlike.extend(found.into_iter().map(tell));
+    }
+    assert!(
+        unlike.is_empty(),
+        "\n{}\n{}",
+        unlike.join("\n"),
+        stage.rig.logs()
+    );
+}
+
+/// `removed-once-confirmed`: the original forgot the instance with the node's first reply.
+#[tokio::test]
+async fn a_removal_that_failed_is_told_and_not_forgotten() {
+    let stage = Stage::set().await;
+    let learned = Learned::default();
+    let all = http_exchanges(Caller::CloudController);
+    let of_step = |step: &str, method: &str| -> HttpExchange {
+        let is_it =
+            |exchange: &&HttpExchange| exchange.step == step && exchange.request.method == method;
+        all.iter()
+            .find(is_it)
+            .expect("it is in the recording")
+            .clone()
+    };
+    let provision = of_step("provision.default_plan", "POST");
+    stage.node.expect(provision.commands.clone());
+    let provisioned = stage.gateway.ask(&provision, &learned).await;
+    assert!(provisioned.starts_with("200 "), "{provisioned}");
+
+    let unprovision = of_step("unprovision.without_bindings", "DELETE");
+    let failed = r#"{"success":false,"error":{"status":500,"msg":{"code":30500,"description":"Internal Error"}}}"#;
+    let mut commands = unprovision.commands.clone();
+    commands
+        .iter_mut()
+        .for_each(|command| command.reply = Some(failed.to_owned()));
+    stage.node.expect(commands);
+    let first = stage.gateway.ask(&unprovision, &learned).await;
+    assert_eq!(
+        first,
+        r#"500 {"code":30500,"description":"Internal Error"}"#
+    );
+    let second = stage.gateway.ask(&unprovision, &learned).await;
+    assert_eq!(
+        second,
+        r#"504 {"code":30700,"description":"Gateway timeout"}"#
+    );
+    assert_eq!(stage.node.unlike(), [""; 0], "{}", stage.rig.logs());
+}
