@@ -30,3 +30,7 @@ mod several;
 mod swap;
 #[cfg(test)]
 mod swap_under_load;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod bad_config;

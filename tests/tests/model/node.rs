@@ -222,7 +222,7 @@ impl Node {
             .is_none_or(|entry| entry.phase == EntryPhase::Gone);
         let begun = self.with(EntryPhase::Provisioning, generation);
         let done = begun.made(rules);
-        let recorded = done.with(EntryPhase::Present, generation).durable();
+        let recorded = done.with(EntryPhase::Present, generation).durable(rules);
         Some(match outcome {
             Outcome::Well => (recorded, Reply::Done),
             Outcome::Full if is_new => (self, Reply::Elsewhere),
@@ -269,11 +269,13 @@ impl Node {
         }
     }
 
-    fn durable(self) -> Self {
-        Self {
-            written: self.entry,
-            ..self
-        }
+    fn durable(self, rules: Rules) -> Self {
+        let written = if rules.writes_results() {
+            self.entry
+        } else {
+            self.written
+        };
+        Self { written, ..self }
     }
 
     /// The guest creates by name: what is there is not made again.
@@ -294,7 +296,7 @@ impl Node {
         };
         Self {
             copies,
-            ..self.with(EntryPhase::Gone, generation).durable()
+            ..self.with(EntryPhase::Gone, generation).durable(rules)
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) enum Variant {
     NoCas,
     /// A node that gets a command twice does it twice.
     NotIdempotent,
+    /// Nodes only note their results, as they do their intents.
+    AnswerIsNoted,
     /// Gateways write the record when they have the answer.
     ActThenRecord,
     /// Deleting what is not known leaves nothing.
@@ -63,6 +65,10 @@ impl Rules {
 
     pub(crate) fn is_idempotent(self) -> bool {
         self.variant != Variant::NotIdempotent
+    }
+
+    pub(crate) fn writes_results(self) -> bool {
+        self.variant != Variant::AnswerIsNoted
     }
 
     pub(crate) fn records_first(self) -> bool {
