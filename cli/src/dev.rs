@@ -161,37 +161,21 @@ async fn prepare(
     directory.remove(DEV_FILE)?;
     let stale = stale::end(directory.path()).await;
     if stale > 0 {
-        terminal.say(&format!(
-            "Ended {stale} processes that a killed tenon dev had left."
-        ));
+        terminal.say(&format!("Ended {stale} processes that a killed tenon dev had left."));
     }
     let choices = distinct(&arguments.offerings);
     let needs_database = choices.iter().any(|choice| needs_database(&choice.label));
-    let mariadb = if needs_database {
-        Some(surroundings.mariadb().await?)
-    } else {
-        None
-    };
+    let mariadb = if needs_database { Some(surroundings.mariadb().await?) } else { None };
     let programs = Programs {
-        nats_server: surroundings
-            .nats_server(arguments.nats_server.as_deref())
-            .await?,
+        nats_server: surroundings.nats_server(arguments.nats_server.as_deref()).await?,
         gateway: surroundings.host("tenon-gateway")?,
         node: surroundings.host("tenon-node")?,
         setpriv: surroundings.setpriv(),
     };
-    plugins::copy(
-        &directory,
-        &choices,
-        arguments.plugins.as_deref(),
-        surroundings,
-    )?;
+    plugins::copy(&directory, &choices, arguments.plugins.as_deref(), surroundings)?;
 
     let mut kept = Kept::load(&directory)?;
-    let counts = Counts {
-        gateways: arguments.gateways,
-        nodes: arguments.nodes,
-    };
+    let counts = Counts { gateways: arguments.gateways, nodes: arguments.nodes };
     let root = directory.path().to_owned();
     let blueprint = Blueprint::draw(root, &choices, counts, mariadb, &mut kept)?;
     kept.save(&directory)?;
@@ -203,11 +187,7 @@ async fn prepare(
 /// Each offering once, in the order in which they were given.
 fn distinct(choices: &[Choice]) -> Vec<Choice> {
     let mut labels = BTreeSet::new();
-    choices
-        .iter()
-        .filter(|choice| labels.insert(&choice.label))
-        .cloned()
-        .collect()
+    choices.iter().filter(|choice| labels.insert(&choice.label)).cloned().collect()
 }
 
 /// The stand-in cloud controller and the control routes, on one listener.
@@ -220,10 +200,7 @@ async fn serve(
         .offerings
         .iter()
         .map(|plan| (plan.offering.label.as_str().to_owned(), plan.token.clone()));
-    let book = Book::open(
-        Directory::open(children.directory().path())?,
-        tokens.collect(),
-    )?;
+    let book = Book::open(Directory::open(children.directory().path())?, tokens.collect())?;
     let (control, orders) = control::router(blueprint.control_token.clone());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, blueprint.stand_in_port)).await;
     let listener = listener.map_err(system("listening as a cloud controller"))?;

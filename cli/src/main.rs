@@ -54,10 +54,7 @@ fn surroundings() -> dev::Surroundings {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "main is where the environment is read"
-)]
+#[expect(clippy::disallowed_methods, reason = "main is where the environment is read")]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -65,8 +62,5 @@ fn variable(name: &str) -> Option<OsString> {
 /// The error and its causes, on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

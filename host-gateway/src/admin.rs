@@ -66,10 +66,7 @@ impl Admin {
             store,
         };
         let routes = TowerToHyperService::new(table(Arc::new(desk)));
-        Self {
-            token: Arc::new(token),
-            routes,
-        }
+        Self { token: Arc::new(token), routes }
     }
 }
 
@@ -103,12 +100,8 @@ impl Service<Request<Incoming>> for Admin {
 }
 
 fn is_allowed(token: &Secret, headers: &HeaderMap) -> bool {
-    let text = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    text.strip_prefix("Bearer ")
-        .is_some_and(|given| token.matches(given))
+    let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.strip_prefix("Bearer ").is_some_and(|given| token.matches(given))
 }
 
 async fn unknown(method: Method, uri: Uri) -> Answer {
@@ -123,9 +116,7 @@ async fn health(State(desk): Shared) -> Response<Body> {
 }
 
 async fn metrics(State(desk): Shared) -> impl IntoResponse {
-    let in_flight = desk
-        .in_flight_limit
-        .saturating_sub(desk.permits.available_permits());
+    let in_flight = desk.in_flight_limit.saturating_sub(desk.permits.available_permits());
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let gauges = [
         Gauge {
@@ -144,10 +135,7 @@ async fn metrics(State(desk): Shared) -> impl IntoResponse {
             value: u64::from(desk.store.is_up() && desk.ops.bus.is_up()),
         },
     ];
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4")],
-        desk.metrics.render(&gauges),
-    )
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], desk.metrics.render(&gauges))
 }
 
 async fn nodes(State(desk): Shared) -> impl IntoResponse {
@@ -194,14 +182,9 @@ mod tests {
             is_allowed(&token, &headers)
         };
         assert!(with("Bearer secret"));
-        for text in [
-            "secret",
-            "Bearer",
-            "Bearer ",
-            "Bearer secret1",
-            "bearer secret",
-            "Basic secret",
-        ] {
+        for text in
+            ["secret", "Bearer", "Bearer ", "Bearer secret1", "bearer secret", "Basic secret"]
+        {
             assert!(!with(text), "{text}");
         }
         assert!(!is_allowed(&token, &HeaderMap::new()));

@@ -209,12 +209,7 @@ impl Bus {
         time: Duration,
     ) -> Result<A, BusError> {
         let payload = encode(subject, body)?;
-        self.send(
-            subject,
-            Request::new().payload(payload).timeout(Some(time)),
-            Inbox::Own,
-        )
-        .await
+        self.send(subject, Request::new().payload(payload).timeout(Some(time)), Inbox::Own).await
     }
 
     /// Tells all who listen on `subject`.
@@ -226,15 +221,8 @@ impl Bus {
         if !self.is_up() {
             return Err(BusError::Away);
         }
-        let sent = self
-            .connection
-            .client
-            .publish(subject.clone(), payload)
-            .await;
-        sent.map_err(|error| BusError::Unsendable {
-            subject,
-            source: error.into(),
-        })
+        let sent = self.connection.client.publish(subject.clone(), payload).await;
+        sent.map_err(|error| BusError::Unsendable { subject, source: error.into() })
     }
 
     async fn attempt<B: Serialize, E: Envelope>(
@@ -244,9 +232,7 @@ impl Bus {
         patience: Patience,
     ) -> Result<E, BusError> {
         let payload = encode(&command.subject, command.body)?;
-        let mut request = Request::new()
-            .payload(payload)
-            .timeout(Some(patience.left()));
+        let mut request = Request::new().payload(payload).timeout(Some(patience.left()));
         if command.peers == Peers::Native {
             request = request.headers(headers(command.order));
         }
@@ -275,17 +261,14 @@ impl Bus {
                     RequestErrorKind::NoResponders => BusError::Nobody(subject_of()),
                     RequestErrorKind::InvalidSubject
                     | RequestErrorKind::MaxPayloadExceeded
-                    | RequestErrorKind::Other => BusError::Unsendable {
-                        subject: subject_of(),
-                        source: error.into(),
-                    },
+                    | RequestErrorKind::Other => {
+                        BusError::Unsendable { subject: subject_of(), source: error.into() }
+                    }
                 });
             }
         };
-        serde_json::from_slice(&reply.payload).map_err(|source| BusError::Garbled {
-            subject: subject_of(),
-            source,
-        })
+        serde_json::from_slice(&reply.payload)
+            .map_err(|source| BusError::Garbled { subject: subject_of(), source })
     }
 }
 

@@ -80,11 +80,7 @@ impl CloudController {
             .build()
             .map_err(ClientError)?;
         let url = config.url.trim_end_matches('/').to_owned();
-        Ok(Self {
-            client,
-            url,
-            own_url: own_url.to_owned(),
-        })
+        Ok(Self { client, url, own_url: own_url.to_owned() })
     }
 
     /// Tells that `offering` can be ordered, or not any more.
@@ -128,10 +124,7 @@ impl CloudController {
         let label = offering.classic_label();
         match offering.provider.as_str() {
             "core" => format!("{}/services/v1/offerings/{label}/handles", self.url),
-            provider => format!(
-                "{}/services/v1/offerings/{label}/{provider}/handles",
-                self.url
-            ),
+            provider => format!("{}/services/v1/offerings/{label}/{provider}/handles", self.url),
         }
     }
 }
@@ -143,32 +136,21 @@ fn with_token(request: RequestBuilder, offering: &OfferingConfig) -> RequestBuil
 }
 
 async fn send(url: &str, request: RequestBuilder) -> Result<Response, CloudControllerError> {
-    let away = |source| CloudControllerError::Away {
-        url: url.to_owned(),
-        source,
-    };
+    let away = |source| CloudControllerError::Away { url: url.to_owned(), source };
     let response = request.send().await.map_err(away)?;
     let status = response.status();
     if status == StatusCode::OK {
         return Ok(response);
     }
-    Err(CloudControllerError::Refused {
-        url: url.to_owned(),
-        status,
-    })
+    Err(CloudControllerError::Refused { url: url.to_owned(), status })
 }
 
 async fn read(url: &str, mut response: Response) -> Result<Vec<u8>, CloudControllerError> {
-    let away = |source| CloudControllerError::Away {
-        url: url.to_owned(),
-        source,
-    };
+    let away = |source| CloudControllerError::Away { url: url.to_owned(), source };
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(away)? {
         if body.len() + chunk.len() > MAX_BODY {
-            return Err(CloudControllerError::TooLong {
-                url: url.to_owned(),
-            });
+            return Err(CloudControllerError::TooLong { url: url.to_owned() });
         }
         body.extend_from_slice(&chunk);
     }
@@ -180,10 +162,7 @@ fn sort_out(list: HandleList) -> Fetched {
     let all = list.handles.len();
     let handles: Vec<Handle> = list.handles.into_iter().filter_map(read_handle).collect();
     let unreadable = all - handles.len();
-    Fetched {
-        handles,
-        unreadable,
-    }
+    Fetched { handles, unreadable }
 }
 
 fn read_handle(value: Value) -> Option<Handle> {
@@ -205,13 +184,7 @@ fn notice(offering: &OfferingConfig, own_url: &str) -> OfferingNotice {
         version_aliases: offering.version_aliases.clone(),
         description: Some(offering.description.clone()),
         provider: Some(offering.provider.clone()),
-        plans: Some(
-            offering
-                .plans
-                .iter()
-                .map(|plan| plan.name.clone())
-                .collect(),
-        ),
+        plans: Some(offering.plans.iter().map(|plan| plan.name.clone()).collect()),
         cf_plan_id: None,
         default_plan: Some(offering.default_plan.clone()),
         tags: Some(offering.tags.clone()),
@@ -233,10 +206,7 @@ mod tests {
 
     fn offering() -> OfferingConfig {
         let text = include_str!("../testdata/gateway.toml");
-        Config::parse(text, Path::new("gw.toml"))
-            .unwrap()
-            .offerings
-            .remove(0)
+        Config::parse(text, Path::new("gw.toml")).unwrap().offerings.remove(0)
     }
 
     #[test]
@@ -254,9 +224,7 @@ mod tests {
     #[test]
     fn a_handle_that_cannot_be_read_is_counted_and_the_others_are_kept() {
         let good = json!({ "service_id": "d1", "credentials": { "name": "d1" }, "type": "new" });
-        let list = HandleList {
-            handles: vec![json!({ "x": 1 }), good, json!(null)],
-        };
+        let list = HandleList { handles: vec![json!({ "x": 1 }), good, json!(null)] };
         let fetched = sort_out(list);
         assert_eq!((fetched.handles.len(), fetched.unreadable), (1, 2));
     }
@@ -277,9 +245,6 @@ mod tests {
             "http://cc/services/v1/offerings/mysql-10.11/handles"
         );
         "acme".clone_into(&mut offering.provider);
-        assert!(
-            cc.handles_url(&offering)
-                .ends_with("/mysql-10.11/acme/handles")
-        );
+        assert!(cc.handles_url(&offering).ends_with("/mysql-10.11/acme/handles"));
     }
 }

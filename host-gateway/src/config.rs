@@ -232,10 +232,8 @@ impl Config {
     ///
     /// [`ConfigError`] names file, line and key.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = secret::read_file(path).map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = secret::read_file(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, path)
     }
 
@@ -248,9 +246,7 @@ impl Config {
         let file: ConfigFile =
             toml::from_str(text).map_err(|source| ConfigError::form(path, text, &source))?;
         let dir = path.parent().unwrap_or_else(|| Path::new("."));
-        file.resolve(dir)
-            .and_then(check::check)
-            .map_err(|problem| problem.at(path, text))
+        file.resolve(dir).and_then(check::check).map_err(|problem| problem.at(path, text))
     }
 }
 

@@ -97,9 +97,7 @@ mod tests {
     #[test]
     fn a_point_that_does_not_exist_is_refused() {
         assert!(Crash::at(Some("provision.nosuch".to_owned())).is_err());
-        Crash::at(Some("bind.answered".to_owned()))
-            .unwrap()
-            .point("bind.asking");
+        Crash::at(Some("bind.answered".to_owned())).unwrap().point("bind.asking");
         Crash::at(None).unwrap().point("bind.answered");
     }
 

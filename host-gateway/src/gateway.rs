@@ -89,11 +89,7 @@ impl Gateway {
         let store = Connection::establish(&config.nats, "state").await?;
         let requests = Connection::establish(&config.nats, "requests").await?;
         let (records, jobs) = state::prepare(&store.client, &config.state).await?;
-        let own_url = config
-            .http
-            .public_url
-            .clone()
-            .unwrap_or_else(|| addresses.http.clone());
+        let own_url = config.http.public_url.clone().unwrap_or_else(|| addresses.http.clone());
         let cloud_controller = config.cloud_controller.as_ref();
         let cloud_controller = cloud_controller.map(|cc| CloudController::new(cc, &own_url));
         let ops = Arc::new(Operations {
@@ -111,14 +107,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::default());
         let (asked, requests) = mpsc::channel(RECONCILE_QUEUE);
         let permits = Arc::new(Semaphore::new(config.http.max_in_flight));
-        let admin = Admin::new(
-            &ops,
-            &metrics,
-            &permits,
-            config.admin.token,
-            asked,
-            store.clone(),
-        );
+        let admin = Admin::new(&ops, &metrics, &permits, config.admin.token, asked, store.clone());
         let classic = classic(&config.http, &ops, &metrics, permits, store);
         let background = background::Background {
             ops: Arc::clone(&ops),
@@ -157,11 +146,7 @@ impl Gateway {
         connections.spawn(serve(admin, service, limits(ADMIN_CONNECTIONS)));
         let background = TaskTracker::new();
         self.background.start(&background, &stop);
-        tracing::info!(
-            http = self.addresses.http,
-            admin = self.addresses.admin,
-            "ready"
-        );
+        tracing::info!(http = self.addresses.http, admin = self.addresses.admin, "ready");
 
         stop.cancelled().await;
         tracing::info!("stopping");
@@ -171,10 +156,7 @@ impl Gateway {
             Ok(()) => Drained::Clean,
             Err(_elapsed) => {
                 let operations = self.ops.tasks.len();
-                tracing::warn!(
-                    operations,
-                    "stopped before everything in flight was finished"
-                );
+                tracing::warn!(operations, "stopped before everything in flight was finished");
                 Drained::CutOff
             }
         }
@@ -202,11 +184,7 @@ fn classic(
     let bus = ops.bus.clone();
     let ready = move || store.is_up() && bus.is_up();
     let preflight = Preflight::new(ops.offerings.clone(), ready, Arc::clone(metrics));
-    let front = Front {
-        ops: Arc::clone(ops),
-        metrics: Arc::clone(metrics),
-        permits,
-    };
+    let front = Front { ops: Arc::clone(ops), metrics: Arc::clone(metrics), permits };
     Classic::new(config, preflight, Arc::new(front))
 }
 
@@ -221,13 +199,7 @@ struct BindError {
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| BindError {
-            key,
-            address,
-            source,
-        })
+    TcpListener::bind(address).await.map_err(|source| BindError { key, address, source })
 }
 
 /// TLS needs one implementation of its primitives for the whole process.
@@ -254,10 +226,7 @@ pub struct ReadyFileError {
 ///
 /// [`ReadyFileError`].
 pub async fn write_ready_file(path: &Path, addresses: &Addresses) -> Result<(), ReadyFileError> {
-    let failed = |source| ReadyFileError {
-        path: path.display().to_string(),
-        source,
-    };
+    let failed = |source| ReadyFileError { path: path.display().to_string(), source };
     let text = serde_json::to_vec(addresses).map_err(|error| failed(error.into()))?;
     // Written aside and renamed: whoever waits for it never reads half of it.
     let mut aside = path.as_os_str().to_owned();

@@ -47,10 +47,7 @@ impl Classic {
     /// The front over `front`, checked by `preflight`.
     pub(crate) fn new(config: &HttpConfig, preflight: Preflight, front: Arc<Front>) -> Self {
         let routes = TowerToHyperService::new(routes::table(config, front));
-        Self {
-            preflight: Arc::new(preflight),
-            routes,
-        }
+        Self { preflight: Arc::new(preflight), routes }
     }
 }
 

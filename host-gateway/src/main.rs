@@ -50,21 +50,14 @@ fn complain(error: &dyn Error) {
 fn start(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     let filter = EnvFilter::try_new(&arguments.log)?;
     let log = tracing_subscriber::fmt().json().with_span_list(false);
-    log.with_writer(std::io::stderr)
-        .with_env_filter(filter)
-        .init();
+    log.with_writer(std::io::stderr).with_env_filter(filter).init();
     let config = Config::read(&arguments.config)?;
     let crash = Crash::at(crash_point())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(config, crash, arguments.ready_file.as_deref()))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a switch of tests, which no configuration may hold"
-)]
+#[expect(clippy::disallowed_methods, reason = "a switch of tests, which no configuration may hold")]
 fn crash_point() -> Option<String> {
     std::env::var("TENON_CRASH_AT").ok()
 }

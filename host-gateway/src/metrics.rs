@@ -94,31 +94,13 @@ impl Metrics {
         let counters = self.lock();
         let mut text = String::new();
         let done = counters.done.iter().map(|((verb, status), count)| {
-            (
-                format!("operation=\"{}\",status=\"{status}\"", verb.as_str()),
-                *count,
-            )
+            (format!("operation=\"{}\",status=\"{status}\"", verb.as_str()), *count)
         });
-        counter(
-            &mut text,
-            "tenon_gateway_operations_total",
-            "Operations that ended.",
-            done,
-        );
-        let refused = counters
-            .refused
-            .iter()
-            .map(|(code, n)| (format!("code=\"{code}\""), *n));
-        counter(
-            &mut text,
-            "tenon_gateway_refused_total",
-            "Requests refused at the door.",
-            refused,
-        );
-        let reconciled = counters
-            .reconciled
-            .iter()
-            .map(|(what, n)| (format!("what=\"{what}\""), *n));
+        counter(&mut text, "tenon_gateway_operations_total", "Operations that ended.", done);
+        let refused = counters.refused.iter().map(|(code, n)| (format!("code=\"{code}\""), *n));
+        counter(&mut text, "tenon_gateway_refused_total", "Requests refused at the door.", refused);
+        let reconciled =
+            counters.reconciled.iter().map(|(what, n)| (format!("what=\"{what}\""), *n));
         counter(
             &mut text,
             "tenon_gateway_reconciled_total",
@@ -169,27 +151,15 @@ fn histograms(text: &mut String, took: &BTreeMap<Verb, Histogram>) {
             line(text, format_args!("{NAME}_bucket{{{labels}}} {below}"));
         }
         let count = histogram.count;
-        line(
-            text,
-            format_args!("{NAME}_bucket{{operation=\"{verb}\",le=\"+Inf\"}} {count}"),
-        );
+        line(text, format_args!("{NAME}_bucket{{operation=\"{verb}\",le=\"+Inf\"}} {count}"));
         let sum = histogram.sum.as_secs_f64();
-        line(
-            text,
-            format_args!("{NAME}_sum{{operation=\"{verb}\"}} {sum}"),
-        );
-        line(
-            text,
-            format_args!("{NAME}_count{{operation=\"{verb}\"}} {count}"),
-        );
+        line(text, format_args!("{NAME}_sum{{operation=\"{verb}\"}} {sum}"));
+        line(text, format_args!("{NAME}_count{{operation=\"{verb}\"}} {count}"));
     }
 }
 
 fn head(text: &mut String, name: &str, help: &str, kind: &str) {
-    line(
-        text,
-        format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"),
-    );
+    line(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
 }
 
 fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
@@ -209,11 +179,7 @@ mod tests {
         metrics.done(Verb::Provision, 504, Duration::from_secs(5));
         metrics.refused(30100);
         metrics.reconciled("undone", 2);
-        let gauge = Gauge {
-            name: "tenon_gateway_nodes",
-            help: "Nodes alive.",
-            value: 3,
-        };
+        let gauge = Gauge { name: "tenon_gateway_nodes", help: "Nodes alive.", value: 3 };
         expect![[r##"
             # HELP tenon_gateway_operations_total Operations that ended.
             # TYPE tenon_gateway_operations_total counter

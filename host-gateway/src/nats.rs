@@ -54,10 +54,7 @@ impl Connection {
             match options(config, name, connected).connect(&servers[..]).await {
                 Ok(client) => return Ok(Self { client, connects }),
                 Err(source) if tokio::time::Instant::now() > give_up => {
-                    return Err(ConnectError::Connect {
-                        url: config.url.clone(),
-                        source,
-                    });
+                    return Err(ConnectError::Connect { url: config.url.clone(), source });
                 }
                 Err(error) => {
                     tracing::warn!(%error, connection = name, "nats-server is not there yet");
@@ -74,10 +71,7 @@ impl Connection {
         // Port 9 discards, where it is served at all.
         let client = options.connect("nats://127.0.0.1:9").await;
         let client = client.expect("the first attempt is not waited for");
-        Self {
-            client,
-            connects: watch::channel(0).1,
-        }
+        Self { client, connects: watch::channel(0).1 }
     }
 
     /// Whether something sent now reaches the server. What is sent while disconnected is delivered
@@ -113,9 +107,7 @@ fn options(config: &NatsConfig, name: &str, connected: watch::Sender<u64>) -> Co
 /// Doubles from 50 ms, with a jitter of half: a thousand peers must not come back at once.
 fn reconnect_delay(attempts: usize) -> Duration {
     let doublings = u32::try_from(attempts.min(16)).unwrap_or(16);
-    let base = Duration::from_millis(25)
-        .saturating_mul(1 << doublings)
-        .min(RECONNECT_MAX);
+    let base = Duration::from_millis(25).saturating_mul(1 << doublings).min(RECONNECT_MAX);
     base.mul_f64(rand::random_range(0.5..1.5))
 }
 
@@ -144,10 +136,7 @@ mod tests {
     #[test]
     fn the_pause_between_attempts_grows_to_a_bound() {
         for attempts in [0, 1, 5, 40, usize::MAX] {
-            assert!(
-                reconnect_delay(attempts) <= RECONNECT_MAX.mul_f64(1.5),
-                "{attempts}"
-            );
+            assert!(reconnect_delay(attempts) <= RECONNECT_MAX.mul_f64(1.5), "{attempts}");
         }
         assert!(reconnect_delay(1) < Duration::from_millis(100));
         assert!(reconnect_delay(40) >= RECONNECT_MAX.mul_f64(0.5));

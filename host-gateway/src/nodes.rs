@@ -64,12 +64,7 @@ impl Nodes {
             return;
         }
         let in_flight = nodes.get(id).map_or(0, |node| node.in_flight);
-        let node = Node {
-            announced,
-            heard: Instant::now(),
-            in_flight,
-            since: 0,
-        };
+        let node = Node { announced, heard: Instant::now(), in_flight, since: 0 };
         if nodes.insert(id.clone(), node).is_none() {
             tracing::info!(%service, node = %id, "node appeared");
         }
@@ -93,33 +88,22 @@ impl Nodes {
 
     /// Ids of the nodes of `service` that are alive, in order.
     pub(crate) fn ids(&self, service: &ServiceName) -> Vec<NodeId> {
-        let mut ids: Vec<NodeId> = self
-            .offers(service)
-            .into_iter()
-            .map(|offer| offer.node)
-            .collect();
+        let mut ids: Vec<NodeId> =
+            self.offers(service).into_iter().map(|offer| offer.node).collect();
         ids.sort();
         ids
     }
 
     /// An instance is on its way to `id`.
     pub(crate) fn departed(&self, service: &ServiceName, id: &NodeId) {
-        if let Some(node) = self
-            .lock()
-            .get_mut(service)
-            .and_then(|nodes| nodes.get_mut(id))
-        {
+        if let Some(node) = self.lock().get_mut(service).and_then(|nodes| nodes.get_mut(id)) {
             node.in_flight += 1;
         }
     }
 
     /// It is not on its way any more.
     pub(crate) fn arrived(&self, service: &ServiceName, id: &NodeId, arrival: Arrival) {
-        if let Some(node) = self
-            .lock()
-            .get_mut(service)
-            .and_then(|nodes| nodes.get_mut(id))
-        {
+        if let Some(node) = self.lock().get_mut(service).and_then(|nodes| nodes.get_mut(id)) {
             // The node may have been forgotten in between.
             node.in_flight = (node.in_flight - 1).max(0);
             node.since += match arrival {
@@ -140,9 +124,7 @@ impl Nodes {
     pub(crate) fn view(&self) -> Vec<NodeView> {
         let table = self.lock();
         let all = table.iter().flat_map(|(service, nodes)| {
-            let alive = nodes
-                .iter()
-                .filter(|(_, node)| node.heard.elapsed() <= FRESH);
+            let alive = nodes.iter().filter(|(_, node)| node.heard.elapsed() <= FRESH);
             alive.map(move |(id, node)| view(service, id, node))
         });
         let mut all: Vec<NodeView> = all.collect();
@@ -204,9 +186,7 @@ mod tests {
 
     fn free(nodes: &Nodes) -> Vec<(String, i64)> {
         let offers = nodes.offers(&service()).into_iter();
-        offers
-            .map(|offer| (offer.node.to_string(), offer.free))
-            .collect()
+        offers.map(|offer| (offer.node.to_string(), offer.free)).collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -238,11 +218,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn offerings_do_not_see_each_others_nodes() {
         let nodes = Nodes::default();
-        nodes.heard(
-            &ServiceName::new("FilesaaS").unwrap(),
-            &id("a"),
-            announced(1, 1),
-        );
+        nodes.heard(&ServiceName::new("FilesaaS").unwrap(), &id("a"), announced(1, 1));
         assert_eq!(free(&nodes), []);
         assert_eq!(nodes.view().len(), 1);
     }

@@ -53,6 +53,15 @@ pub(crate) struct Operations {
     pub(crate) tasks: TaskTracker,
 }
 
+/// Who wrote an intent, which is what "nobody listens" proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This attempt: no command can have been sent before it.
+    Own,
+    /// Somebody whose work is gone on with: a command may have reached the node before it went.
+    TakenOver,
+}
+
 /// Why an operation failed that has no reason of its own.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OperationError {
@@ -165,18 +174,12 @@ impl Blamed for OperationError {
 impl Operations {
     /// The offering whose subjects begin with `service`; `None` when this gateway has none.
     pub(crate) fn offering(&self, service: &ServiceName) -> Option<&Arc<OfferingConfig>> {
-        self.offerings
-            .iter()
-            .find(|offering| offering.service == *service)
+        self.offerings.iter().find(|offering| offering.service == *service)
     }
 
     /// Refuses at once what could not be carried out.
     fn check_up(&self) -> Result<(), OperationError> {
-        if self.bus.is_up() {
-            Ok(())
-        } else {
-            Err(OperationError::Away)
-        }
+        if self.bus.is_up() { Ok(()) } else { Err(OperationError::Away) }
     }
 
     /// The record of an instance of `offering` that is `Ready`.
@@ -276,11 +279,7 @@ fn order(
 
 /// A W3C trace context whose trace is the operation: all attempts at it are one trace.
 fn traceparent(operation: &OperationId) -> String {
-    let trace: String = operation
-        .as_str()
-        .chars()
-        .filter(char::is_ascii_hexdigit)
-        .collect();
+    let trace: String = operation.as_str().chars().filter(char::is_ascii_hexdigit).collect();
     let parent = rand::random_range(1..=u64::MAX);
     format!("00-{trace:0>32}-{parent:016x}-01")
 }
@@ -294,12 +293,7 @@ fn command<'a, B>(
     order: &'a Order,
 ) -> Command<'a, B> {
     let subject = subject::operation(&offering.service, operation, node);
-    Command {
-        subject,
-        body,
-        order,
-        peers: offering.peers,
-    }
+    Command { subject, body, order, peers: offering.peers }
 }
 
 /// The credentials in `life`, which stands at `place`; empty when there are none.
@@ -318,10 +312,7 @@ mod tests {
     fn a_trace_is_named_after_its_operation() {
         let operation = OperationId::new("fbf7d327-5219-44c3-a83c-a19f24622eba").unwrap();
         let text = traceparent(&operation);
-        assert!(
-            text.starts_with("00-fbf7d327521944c3a83ca19f24622eba-"),
-            "{text}"
-        );
+        assert!(text.starts_with("00-fbf7d327521944c3a83ca19f24622eba-"), "{text}");
         assert_eq!(text.len(), 55);
     }
 
@@ -335,56 +326,29 @@ mod tests {
         };
         let damaged = || {
             let source = serde_json::from_str::<u8>("x").unwrap_err();
-            OperationError::State(StateError::Damaged {
-                key: "inst.d1".to_owned(),
-                source,
-            })
+            OperationError::State(StateError::Damaged { key: "inst.d1".to_owned(), source })
         };
         let table = [
             (OperationError::Away, 30600, Blame::Platform),
-            (
-                OperationError::NotFound("x".to_owned()),
-                30300,
-                Blame::Caller,
-            ),
+            (OperationError::NotFound("x".to_owned()), 30300, Blame::Caller),
             (OperationError::Malformed, 30001, Blame::Caller),
             (OperationError::Removed(id()), 30301, Blame::Caller),
-            (
-                OperationError::NoExtension(Extension::Snapshot),
-                30501,
-                Blame::Caller,
-            ),
+            (OperationError::NoExtension(Extension::Snapshot), 30501, Blame::Caller),
             (OperationError::Busy(id()), 30807, Blame::Platform),
-            (
-                OperationError::NoOrphan("d1".to_owned()),
-                30301,
-                Blame::Caller,
-            ),
+            (OperationError::NoOrphan("d1".to_owned()), 30301, Blame::Caller),
             (refused(500), 31001, Blame::Guest),
             (refused(404), 31001, Blame::Caller),
             (OperationError::Silent(node()), 30700, Blame::Platform),
-            (
-                OperationError::Overtaken("inst.d1".to_owned()),
-                30700,
-                Blame::Platform,
-            ),
+            (OperationError::Overtaken("inst.d1".to_owned()), 30700, Blame::Platform),
             (OperationError::Contended(id()), 30600, Blame::Platform),
             (StateError::Away.into(), 30600, Blame::Platform),
             (StateError::TimedOut.into(), 30600, Blame::Platform),
-            (
-                StateError::Refused(String::new()).into(),
-                30600,
-                Blame::Platform,
-            ),
+            (StateError::Refused(String::new()).into(), 30600, Blame::Platform),
             (damaged(), 30500, Blame::Host),
             (SealError::CannotOpen.into(), 30500, Blame::Host),
         ];
         for (error, code, blame) in table {
-            assert_eq!(
-                (error.fault().msg.code, error.blame()),
-                (code, blame),
-                "{error}"
-            );
+            assert_eq!((error.fault().msg.code, error.blame()), (code, blame), "{error}");
         }
     }
 

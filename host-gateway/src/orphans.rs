@@ -104,10 +104,7 @@ impl Report {
         insert(&mut self.orphan_instances, node, orphans);
         insert(&mut self.orphan_bindings, node, orphan_bindings);
         insert(&mut self.missing_instances, node, missing);
-        let strangers = inventory
-            .strangers
-            .iter()
-            .filter(|name| is_stranger(name, known));
+        let strangers = inventory.strangers.iter().filter(|name| is_stranger(name, known));
         insert(&mut self.strangers, node, strangers.cloned().collect());
     }
 
@@ -138,11 +135,7 @@ enum Verdict {
 }
 
 fn judge(node: &NodeId, seen: &InventoryInstance, life: Option<&Life>, now: Millis) -> Verdict {
-    let unknown = if seen.created.after(YOUNG) < now {
-        Verdict::Orphan
-    } else {
-        Verdict::Young
-    };
+    let unknown = if seen.created.after(YOUNG) < now { Verdict::Orphan } else { Verdict::Young };
     let Some(life) = life else {
         return unknown;
     };
@@ -157,9 +150,7 @@ fn judge(node: &NodeId, seen: &InventoryInstance, life: Option<&Life>, now: Mill
 }
 
 fn is_stranger(name: &str, known: &Known) -> bool {
-    let record = InstanceId::new(name)
-        .ok()
-        .and_then(|id| known.instances.get(&id));
+    let record = InstanceId::new(name).ok().and_then(|id| known.instances.get(&id));
     record.is_none_or(|record| record.life.phase == Phase::Tomb)
 }
 
@@ -173,10 +164,7 @@ fn orphan_bindings_of<'a>(
             Some(Phase::Tomb) | None => true,
         }
     });
-    orphans.map(|binding| OrphanBinding {
-        name: seen.id.clone(),
-        handle_id: binding.id.clone(),
-    })
+    orphans.map(|binding| OrphanBinding { name: seen.id.clone(), handle_id: binding.id.clone() })
 }
 
 fn missing(
@@ -221,11 +209,7 @@ pub(crate) enum Turn {
 impl OrphanReports {
     /// Begins a check of `service`.
     pub(crate) fn begin(&self, service: &ServiceName) -> Turn {
-        if self.lock().running.insert(service.clone()) {
-            Turn::Yours
-        } else {
-            Turn::Taken
-        }
+        if self.lock().running.insert(service.clone()) { Turn::Yours } else { Turn::Taken }
     }
 
     /// Ends it.
@@ -270,10 +254,7 @@ mod tests {
             Phase::Intent => intent,
             Phase::Ready => intent.ready(sealed).unwrap(),
             Phase::Deleting => intent.deleting(Millis::default()).unwrap(),
-            Phase::Tomb => intent
-                .deleting(Millis::default())
-                .unwrap()
-                .cleaned(&node("n1")),
+            Phase::Tomb => intent.deleting(Millis::default()).unwrap().cleaned(&node("n1")),
         }
     }
 
@@ -308,25 +289,17 @@ mod tests {
     #[test]
     fn an_instance_on_another_node_than_its_record_says_is_an_orphan_unless_it_is_leaving() {
         check_judge("n2", 0, Some(&life(Phase::Ready)), Verdict::Orphan);
-        let moved = life(Phase::Intent)
-            .moved(node("n2"), Millis::default())
-            .unwrap();
+        let moved = life(Phase::Intent).moved(node("n2"), Millis::default()).unwrap();
         check_judge("n1", 0, Some(&moved), Verdict::Leaving);
     }
 
     #[test]
     fn a_report_tells_orphans_orphan_bindings_and_what_is_missing() {
         let mut known = Known::default();
-        let record = |phase| KnownInstance {
-            life: life(phase),
-            created: Millis::default(),
-        };
+        let record = |phase| KnownInstance { life: life(phase), created: Millis::default() };
         known.instances.insert(id("d1"), record(Phase::Ready));
         known.instances.insert(id("d2"), record(Phase::Ready));
-        let mut report = Report {
-            begun: NOW,
-            ..Report::begin()
-        };
+        let mut report = Report { begun: NOW, ..Report::begin() };
         let inventory = Inventory {
             instances: vec![seen(0)],
             strangers: vec!["d2".to_owned(), "alien".to_owned(), "not an id".to_owned()],
@@ -334,22 +307,14 @@ mod tests {
         report.compare(&node("n1"), &inventory, &known);
         assert_eq!(report.strangers[&node("n1")], ["alien", "not an id"]);
         assert_eq!(report.orphan_instances.len(), 0);
-        assert_eq!(
-            report.orphan_bindings[&node("n1")][0].handle_id.as_str(),
-            "b1"
-        );
+        assert_eq!(report.orphan_bindings[&node("n1")][0].handle_id.as_str(), "b1");
         assert_eq!(report.missing_instances[&node("n1")], [id("d2")]);
 
         report.compare_platform(&HashSet::from(["d1".to_owned()]), &known);
         assert_eq!(report.unclaimed_instances, Some(vec![id("d2")]));
 
-        known
-            .bindings
-            .insert((id("d1"), BindingId::new("b1").unwrap()), Phase::Ready);
-        let mut clean = Report {
-            begun: NOW,
-            ..Report::begin()
-        };
+        known.bindings.insert((id("d1"), BindingId::new("b1").unwrap()), Phase::Ready);
+        let mut clean = Report { begun: NOW, ..Report::begin() };
         clean.compare(&node("n1"), &inventory, &known);
         assert_eq!(clean.orphan_bindings.len(), 0);
     }

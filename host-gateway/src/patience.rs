@@ -23,11 +23,7 @@ impl Patience {
     pub(crate) fn of(time: Duration) -> Self {
         let deadline = Millis::now().after(time);
         let lease = deadline.after(time.max(MIN_MARGIN));
-        Self {
-            until: Instant::now() + time,
-            deadline,
-            lease,
-        }
+        Self { until: Instant::now() + time, deadline, lease }
     }
 
     /// How long is left; zero when it is over.

@@ -67,21 +67,13 @@ pub(crate) fn pick(
     wanted: Wanted<'_>,
     draw: u64,
 ) -> Result<NodeId, PlacementError> {
-    let of_plan: Vec<&Offer> = offers
-        .iter()
-        .filter(|offer| offer.plan == wanted.plan)
-        .collect();
+    let of_plan: Vec<&Offer> = offers.iter().filter(|offer| offer.plan == wanted.plan).collect();
     if of_plan.is_empty() {
         return Err(PlacementError::NoNode);
     }
     let mut fit: Vec<&Offer> = of_plan
         .into_iter()
-        .filter(|offer| {
-            offer
-                .versions
-                .iter()
-                .any(|version| version == wanted.version)
-        })
+        .filter(|offer| offer.versions.iter().any(|version| version == wanted.version))
         .collect();
     if fit.is_empty() {
         return Err(PlacementError::NoVersion);
@@ -93,18 +85,13 @@ pub(crate) fn pick(
     fit.retain(usable);
     fit.sort_by(|a, b| (Reverse(a.free), &a.node).cmp(&(Reverse(b.free), &b.node)));
     fit.truncate(BEST);
-    weighted(&fit, draw)
-        .map(|offer| offer.node.clone())
-        .ok_or(PlacementError::Full)
+    weighted(&fit, draw).map(|offer| offer.node.clone()).ok_or(PlacementError::Full)
 }
 
 /// One of `fit`, with a chance in proportion to its free capacity; `None` when there is none.
 fn weighted<'a>(fit: &[&'a Offer], draw: u64) -> Option<&'a Offer> {
     let weight = |offer: &Offer| u64::try_from(offer.free).unwrap_or(0).max(1);
-    let total: u64 = fit
-        .iter()
-        .map(|offer| weight(offer))
-        .fold(0, u64::saturating_add);
+    let total: u64 = fit.iter().map(|offer| weight(offer)).fold(0, u64::saturating_add);
     let mut left = draw.checked_rem(total)?;
     for offer in fit {
         match left.checked_sub(weight(offer)) {
@@ -137,21 +124,10 @@ mod tests {
         draw: u64,
         expected: Result<&str, PlacementError>,
     ) {
-        let tried: Vec<NodeId> = tried
-            .iter()
-            .map(|node| NodeId::new(*node).unwrap())
-            .collect();
-        let wanted = Wanted {
-            plan: "free",
-            version: "5.5",
-            overcommit,
-            tried: &tried,
-        };
+        let tried: Vec<NodeId> = tried.iter().map(|node| NodeId::new(*node).unwrap()).collect();
+        let wanted = Wanted { plan: "free", version: "5.5", overcommit, tried: &tried };
         let picked = pick(&offers(list), wanted, draw);
-        assert_eq!(
-            picked.as_ref().map(NodeId::as_str).map_err(|error| *error),
-            expected
-        );
+        assert_eq!(picked.as_ref().map(NodeId::as_str).map_err(|error| *error), expected);
     }
 
     use Overcommit::{Allow, Refuse};
@@ -159,20 +135,8 @@ mod tests {
     #[test]
     fn a_node_of_the_plan_with_room_is_picked() {
         check_pick(&[("a", "free", 2)], Refuse, &[], 7, Ok("a"));
-        check_pick(
-            &[("a", "gold", 9), ("b", "free", 1)],
-            Refuse,
-            &[],
-            0,
-            Ok("b"),
-        );
-        check_pick(
-            &[("a", "free", 0), ("b", "free", 1)],
-            Refuse,
-            &[],
-            3,
-            Ok("b"),
-        );
+        check_pick(&[("a", "gold", 9), ("b", "free", 1)], Refuse, &[], 0, Ok("b"));
+        check_pick(&[("a", "free", 0), ("b", "free", 1)], Refuse, &[], 3, Ok("b"));
     }
 
     #[test]
@@ -185,73 +149,31 @@ mod tests {
 
     #[test]
     fn only_the_best_few_are_considered() {
-        let list = [
-            ("a", "free", 1),
-            ("b", "free", 9),
-            ("c", "free", 9),
-            ("d", "free", 9),
-        ];
+        let list = [("a", "free", 1), ("b", "free", 9), ("c", "free", 9), ("d", "free", 9)];
         for draw in 0..30 {
-            let wanted = Wanted {
-                plan: "free",
-                version: "5.5",
-                overcommit: Refuse,
-                tried: &[],
-            };
+            let wanted = Wanted { plan: "free", version: "5.5", overcommit: Refuse, tried: &[] };
             assert_ne!(pick(&offers(&list), wanted, draw).unwrap().as_str(), "a");
         }
     }
 
     #[test]
     fn a_node_is_asked_once() {
-        check_pick(
-            &[("a", "free", 9), ("b", "free", 1)],
-            Refuse,
-            &["a"],
-            0,
-            Ok("b"),
-        );
+        check_pick(&[("a", "free", 9), ("b", "free", 1)], Refuse, &["a"], 0, Ok("b"));
         check_pick(&[("a", "free", 9)], Refuse, &["a"], 0, Err(Full));
     }
 
     #[test]
     fn full_nodes_are_used_only_when_the_plan_says_so() {
-        check_pick(
-            &[("a", "free", 0), ("b", "free", -2)],
-            Refuse,
-            &[],
-            0,
-            Err(Full),
-        );
-        check_pick(
-            &[("a", "free", 0), ("b", "free", -2)],
-            Allow,
-            &[],
-            0,
-            Ok("a"),
-        );
-        check_pick(
-            &[("a", "free", 0), ("b", "free", -2)],
-            Allow,
-            &[],
-            1,
-            Ok("b"),
-        );
+        check_pick(&[("a", "free", 0), ("b", "free", -2)], Refuse, &[], 0, Err(Full));
+        check_pick(&[("a", "free", 0), ("b", "free", -2)], Allow, &[], 0, Ok("a"));
+        check_pick(&[("a", "free", 0), ("b", "free", -2)], Allow, &[], 1, Ok("b"));
     }
 
     #[test]
     fn what_is_missing_is_told_apart() {
         check_pick(&[], Refuse, &[], 0, Err(NoNode));
         check_pick(&[("a", "gold", 9)], Refuse, &[], 0, Err(NoNode));
-        let wanted = Wanted {
-            plan: "free",
-            version: "9.9",
-            overcommit: Refuse,
-            tried: &[],
-        };
-        assert_eq!(
-            pick(&offers(&[("a", "free", 9)]), wanted, 0),
-            Err(NoVersion)
-        );
+        let wanted = Wanted { plan: "free", version: "9.9", overcommit: Refuse, tried: &[] };
+        assert_eq!(pick(&offers(&[("a", "free", 9)]), wanted, 0), Err(NoVersion));
     }
 }

@@ -59,11 +59,8 @@ pub(crate) async fn request(
 
 /// Answers a request for a page of the inventory; an error is an empty answer with its number.
 pub(crate) async fn inventory(offering: &Offering, message: &Message) -> Vec<u8> {
-    let request = if message.payload.is_empty() {
-        Ok(InventoryRequest::default())
-    } else {
-        decode(message)
-    };
+    let request =
+        if message.payload.is_empty() { Ok(InventoryRequest::default()) } else { decode(message) };
     let page = match request {
         Ok(request) => operations::inventory::inventory(offering, &request).await,
         Err(fault) => Err(fault),

@@ -22,9 +22,9 @@ use tenon_protocol::{BindingId, InstanceId, ServiceName};
 use tokio::sync::oneshot;
 
 pub(crate) use book::{Book, StateWrite, StateWrites};
+pub(crate) use entry::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase};
 pub(crate) use notes::Note;
 use notes::{Notes, Ticket};
-pub(crate) use entry::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase};
 
 /// Updates that wait for the owner of the file; one more is refused as "busy".
 const QUEUE: usize = 1024;
@@ -85,9 +85,10 @@ impl Ledger {
     /// [`LedgerError::Open`] when it is in use or damaged, [`LedgerError::Storage`] when the disk
     /// does not let it be made ready.
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(
-            |source| LedgerError::Open { path: path.display().to_string(), source },
-        )?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(path)
+            .map_err(|source| LedgerError::Open { path: path.display().to_string(), source })?;
         let database = Arc::new(database);
         book::create_tables(&database)?;
         let (queue, updates) = sync_channel(QUEUE);

@@ -14,7 +14,9 @@ const SWEEP: usize = 1_024;
 pub(crate) struct Locks(Mutex<HashMap<String, Arc<RwLock<()>>>>);
 
 /// Nobody else works on the instance or its bindings.
-pub(crate) struct Exclusive(#[expect(dead_code, reason = "held, not read")] OwnedRwLockWriteGuard<()>);
+pub(crate) struct Exclusive(
+    #[expect(dead_code, reason = "held, not read")] OwnedRwLockWriteGuard<()>,
+);
 
 /// Nobody removes or restores the instance.
 pub(crate) struct Shared(#[expect(dead_code, reason = "held, not read")] OwnedRwLockReadGuard<()>);

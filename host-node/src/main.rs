@@ -60,7 +60,7 @@ fn serve(path: &Path, ready_file: Option<&Path>) -> Result<(), Box<dyn Error>> {
     }
     let cores = std::thread::available_parallelism()?.get();
     // The bus hands on and waits; guests compute. More threads than cores only take turns.
-    let main = runtime("bus", cores.div_ceil(2).min(8))?;
+    let main = runtime("bus", cores.div_ceil(2))?;
     let guests = runtime("guests", cores)?;
     let environment =
         Environment { guests: guests.handle().clone(), program: std::env::current_exe()? };

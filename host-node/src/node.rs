@@ -211,9 +211,7 @@ async fn check_health(offering: &Offering) {
     let facts = CallFacts::internal("health");
     let report = offering.guests.call(&offering.plugin, &offering.grants, &facts, Health).await;
     let (well, detail) = match report {
-        Ok(called) => {
-            (!matches!(called.output.status, wit::Health::Failed), called.output.detail)
-        }
+        Ok(called) => (!matches!(called.output.status, wit::Health::Failed), called.output.detail),
         Err(failure) => (false, failure.to_string()),
     };
     if offering.well.swap(well, Ordering::Relaxed) != well {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::config::OfferingConfig;
 use crate::crash::Crash;
 use crate::credentials::Credentials;
-use crate::guest::{CallFacts, Called, GuestCall, GuestFailure, Grants, Guests, Plugin, wit};
+use crate::guest::{CallFacts, Called, Grants, GuestCall, GuestFailure, Guests, Plugin, wit};
 use crate::ledger::{InstanceEntry, InstancePhase, Ledger, LedgerError, Note};
 use crate::locks::Locks;
 use crate::snapshots::SnapshotStore;
@@ -107,7 +107,8 @@ impl Offering {
     ) -> Result<(), LedgerError> {
         let mut after = None;
         loop {
-            let page = self.ledger.read(|view| view.instances(self.service(), after.as_ref(), PAGE))?;
+            let page =
+                self.ledger.read(|view| view.instances(self.service(), after.as_ref(), PAGE))?;
             page.iter().for_each(&mut visit);
             after = page.last().map(|last| last.id.clone());
             if page.len() < PAGE {

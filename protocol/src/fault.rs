@@ -232,7 +232,10 @@ mod tests {
     #[test]
     fn a_fault_travels_in_the_original_form() {
         let json = serde_json::to_string(&Fault::node_invalid_plan("gold")).unwrap();
-        assert_eq!(json, r#"{"status":500,"msg":{"code":31005,"description":"Invalid plan gold."}}"#);
+        assert_eq!(
+            json,
+            r#"{"status":500,"msg":{"code":31005,"description":"Invalid plan gold."}}"#
+        );
     }
 
     #[test]

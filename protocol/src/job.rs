@@ -80,11 +80,11 @@ mod tests {
         let all = [Queued, Working, Completed, Failed, Killed];
         for from in all {
             for to in all {
-                let allowed = match (from, to) {
+                let allowed = matches!(
+                    (from, to),
                     (Queued, Working | Failed | Killed)
-                    | (Working, Working | Completed | Failed | Killed) => true,
-                    _ => false,
-                };
+                        | (Working, Working | Completed | Failed | Killed)
+                );
                 assert_eq!(from.may_become(to), allowed, "{from:?} -> {to:?}");
             }
         }

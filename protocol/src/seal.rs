@@ -110,7 +110,10 @@ mod tests {
         assert!(matches!(key.open::<String>("inst.d2", &sealed), Err(SealError::CannotOpen)));
         let damaged = Sealed(sealed.0.replace(|c: char| c.is_ascii_digit(), "0"));
         assert!(matches!(key.open::<String>("inst.d1", &damaged), Err(SealError::CannotOpen)));
-        assert!(matches!(key.open::<String>("x", &Sealed("zz".into())), Err(SealError::CannotOpen)));
+        assert!(matches!(
+            key.open::<String>("x", &Sealed("zz".into())),
+            Err(SealError::CannotOpen)
+        ));
     }
 
     #[test]

@@ -57,23 +57,13 @@ impl Classic {
     ///
     /// [`HarnessError::Http`] when the machine refuses a client.
     pub fn new(base: String, token: Secret, ordered: Ordered) -> Result<Self, HarnessError> {
-        Ok(Self {
-            http: http::client()?,
-            base,
-            token,
-            ordered,
-        })
+        Ok(Self { http: http::client()?, base, token, ordered })
     }
 
     /// The body of a provision request.
     #[must_use]
     pub fn order(&self) -> Value {
-        let Ordered {
-            label,
-            plan_unique_id,
-            plan,
-            version,
-        } = &self.ordered;
+        let Ordered { label, plan_unique_id, plan, version } = &self.ordered;
         json!({
             "label": format!("{label}-{version}"),
             "unique_id": plan_unique_id,
@@ -90,8 +80,7 @@ impl Classic {
     ///
     /// As [`Self::send`], and so for all that follow.
     pub async fn provision(&self) -> Result<ServiceResponse, HarnessError> {
-        self.send(Method::POST, "/gateway/v1/configurations", &self.order())
-            .await
+        self.send(Method::POST, "/gateway/v1/configurations", &self.order()).await
     }
 
     /// Removes an instance with its bindings.
@@ -101,9 +90,7 @@ impl Classic {
     /// As [`Self::send`].
     pub async fn unprovision(&self, instance: &str) -> Result<(), HarnessError> {
         let path = format!("/gateway/v1/configurations/{instance}");
-        self.send::<Value>(Method::DELETE, &path, &json!({}))
-            .await
-            .map(drop)
+        self.send::<Value>(Method::DELETE, &path, &json!({})).await.map(drop)
     }
 
     /// Access for an application.
@@ -130,9 +117,7 @@ impl Classic {
     pub async fn unbind(&self, instance: &str, binding: &str) -> Result<(), HarnessError> {
         let body = json!({ "service_id": instance, "handle_id": binding, "binding_options": {} });
         let path = format!("/gateway/v1/configurations/{instance}/handles/{binding}");
-        self.send::<Value>(Method::DELETE, &path, &body)
-            .await
-            .map(drop)
+        self.send::<Value>(Method::DELETE, &path, &body).await.map(drop)
     }
 
     /// Starts a snapshot.
@@ -221,14 +206,8 @@ impl Classic {
         path: &str,
         body: &Value,
     ) -> Result<T, HarnessError> {
-        let request = self
-            .http
-            .request(method, format!("{}{path}", self.base))
-            .json(body);
-        let response = request
-            .header("X-VCAP-Service-Token", self.token.reveal())
-            .send()
-            .await?;
+        let request = self.http.request(method, format!("{}{path}", self.base)).json(body);
+        let response = request.header("X-VCAP-Service-Token", self.token.reveal()).send().await?;
         let status = response.status().as_u16();
         let text = response.text().await?;
         // The original takes anything but 200 for an error.
@@ -244,9 +223,5 @@ fn refusal(status: u16, body: &Value) -> Refusal {
     let code = body.get("code").and_then(Value::as_u64).unwrap_or_default();
     let description = body.get("description").and_then(Value::as_str);
     let description = description.map_or_else(|| body.to_string(), str::to_owned);
-    Refusal {
-        status,
-        code,
-        description,
-    }
+    Refusal { status, code, description }
 }

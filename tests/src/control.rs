@@ -17,10 +17,7 @@ pub struct Control {
 
 impl Control {
     pub(crate) fn new(file: DevFile) -> Result<Self, HarnessError> {
-        Ok(Self {
-            http: http::client()?,
-            file,
-        })
+        Ok(Self { http: http::client()?, file })
     }
 
     /// Starts `node-1` or the like, and waits until it is ready. With `crash_at` a gateway or node
@@ -30,8 +27,7 @@ impl Control {
     ///
     /// [`HarnessError::Control`] when it runs already or does not start.
     pub async fn start(&self, child: &str, crash_at: Option<&str>) -> Result<(), HarnessError> {
-        self.order("start", child, &json!({ "crash_at": crash_at }))
-            .await
+        self.order("start", child, &json!({ "crash_at": crash_at })).await
     }
 
     /// Asks `node-1` or the like to stop, and waits until it has.
@@ -92,9 +88,5 @@ async fn good(order: String, request: RequestBuilder) -> Result<String, HarnessE
     let response = request.send().await?;
     let is_good = response.status().is_success();
     let answer = response.text().await?;
-    if is_good {
-        Ok(answer)
-    } else {
-        Err(HarnessError::Control { order, answer })
-    }
+    if is_good { Ok(answer) } else { Err(HarnessError::Control { order, answer }) }
 }

@@ -39,9 +39,7 @@ impl From<mysql_async::Error> for DemoError {
 pub async fn tell() -> Result<(), DemoError> {
     let mut narrator = Narrator::new();
     narrator.title("Tenon: a service gateway, a node, and services in WebAssembly");
-    let started = narrator
-        .step("Start everything on this machine", start())
-        .await;
+    let started = narrator.step("Start everything on this machine", start()).await;
     let mut platform = started?;
     let result = scenes(&mut narrator, &platform).await;
     match &result {
@@ -71,10 +69,7 @@ async fn start() -> Result<Told<Platform>, DemoError> {
         told.line(format!("node     {} (process {})", node.id, node.pid));
     }
     for mysql in &file.mysql {
-        told.line(format!(
-            "MariaDB  {}:{} ({})",
-            mysql.host, mysql.port, mysql.version
-        ));
+        told.line(format!("MariaDB  {}:{} ({})", mysql.host, mysql.port, mysql.version));
     }
     told.line(format!("NATS     {}", file.nats.url));
     Ok(told)

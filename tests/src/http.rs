@@ -12,8 +12,6 @@ const TIMEOUT: Duration = Duration::from_secs(200);
 /// A client with connections of its own.
 pub(crate) fn client() -> Result<Client, HarnessError> {
     // An error says that one is installed already.
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
+    rustls::crypto::ring::default_provider().install_default().ok();
     Ok(Client::builder().no_proxy().timeout(TIMEOUT).build()?)
 }

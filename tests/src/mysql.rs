@@ -38,9 +38,7 @@ impl Login {
     pub fn read(credentials: &Object) -> Result<Self, HarnessError> {
         let text = |name: &'static str| {
             let found = credentials.get(name).and_then(|value| value.as_str());
-            found
-                .map(str::to_owned)
-                .ok_or(HarnessError::NoCredential(name))
+            found.map(str::to_owned).ok_or(HarnessError::NoCredential(name))
         };
         let port = credentials.get("port").and_then(serde_json::Value::as_u64);
         let port = port.and_then(|port| u16::try_from(port).ok());
@@ -138,15 +136,12 @@ impl Server {
     /// [`HarnessError::Mysql`] when the server is away.
     pub async fn accounts(&self) -> Result<Vec<String>, HarnessError> {
         let mut connection = self.0.connect().await?;
-        let accounts: Vec<(String, String)> = connection
-            .query("SELECT User, Host FROM mysql.user")
-            .await?;
+        let accounts: Vec<(String, String)> =
+            connection.query("SELECT User, Host FROM mysql.user").await?;
         connection.disconnect().await?;
         let is_tenant = |(user, _): &(String, String)| !SYSTEM_ACCOUNTS.contains(&user.as_str());
         let tenants = accounts.into_iter().filter(is_tenant);
-        let mut names: Vec<String> = tenants
-            .map(|(user, host)| format!("{user}@{host}"))
-            .collect();
+        let mut names: Vec<String> = tenants.map(|(user, host)| format!("{user}@{host}")).collect();
         names.sort();
         Ok(names)
     }

@@ -21,12 +21,7 @@ impl Options {
     #[must_use]
     pub fn of(offerings: &[&str]) -> Self {
         let offerings = offerings.iter().map(|&label| label.to_owned()).collect();
-        Self {
-            offerings,
-            nodes: 1,
-            gateways: 1,
-            plugins: None,
-        }
+        Self { offerings, nodes: 1, gateways: 1, plugins: None }
     }
 
     /// What `tenon dev` is told.
@@ -34,14 +29,7 @@ impl Options {
         let mut arguments = vec!["dev".into(), "--dir".into(), directory.into()];
         let offerings = self.offerings.join(",");
         let (nodes, gateways) = (self.nodes.to_string(), self.gateways.to_string());
-        let pairs = [
-            "--offerings",
-            &offerings,
-            "--nodes",
-            &nodes,
-            "--gateways",
-            &gateways,
-        ];
+        let pairs = ["--offerings", &offerings, "--nodes", &nodes, "--gateways", &gateways];
         arguments.extend(pairs.map(Into::into));
         if let Some(plugins) = &self.plugins {
             arguments.extend(["--plugins".into(), plugins.into()]);

@@ -56,10 +56,7 @@ impl Platform {
     ///
     /// [`HarnessError::NoProgram`] when it is not built; [`HarnessError::Ended`] with what it said.
     pub async fn start(options: Options) -> Result<Self, HarnessError> {
-        let disk = |source| HarnessError::Disk {
-            path: "a temporary directory".into(),
-            source,
-        };
+        let disk = |source| HarnessError::Disk { path: "a temporary directory".into(), source };
         // MariaDB's own user passes through it.
         let home = tempfile::Builder::new()
             .prefix("tenon-")
@@ -68,12 +65,7 @@ impl Platform {
             .map_err(disk)?;
         let child = spawn(&options, home.path())?;
         let root = home.path().join("d");
-        let mut platform = Self {
-            options,
-            home: Some(home),
-            root,
-            child,
-        };
+        let mut platform = Self { options, home: Some(home), root, child };
         let answered = platform.answers().await;
         if answered.is_err() {
             // The error names a log.
@@ -105,10 +97,7 @@ impl Platform {
         match status {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(Ok(status)) => Err(self.ended(status)),
-            Ok(Err(source)) => Err(HarnessError::Disk {
-                path: self.root.clone(),
-                source,
-            }),
+            Ok(Err(source)) => Err(HarnessError::Disk { path: self.root.clone(), source }),
             Err(_) => Err(HarnessError::TimedOut {
                 what: "tenon dev stops".to_owned(),
                 seconds: STOP_DEADLINE.as_secs(),
@@ -119,20 +108,16 @@ impl Platform {
     async fn answers(&mut self) -> Result<(), HarnessError> {
         let root = self.root.clone();
         let child = &mut self.child;
-        let ready = wait_until("tenon dev is ready", START_DEADLINE, async || {
-            match child.try_wait() {
+        let ready =
+            wait_until("tenon dev is ready", START_DEADLINE, async || match child.try_wait() {
                 Ok(Some(status)) => Some(Err(status)),
                 Ok(None) | Err(_) => read_dev_file(&root).map(|_| Ok(())),
-            }
-        });
+            });
         ready.await?.map_err(|status| self.ended(status))
     }
 
     fn ended(&self, status: ExitStatus) -> HarnessError {
-        HarnessError::Ended {
-            status,
-            output: self.output(),
-        }
+        HarnessError::Ended { status, output: self.output() }
     }
 
     /// D.
@@ -147,10 +132,7 @@ impl Platform {
     ///
     /// [`HarnessError::Disk`] when it is gone.
     pub fn dir(&self) -> Result<Dir, HarnessError> {
-        let disk = |source| HarnessError::Disk {
-            path: self.root.clone(),
-            source,
-        };
+        let disk = |source| HarnessError::Disk { path: self.root.clone(), source };
         Dir::open_ambient_dir(&self.root, ambient_authority()).map_err(disk)
     }
 
@@ -180,17 +162,10 @@ impl Platform {
     pub fn classic_at(&self, gateway: usize, offering: &str) -> Result<Classic, HarnessError> {
         let file = self.dev_file()?;
         let missing = || HarnessError::NotRunning(offering.to_owned());
-        let gateway = file
-            .gateways
-            .get(gateway.saturating_sub(1))
-            .ok_or_else(missing)?;
+        let gateway = file.gateways.get(gateway.saturating_sub(1)).ok_or_else(missing)?;
         let node = file.nodes.iter().find(|node| node.offering == offering);
         let token = file.gateway.tokens.get(offering).ok_or_else(missing)?;
-        Classic::new(
-            gateway.url.clone(),
-            token.clone(),
-            ordered(node.ok_or_else(missing)?),
-        )
+        Classic::new(gateway.url.clone(), token.clone(), ordered(node.ok_or_else(missing)?))
     }
 
     /// The database server of the node with that number.
@@ -201,9 +176,7 @@ impl Platform {
     pub fn server(&self, node: usize) -> Result<Server, HarnessError> {
         let file = self.dev_file()?;
         let entry = file.mysql.get(node.saturating_sub(1));
-        entry
-            .map(Server::new)
-            .ok_or_else(|| HarnessError::NotRunning(format!("mysql-{node}")))
+        entry.map(Server::new).ok_or_else(|| HarnessError::NotRunning(format!("mysql-{node}")))
     }
 
     /// A reader of the gateway's records.
@@ -256,10 +229,7 @@ impl Platform {
     ///
     /// [`HarnessError::NotRunning`] when it has stopped.
     pub fn kill_tenon_dev(&self) -> Result<(), HarnessError> {
-        let pid = self
-            .child
-            .id()
-            .ok_or(HarnessError::NotRunning("tenon dev".to_owned()))?;
+        let pid = self.child.id().ok_or(HarnessError::NotRunning("tenon dev".to_owned()))?;
         send(Some(pid), Signal::KILL);
         Ok(())
     }
@@ -271,26 +241,21 @@ impl Platform {
     /// [`HarnessError::TimedOut`] when it does not.
     pub async fn logs(&self, child: &str, text: &str) -> Result<(), HarnessError> {
         let what = format!("{child} logs {text:?}");
-        wait_until(&what, LOG_DEADLINE, async || {
-            self.log(child).contains(text).then_some(())
-        })
-        .await
+        wait_until(&what, LOG_DEADLINE, async || self.log(child).contains(text).then_some(())).await
     }
 
     /// What `node-1` or the like has logged so far; empty when it has no log.
     #[must_use]
     pub fn log(&self, child: &str) -> String {
         let dir = Dir::open_ambient_dir(self.root.join("log"), ambient_authority());
-        dir.and_then(|dir| dir.read_to_string(format!("{child}.log")))
-            .unwrap_or_default()
+        dir.and_then(|dir| dir.read_to_string(format!("{child}.log"))).unwrap_or_default()
     }
 
     /// What `tenon dev` has printed so far.
     #[must_use]
     pub fn output(&self) -> String {
         let dir = Dir::open_ambient_dir(self.home_path(), ambient_authority());
-        dir.and_then(|dir| dir.read_to_string(OUTPUT))
-            .unwrap_or_default()
+        dir.and_then(|dir| dir.read_to_string(OUTPUT)).unwrap_or_default()
     }
 
     /// Keeps the files when the platform is dropped, and says where they are.
@@ -303,16 +268,11 @@ impl Platform {
     }
 
     fn home_path(&self) -> PathBuf {
-        self.root
-            .parent()
-            .map(Path::to_path_buf)
-            .unwrap_or_default()
+        self.root.parent().map(Path::to_path_buf).unwrap_or_default()
     }
 
     fn kill_all(&mut self) {
-        let pids = read_dev_file(&self.root)
-            .map(|file| file.pids)
-            .unwrap_or_default();
+        let pids = read_dev_file(&self.root).map(|file| file.pids).unwrap_or_default();
         send(self.child.id(), Signal::KILL);
         let all = pids.values().copied();
         for pid in all.clone() {
@@ -333,25 +293,17 @@ impl Drop for Platform {
         }
         if std::thread::panicking() {
             let root = self.keep_files();
-            eprintln!(
-                "the platform's files stay in {}; logs are in its log/",
-                root.display()
-            );
+            eprintln!("the platform's files stay in {}; logs are in its log/", root.display());
         }
     }
 }
 
 fn spawn(options: &Options, home: &Path) -> Result<Child, HarnessError> {
     let program = programs::tenon()?;
-    let disk = |source| HarnessError::Disk {
-        path: home.join(OUTPUT),
-        source,
-    };
+    let disk = |source| HarnessError::Disk { path: home.join(OUTPUT), source };
     let dir = Dir::open_ambient_dir(home, ambient_authority()).map_err(disk)?;
     let mut open = cap_std::fs::OpenOptions::new();
-    let output = dir
-        .open_with(OUTPUT, open.create(true).append(true))
-        .map_err(disk)?;
+    let output = dir.open_with(OUTPUT, open.create(true).append(true)).map_err(disk)?;
     let errors = output.try_clone().map_err(disk)?;
     Command::new(&program)
         .args(options.arguments(&home.join("d")))
@@ -360,10 +312,7 @@ fn spawn(options: &Options, home: &Path) -> Result<Child, HarnessError> {
         .stderr(errors.into_std())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| HarnessError::Disk {
-            path: program,
-            source,
-        })
+        .map_err(|source| HarnessError::Disk { path: program, source })
 }
 
 fn read_dev_file(root: &Path) -> Option<DevFile> {

@@ -30,10 +30,7 @@ impl Platform {
     /// [`HarnessError::Disk`] when there is none.
     pub fn component(&self, label: &str) -> Result<Vec<u8>, HarnessError> {
         let path = format!("plugins/{label}.wasm");
-        let disk = |source| HarnessError::Disk {
-            path: self.root().join(&path),
-            source,
-        };
+        let disk = |source| HarnessError::Disk { path: self.root().join(&path), source };
         self.dir()?.read(&path).map_err(disk)
     }
 
@@ -46,14 +43,9 @@ impl Platform {
         let path = format!("plugins/{label}.wasm");
         let aside = format!("plugins/{label}.new");
         let dir = self.dir()?;
-        let disk = |source| HarnessError::Disk {
-            path: self.root().join(&path),
-            source,
-        };
+        let disk = |source| HarnessError::Disk { path: self.root().join(&path), source };
         // A node that watches the folder never meets half a component.
-        dir.write(&aside, component)
-            .and_then(|()| dir.rename(&aside, &dir, &path))
-            .map_err(disk)
+        dir.write(&aside, component).and_then(|()| dir.rename(&aside, &dir, &path)).map_err(disk)
     }
 
     /// Puts another component in the place of an offering's, and waits until every node serves it.
@@ -67,10 +59,7 @@ impl Platform {
         let what = format!("every node serves the new {label}");
         wait_until(&what, SWAP_DEADLINE, async || {
             let after = self.swaps(label).await.ok()?;
-            let is_done = before
-                .iter()
-                .zip(&after)
-                .all(|(before, after)| after > before);
+            let is_done = before.iter().zip(&after).all(|(before, after)| after > before);
             is_done.then_some(())
         })
         .await
@@ -83,19 +72,9 @@ impl Platform {
     /// [`HarnessError::Http`] when a node does not answer.
     pub async fn swaps(&self, label: &str) -> Result<Vec<u64>, HarnessError> {
         let mut swaps = Vec::new();
-        for node in self
-            .dev_file()?
-            .nodes
-            .iter()
-            .filter(|node| node.offering == label)
-        {
+        for node in self.dev_file()?.nodes.iter().filter(|node| node.offering == label) {
             let states = plugin_states(&node.health).await?;
-            swaps.extend(
-                states
-                    .iter()
-                    .filter(|state| state.label == label)
-                    .map(|s| s.swaps),
-            );
+            swaps.extend(states.iter().filter(|state| state.label == label).map(|s| s.swaps));
         }
         Ok(swaps)
     }
@@ -107,10 +86,7 @@ impl Platform {
 ///
 /// [`HarnessError::Http`] when it does not answer.
 pub async fn plugin_states(health: &str) -> Result<Vec<PluginState>, HarnessError> {
-    let text = crate::http::client()?
-        .get(format!("{health}/plugins"))
-        .send()
-        .await?;
+    let text = crate::http::client()?.get(format!("{health}/plugins")).send().await?;
     let text = text.error_for_status()?.text().await?;
     serde_json::from_str(&text).map_err(|error| HarnessError::Form(text, error))
 }

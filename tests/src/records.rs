@@ -28,9 +28,7 @@ impl Records {
             entry.password.reveal().to_owned(),
         );
         // Boxed: it is a large future, and its caller's would be larger.
-        let client = Box::pin(options.connect(&entry.url))
-            .await
-            .map_err(bus("connecting"))?;
+        let client = Box::pin(options.connect(&entry.url)).await.map_err(bus("connecting"))?;
         let context = jetstream::new(client);
         let mut stores = Vec::new();
         for shard in 0..SHARDS {
@@ -47,10 +45,7 @@ impl Records {
     /// [`HarnessError::Bus`] when the bus is away; [`HarnessError::Form`] for a damaged record.
     pub async fn instances(&self) -> Result<BTreeMap<String, InstanceRecord>, HarnessError> {
         let records: Vec<InstanceRecord> = self.all("inst.").await?;
-        Ok(records
-            .into_iter()
-            .map(|record| (record.id.to_string(), record))
-            .collect())
+        Ok(records.into_iter().map(|record| (record.id.to_string(), record)).collect())
     }
 
     /// All bindings by id, with those that are gone and remembered.
@@ -60,10 +55,7 @@ impl Records {
     /// As [`Self::instances`].
     pub async fn bindings(&self) -> Result<BTreeMap<String, BindingRecord>, HarnessError> {
         let records: Vec<BindingRecord> = self.all("bind.").await?;
-        Ok(records
-            .into_iter()
-            .map(|record| (record.id.to_string(), record))
-            .collect())
+        Ok(records.into_iter().map(|record| (record.id.to_string(), record)).collect())
     }
 
     /// Ids of the instances that exist, or that somebody is working on.
@@ -73,10 +65,7 @@ impl Records {
     /// As [`Self::instances`].
     pub async fn living_instances(&self) -> Result<Vec<String>, HarnessError> {
         let records = self.instances().await?.into_iter();
-        Ok(records
-            .filter(|(_, record)| lives(record.life.phase))
-            .map(|(id, _)| id)
-            .collect())
+        Ok(records.filter(|(_, record)| lives(record.life.phase)).map(|(id, _)| id).collect())
     }
 
     /// Those of one service, such as `MyaaS`.
@@ -89,10 +78,7 @@ impl Records {
         let is_meant = |record: &InstanceRecord| {
             record.service.as_str() == service && lives(record.life.phase)
         };
-        Ok(records
-            .filter(|(_, record)| is_meant(record))
-            .map(|(id, _)| id)
-            .collect())
+        Ok(records.filter(|(_, record)| is_meant(record)).map(|(id, _)| id).collect())
     }
 
     /// Ids of the bindings that exist, or that somebody is working on.
@@ -102,10 +88,7 @@ impl Records {
     /// As [`Self::instances`].
     pub async fn living_bindings(&self) -> Result<Vec<String>, HarnessError> {
         let records = self.bindings().await?.into_iter();
-        Ok(records
-            .filter(|(_, record)| lives(record.life.phase))
-            .map(|(id, _)| id)
-            .collect())
+        Ok(records.filter(|(_, record)| lives(record.life.phase)).map(|(id, _)| id).collect())
     }
 
     /// Whether no record is on its way to somewhere else.
@@ -123,10 +106,8 @@ impl Records {
             Phase::Tomb => true,
             Phase::Intent | Phase::Deleting => false,
         };
-        Ok(
-            lives.all(|life| is_settled(life.phase, !life.garbage.is_empty()))
-                && binding_lives.all(|life| is_settled(life.phase, !life.garbage.is_empty())),
-        )
+        Ok(lives.all(|life| is_settled(life.phase, !life.garbage.is_empty()))
+            && binding_lives.all(|life| is_settled(life.phase, !life.garbage.is_empty())))
     }
 
     async fn all<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>, HarnessError> {
@@ -157,8 +138,5 @@ fn lives(phase: Phase) -> bool {
 fn bus<E: std::error::Error + Send + Sync + 'static>(
     what: &'static str,
 ) -> impl Fn(E) -> HarnessError {
-    move |source| HarnessError::Bus {
-        what,
-        source: Box::new(source),
-    }
+    move |source| HarnessError::Bus { what, source: Box::new(source) }
 }

@@ -47,64 +47,36 @@ use model::rules::{Bounds, Front, Rules, Variant};
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
 /// The platform repeats itself.
-const TWICE: Bounds = Bounds {
-    orders: 2,
-    deletes: 2,
-};
+const TWICE: Bounds = Bounds { orders: 2, deletes: 2 };
 /// A broker platform may delete before anything was answered, which is many states more.
-const ONCE: Bounds = Bounds {
-    orders: 1,
-    deletes: 1,
-};
+const ONCE: Bounds = Bounds { orders: 1, deletes: 1 };
 
 /// Explores everything, and demands that nothing is violated.
 fn check_whole(front: Front, bounds: Bounds, at_least: usize) {
-    let rules = Rules {
-        front,
-        variant: Variant::Whole,
-        bounds,
-    };
+    let rules = Rules { front, variant: Variant::Whole, bounds };
     let started = std::time::Instant::now();
     let checker = Protocol { rules }.checker().spawn_bfs().join();
     let states = checker.unique_state_count();
-    eprintln!(
-        "{front:?}: {states} states in {} s",
-        started.elapsed().as_secs()
-    );
+    eprintln!("{front:?}: {states} states in {} s", started.elapsed().as_secs());
     let found = checker.discoveries();
     for property in checker.model().properties() {
-        let trace = found
-            .get(property.name)
-            .map(|path| path.clone().into_actions());
+        let trace = found.get(property.name).map(|path| path.clone().into_actions());
         match property.expectation {
             Expectation::Always => assert!(trace.is_none(), "{}: {trace:#?}", property.name),
             Expectation::Sometimes => assert!(trace.is_some(), "never: {}", property.name),
             Expectation::Eventually => unreachable!("stateright misses these in cycles"),
         }
     }
-    assert!(
-        states > at_least,
-        "only {states} states: the model has lost a part of itself"
-    );
+    assert!(states > at_least, "only {states} states: the model has lost a part of itself");
 }
 
 /// Explores until each of `violations` was found.
 fn check_broken(variant: Variant, front: Front, violations: &[&'static str]) {
-    let rules = Rules {
-        front,
-        variant,
-        bounds: TWICE,
-    };
+    let rules = Rules { front, variant, bounds: TWICE };
     let wanted = HasDiscoveries::AllOf(violations.iter().copied().collect());
-    let checker = Protocol { rules }
-        .checker()
-        .finish_when(wanted)
-        .spawn_bfs()
-        .join();
+    let checker = Protocol { rules }.checker().finish_when(wanted).spawn_bfs().join();
     for name in violations {
-        let trace = checker
-            .discovery(name)
-            .map(|path| path.into_actions().len());
+        let trace = checker.discovery(name).map(|path| path.into_actions().len());
         let states = checker.unique_state_count();
         let trace = trace.unwrap_or_else(|| panic!("{variant:?} does not violate: {name}"));
         eprintln!("{variant:?}, {front:?}: {name} violated in {trace} steps ({states} states)");
@@ -123,11 +95,7 @@ fn nothing_is_lost_or_leaked_under_a_broker_platform() {
 
 #[test]
 fn without_a_fence_late_commands_are_obeyed() {
-    check_broken(
-        Variant::NoFence,
-        Front::Classic,
-        &["no leak", "no second copy"],
-    );
+    check_broken(Variant::NoFence, Front::Classic, &["no leak", "no second copy"]);
 }
 
 #[test]
@@ -146,11 +114,7 @@ fn without_idempotent_nodes_there_are_copies() {
 
 #[test]
 fn who_acts_before_recording_leaks() {
-    check_broken(
-        Variant::ActThenRecord,
-        Front::Classic,
-        &["no leak", "no second copy"],
-    );
+    check_broken(Variant::ActThenRecord, Front::Classic, &["no leak", "no second copy"]);
     check_broken(Variant::ActThenRecord, Front::Broker, &["no zombie"]);
 }
 
@@ -161,20 +125,12 @@ fn without_a_tomb_a_late_order_raises_the_dead() {
 
 #[test]
 fn a_node_that_answers_before_it_has_written_forgets() {
-    check_broken(
-        Variant::AnswerIsNoted,
-        Front::Classic,
-        &["a ready record is true"],
-    );
+    check_broken(Variant::AnswerIsNoted, Front::Classic, &["a ready record is true"]);
 }
 
 #[test]
 fn who_takes_a_timeout_for_a_failure_leaks() {
-    check_broken(
-        Variant::TimeoutIsFailure,
-        Front::Classic,
-        &["no leak", "no second copy"],
-    );
+    check_broken(Variant::TimeoutIsFailure, Front::Classic, &["no leak", "no second copy"]);
 }
 
 #[test]

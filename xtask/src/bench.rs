@@ -19,10 +19,6 @@ Builds in release, which no other command does: the first run takes minutes.
 pub(crate) fn command(repository: &Repository, arguments: &[String]) -> Result<ExitCode, Stop> {
     setup::run(repository)?;
     guests::build(repository)?;
-    process::run(
-        repository
-            .cargo()
-            .args(["build", "--release", "--workspace", "--bins"]),
-    )?;
+    process::run(repository.cargo().args(["build", "--release", "--workspace", "--bins"]))?;
     run_binary(repository, "tenon-bench", Profile::Release, arguments)
 }

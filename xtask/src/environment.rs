@@ -47,15 +47,10 @@ pub(crate) fn run_binary(
 ) -> Result<ExitCode, Stop> {
     let mut binary = Command::new(repository.target.join(profile.directory()).join(name));
     let separator = arguments.first().is_some_and(|argument| argument == "--");
-    binary
-        .current_dir(&repository.root)
-        .args(arguments.iter().skip(usize::from(separator)));
+    binary.current_dir(&repository.root).args(arguments.iter().skip(usize::from(separator)));
     apply(&mut binary, repository, profile)?;
     let status = process::status(&mut binary)?;
     // No code: killed by a signal.
-    let code = status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(1);
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
     Ok(ExitCode::from(code))
 }

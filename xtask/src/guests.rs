@@ -32,28 +32,18 @@ pub(crate) fn build(repository: &Repository) -> Result<(), Stop> {
     let built = compile(repository)?;
     let folder = repository.components();
     let disk = |error: std::io::Error| {
-        Stop::new(format!(
-            "cannot write {}: {error}",
-            repository.shown(&folder)
-        ))
+        Stop::new(format!("cannot write {}: {error}", repository.shown(&folder)))
     };
     fs::create_dir_all(&folder).map_err(disk)?;
     let mut names = BTreeSet::new();
     for source in built {
         let name = component_name(&source);
         let component = fs::read(&source).map_err(|error| {
-            Stop::new(format!(
-                "cannot read {}: {error}",
-                repository.shown(&source)
-            ))
+            Stop::new(format!("cannot read {}: {error}", repository.shown(&source)))
         })?;
         let destination = folder.join(&name);
         replace(&destination, &component).map_err(disk)?;
-        println!(
-            "{:>9} bytes  {}",
-            component.len(),
-            repository.shown(&destination)
-        );
+        println!("{:>9} bytes  {}", component.len(), repository.shown(&destination));
         names.insert(name);
     }
     remove_others(&folder, &names).map_err(disk)
@@ -66,17 +56,11 @@ fn compile(repository: &Repository) -> Result<Vec<PathBuf>, Stop> {
     // In guests/, because cargo finds its configuration from the current directory.
     cargo
         .current_dir(repository.root.join("guests"))
-        .args([
-            "build",
-            "--release",
-            "--workspace",
-            "--message-format=json-render-diagnostics",
-        ])
+        .args(["build", "--release", "--workspace", "--message-format=json-render-diagnostics"])
         .env("CARGO_TARGET_DIR", &repository.guests_target)
         .stderr(Stdio::inherit());
-    let output = cargo
-        .output()
-        .map_err(|error| Stop::new(format!("cargo did not start: {error}")))?;
+    let output =
+        cargo.output().map_err(|error| Stop::new(format!("cargo did not start: {error}")))?;
     if !output.status.success() {
         return Err(Stop::new("the guests do not build"));
     }
@@ -117,10 +101,7 @@ fn components_in(messages: &str) -> Vec<PathBuf> {
 
 /// `my_guest.wasm` is cargo's name for the component of `my-guest`.
 fn component_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .replace('_', "-")
+    path.file_name().unwrap_or_default().to_string_lossy().replace('_', "-")
 }
 
 /// Written aside and renamed, so that a node that watches the folder never loads half a component.
@@ -137,9 +118,7 @@ fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
 fn remove_others(folder: &Path, names: &BTreeSet<String>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let is_component = path
-            .extension()
-            .is_some_and(|extension| extension == "wasm");
+        let is_component = path.extension().is_some_and(|extension| extension == "wasm");
         if is_component && !names.contains(&component_name(&path)) {
             fs::remove_file(path)?;
         }
@@ -168,9 +147,6 @@ mod tests {
 
     #[test]
     fn a_component_has_the_name_of_its_package() {
-        assert_eq!(
-            component_name(Path::new("/t/endless_loop.wasm")),
-            "endless-loop.wasm"
-        );
+        assert_eq!(component_name(Path::new("/t/endless_loop.wasm")), "endless-loop.wasm");
     }
 }

@@ -65,10 +65,7 @@ fn dispatch(command: &str, rest: &[String]) -> Result<ExitCode, Stop> {
         "bench" => (bench::HELP, bench::command),
         "help" | "--help" | "-h" => return Ok(print(HELP)),
         unknown => {
-            return Err(Stop::usage(
-                &format!("there is no command {unknown:?}"),
-                HELP,
-            ));
+            return Err(Stop::usage(&format!("there is no command {unknown:?}"), HELP));
         }
     };
     // What follows `--` belongs to the program that is run.

@@ -40,23 +40,13 @@ pub(crate) fn run_quietly(command: &mut Command, purpose: &str) -> Result<(), St
     }
     let text = [output.stdout, output.stderr].concat();
     let text = last_lines(&String::from_utf8_lossy(&text));
-    Err(Stop::new(format!(
-        "could not {purpose} ({}):\n{text}",
-        output.status
-    )))
+    Err(Stop::new(format!("could not {purpose} ({}):\n{text}", output.status)))
 }
 
 /// What `command` prints; `None` when it fails or does not exist.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The first `program` on the PATH or where servers are kept.

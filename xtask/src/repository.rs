@@ -22,10 +22,7 @@ impl Repository {
     pub(crate) fn find() -> Result<Self, Stop> {
         let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
             .ok_or_else(|| Stop::new("cargo must start this program").or_type("cargo xtask"))?;
-        let root = Path::new(&manifest)
-            .parent()
-            .unwrap_or(Path::new("/"))
-            .to_owned();
+        let root = Path::new(&manifest).parent().unwrap_or(Path::new("/")).to_owned();
         let cache = cache(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"))
             .ok_or_else(|| {
                 Stop::new("neither HOME nor XDG_CACHE_HOME says where to keep downloads")
@@ -41,12 +38,7 @@ impl Repository {
             // The same as for `cargo build` typed in guests/, so that both share their work.
             None => (root.join("target"), root.join("guests/target")),
         };
-        Ok(Self {
-            root,
-            target,
-            guests_target,
-            cache,
-        })
+        Ok(Self { root, target, guests_target, cache })
     }
 
     /// Where the finished components lie, one `<name>.wasm` each.
@@ -63,10 +55,7 @@ impl Repository {
 
     /// `path` as seen from the root, for reading.
     pub(crate) fn shown(&self, path: &Path) -> String {
-        path.strip_prefix(&self.root)
-            .unwrap_or(path)
-            .display()
-            .to_string()
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 }
 

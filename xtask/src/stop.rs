@@ -12,18 +12,12 @@ pub(crate) struct Stop {
 impl Stop {
     /// `problem` says it all; [`Stop::or_type`] adds what to type.
     pub(crate) fn new(problem: impl Into<String>) -> Self {
-        Self {
-            problem: problem.into(),
-            remedy: None,
-        }
+        Self { problem: problem.into(), remedy: None }
     }
 
     /// The arguments make no sense; `help` says which would.
     pub(crate) fn usage(problem: &str, help: &str) -> Self {
-        Self {
-            problem: problem.into(),
-            remedy: Some(format!("\n{}", help.trim_end())),
-        }
+        Self { problem: problem.into(), remedy: Some(format!("\n{}", help.trim_end())) }
     }
 
     /// The reader gets past it with `command`.

@@ -94,10 +94,7 @@ pub(crate) fn command(repository: &Repository, arguments: &[String]) -> Result<E
             eprintln!("\nFAILED in {name}; repeat it alone: cargo xtask test --only {name}");
             return Ok(ExitCode::FAILURE);
         }
-        println!(
-            "── {name}: passed in {:.1} s",
-            phase_start.elapsed().as_secs_f64()
-        );
+        println!("── {name}: passed in {:.1} s", phase_start.elapsed().as_secs_f64());
     }
     println!("\nPASSED in {:.1} s", start.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)
@@ -120,16 +117,16 @@ fn parse(arguments: &[String]) -> Result<Request, Stop> {
             unknown => return Err(Stop::usage(&format!("test takes no {unknown:?}"), HELP)),
         }
     }
-    Ok(Request {
-        phases,
-        test_arguments: ours.cloned().collect(),
-    })
+    Ok(Request { phases, test_arguments: ours.cloned().collect() })
 }
 
 fn format(repository: &Repository) -> Result<(), Stop> {
     process::run(repository.cargo().args(["fmt", "--all", "--check"]))?;
     process::run(native_guests(repository, "fmt").args(["--all", "--check"]))
 }
+
+/// Unit tests that need a MariaDB, which `cargo test --lib` leaves out.
+const SERVER_TESTS: [&str; 2] = ["--features", "tenon-node/server-tests"];
 
 fn guest_tests(repository: &Repository) -> Result<(), Stop> {
     process::run(native_guests(repository, "test").args(["--workspace", "--quiet"]))
@@ -139,33 +136,23 @@ fn guest_tests(repository: &Repository) -> Result<(), Stop> {
 /// that of a build: some 100 s of CPU on a fresh machine, most of it the engine's. Proc macros and
 /// build scripts are shared.
 fn lint(repository: &Repository) -> Result<(), Stop> {
-    let deny_warnings = [
-        "--workspace",
-        "--all-targets",
-        "--quiet",
-        "--",
-        "--deny",
-        "warnings",
-    ];
-    process::run(repository.cargo().arg("clippy").args(deny_warnings))?;
+    let deny_warnings = ["--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
+    process::run(repository.cargo().arg("clippy").args(SERVER_TESTS).args(deny_warnings))?;
     process::run(native_guests(repository, "clippy").args(deny_warnings))
 }
 
 /// All targets, and not binaries alone: the features that tests switch on are those of the one
 /// build, so nothing is compiled twice.
 fn build(repository: &Repository) -> Result<(), Stop> {
-    process::run(
-        repository
-            .cargo()
-            .args(["build", "--workspace", "--all-targets"]),
-    )
+    let mut cargo = repository.cargo();
+    process::run(cargo.args(["build", "--workspace", "--all-targets"]).args(SERVER_TESTS))
 }
 
 fn cargo_test(repository: &Repository, arguments: &[String]) -> Result<(), Stop> {
     let mut cargo = repository.cargo();
     cargo.arg("test");
     if arguments.is_empty() {
-        cargo.arg("--workspace");
+        cargo.arg("--workspace").args(SERVER_TESTS);
     }
     cargo.args(arguments);
     environment::apply(&mut cargo, repository, Profile::Dev)?;
@@ -186,10 +173,8 @@ mod tests {
     use super::{Phase, parse};
 
     fn check_parse(arguments: &[&str], phases: &[Phase], test_arguments: &[&str]) {
-        let arguments: Vec<String> = arguments
-            .iter()
-            .map(|&argument| argument.to_owned())
-            .collect();
+        let arguments: Vec<String> =
+            arguments.iter().map(|&argument| argument.to_owned()).collect();
         let request = parse(&arguments).unwrap();
         assert_eq!(request.phases, phases);
         assert_eq!(request.test_arguments, test_arguments);
@@ -203,20 +188,14 @@ mod tests {
     #[test]
     fn one_phase_runs_alone_and_tests_take_arguments() {
         check_parse(&["--only", "lint"], &[Phase::Lint], &[]);
-        check_parse(
-            &["--only", "tests", "--", "a", "--", "b"],
-            &[Phase::Tests],
-            &["a", "--", "b"],
-        );
+        check_parse(&["--only", "tests", "--", "a", "--", "b"], &[Phase::Tests], &["a", "--", "b"]);
         check_parse(&["--", "a"], &Phase::ALL, &["a"]);
     }
 
     #[test]
     fn nonsense_is_refused_with_the_help() {
         for arguments in [["--only", "lunch"], ["--only", ""], ["lint", ""]] {
-            let refusal = parse(&arguments.map(str::to_owned))
-                .unwrap_err()
-                .to_string();
+            let refusal = parse(&arguments.map(str::to_owned)).unwrap_err().to_string();
             assert!(refusal.contains("Phases, in their order"), "{refusal}");
         }
     }
@@ -224,10 +203,7 @@ mod tests {
     #[test]
     fn the_help_names_every_phase() {
         for phase in Phase::ALL {
-            assert!(
-                super::HELP.contains(&format!("\n  {} ", phase.name())),
-                "{phase:?}"
-            );
+            assert!(super::HELP.contains(&format!("\n  {} ", phase.name())), "{phase:?}");
         }
     }
 }

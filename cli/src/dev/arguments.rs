@@ -22,12 +22,7 @@ pub struct Arguments {
     pub dir: PathBuf,
 
     /// What can be ordered; each is a component of that name, or LABEL=COMPONENT
-    #[arg(
-        long,
-        value_name = "LABEL,...",
-        value_delimiter = ',',
-        default_value = "mysql,files"
-    )]
+    #[arg(long, value_name = "LABEL,...", value_delimiter = ',', default_value = "mysql,files")]
     pub offerings: Vec<Choice>,
 
     /// Folder of components; default: `TENON_GUESTS_DIR`, or what `cargo xtask guests` built

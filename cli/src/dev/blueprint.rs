@@ -143,11 +143,7 @@ impl GatewayPlan {
         let id = format!("gateway-{number}");
         let port = kept.port(&id)?;
         let admin_port = kept.port(&format!("{id}.admin"))?;
-        Ok(Self {
-            id,
-            port,
-            admin_port,
-        })
+        Ok(Self { id, port, admin_port })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -162,9 +158,7 @@ impl GatewayPlan {
 impl NodePlan {
     fn draw(number: u32, has_database: bool, kept: &mut Kept) -> Result<Self, BlueprintError> {
         let id = format!("node-{number}");
-        let mysql = has_database
-            .then(|| MysqlPlan::draw(number, kept))
-            .transpose()?;
+        let mysql = has_database.then(|| MysqlPlan::draw(number, kept)).transpose()?;
         Ok(Self {
             health_port: kept.port(&format!("{id}.health"))?,
             nats_password: kept.secret(&format!("nats.{id}")),

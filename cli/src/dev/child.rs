@@ -33,10 +33,7 @@ pub(crate) struct ChildId {
 }
 
 impl ChildId {
-    pub(crate) const NATS: Self = Self {
-        kind: Kind::Nats,
-        number: 1,
-    };
+    pub(crate) const NATS: Self = Self { kind: Kind::Nats, number: 1 };
 
     pub(crate) const fn new(kind: Kind, number: u32) -> Self {
         Self { kind, number }

@@ -86,12 +86,7 @@ pub(crate) struct Children {
 
 impl Children {
     pub(crate) fn new(directory: Directory, blueprint: Blueprint, programs: Programs) -> Self {
-        Self {
-            directory,
-            blueprint,
-            programs,
-            running: BTreeMap::new(),
-        }
+        Self { directory, blueprint, programs, running: BTreeMap::new() }
     }
 
     pub(crate) fn directory(&self) -> &Directory {
@@ -105,21 +100,13 @@ impl Children {
     /// All that the blueprint names, in groups: each needs those before it.
     pub(crate) fn groups(&self) -> [Vec<ChildId>; 3] {
         let mut servers = vec![ChildId::NATS];
-        let nodes: Vec<ChildId> = (1..)
-            .zip(&self.blueprint.nodes)
-            .map(|(n, _)| ChildId::new(Kind::Node, n))
-            .collect();
+        let nodes: Vec<ChildId> =
+            (1..).zip(&self.blueprint.nodes).map(|(n, _)| ChildId::new(Kind::Node, n)).collect();
         if self.blueprint.mariadb.is_some() {
-            servers.extend(
-                nodes
-                    .iter()
-                    .map(|node| ChildId::new(Kind::Mysql, node.number)),
-            );
+            servers.extend(nodes.iter().map(|node| ChildId::new(Kind::Mysql, node.number)));
         }
         let gateways = (1..).zip(&self.blueprint.gateways);
-        let gateways = gateways
-            .map(|(n, _)| ChildId::new(Kind::Gateway, n))
-            .collect();
+        let gateways = gateways.map(|(n, _)| ChildId::new(Kind::Gateway, n)).collect();
         [servers, gateways, nodes]
     }
 
@@ -145,13 +132,9 @@ impl Children {
             return Err(ChildError::Unknown(id.to_string()));
         }
         match id.kind {
-            Kind::Nats => Ok(NatsServer::start_in(&self.directory, self.nats(id))
-                .await?
-                .process),
+            Kind::Nats => Ok(NatsServer::start_in(&self.directory, self.nats(id)).await?.process),
             Kind::Mysql => {
-                let launch = self
-                    .mysql(id)
-                    .ok_or_else(|| ChildError::Unknown(id.to_string()))?;
+                let launch = self.mysql(id).ok_or_else(|| ChildError::Unknown(id.to_string()))?;
                 Ok(Mariadb::start_in(&self.directory, launch).await?.process)
             }
             Kind::Gateway => self.host(&self.programs.gateway, start).await,
@@ -170,11 +153,7 @@ impl Children {
 
     fn mysql(&self, id: ChildId) -> Option<MariadbLaunch> {
         let is_meant = |mysql: &&MysqlPlan| mysql.id == id.to_string();
-        let plan = self
-            .blueprint
-            .nodes
-            .iter()
-            .find_map(|n| n.mysql.as_ref().filter(is_meant))?;
+        let plan = self.blueprint.nodes.iter().find_map(|n| n.mysql.as_ref().filter(is_meant))?;
         Some(MariadbLaunch {
             name: plan.id.clone(),
             programs: self.blueprint.mariadb.clone()?,
@@ -190,10 +169,7 @@ impl Children {
         let config = format!("{name}.toml");
         let ready = format!("run/{name}.json");
         self.directory.remove(&ready)?;
-        let mut arguments = vec![
-            OsString::from("--config"),
-            self.directory.at(&config).into(),
-        ];
+        let mut arguments = vec![OsString::from("--config"), self.directory.at(&config).into()];
         arguments.extend(["--ready-file".into(), self.directory.at(&ready).into()]);
         let mut process = Launch {
             log: self.log(start.id),
@@ -205,9 +181,7 @@ impl Children {
             setpriv: self.programs.setpriv.clone(),
         }
         .start()?;
-        process
-            .ready(HOST_READY_DEADLINE, async || self.directory.has(&ready))
-            .await?;
+        process.ready(HOST_READY_DEADLINE, async || self.directory.has(&ready)).await?;
         Ok(process)
     }
 
@@ -228,10 +202,7 @@ impl Children {
 
     /// All that run, by name.
     pub(crate) fn pids(&self) -> BTreeMap<String, u32> {
-        self.running
-            .iter()
-            .map(|(id, process)| (id.to_string(), process.pid()))
-            .collect()
+        self.running.iter().map(|(id, process)| (id.to_string(), process.pid())).collect()
     }
 
     /// Those that ended by themselves since the last time.
@@ -246,12 +217,7 @@ impl Children {
         }
         let loss = |(id, status)| {
             let log = self.log(id);
-            Loss {
-                id,
-                status,
-                tail: tail(&log),
-                log,
-            }
+            Loss { id, status, tail: tail(&log), log }
         };
         ended.into_iter().map(loss).collect()
     }
@@ -266,24 +232,15 @@ impl Children {
     pub(crate) async fn stop_all(&mut self) -> Vec<ChildId> {
         let mut killed = Vec::new();
         for kind in [Kind::Gateway, Kind::Node, Kind::Nats, Kind::Mysql] {
-            let ids: Vec<ChildId> = self
-                .running
-                .keys()
-                .copied()
-                .filter(|id| id.kind == kind)
-                .collect();
-            let stopping = ids
-                .iter()
-                .filter_map(|id| self.running.remove(id).map(|p| (*id, p)));
+            let ids: Vec<ChildId> =
+                self.running.keys().copied().filter(|id| id.kind == kind).collect();
+            let stopping = ids.iter().filter_map(|id| self.running.remove(id).map(|p| (*id, p)));
             let stopping: Vec<_> = stopping
                 .map(async |(id, process)| (id, process.stop(patience(kind)).await))
                 .collect();
             let ends = join_all(stopping).await;
-            killed.extend(
-                ends.into_iter()
-                    .filter(|(_, end)| *end == End::Killed)
-                    .map(|(id, _)| id),
-            );
+            killed
+                .extend(ends.into_iter().filter(|(_, end)| *end == End::Killed).map(|(id, _)| id));
         }
         killed
     }

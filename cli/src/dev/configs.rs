@@ -36,14 +36,8 @@ mod tests {
 
     fn blueprint(offerings: &[&str], mariadb: Option<MariadbPrograms>) -> (Blueprint, Kept) {
         let mut kept = Kept::default();
-        let labels: Vec<_> = offerings
-            .iter()
-            .map(|label| label.parse().unwrap())
-            .collect();
-        let counts = Counts {
-            gateways: 1,
-            nodes: 1,
-        };
+        let labels: Vec<_> = offerings.iter().map(|label| label.parse().unwrap()).collect();
+        let counts = Counts { gateways: 1, nodes: 1 };
         let blueprint = Blueprint::draw("/d".into(), &labels, counts, mariadb, &mut kept).unwrap();
         (blueprint, kept)
     }
@@ -54,10 +48,7 @@ mod tests {
             install: PathBuf::from("/bin/mariadb-install-db"),
             client: PathBuf::from("/bin/mariadb"),
             dump: PathBuf::from("/bin/mariadb-dump"),
-            version: Version {
-                major: 10,
-                minor: 11,
-            },
+            version: Version { major: 10, minor: 11 },
         }
     }
 

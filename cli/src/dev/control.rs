@@ -79,9 +79,7 @@ async fn stop(
 
 impl Desk {
     fn admit(&self, headers: &HeaderMap, kind: &str, number: u32) -> Result<ChildId, Refusal> {
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.and_then(|value| value.strip_prefix("Bearer "));
         if !given.is_some_and(|given| self.token.matches(given)) {
             return Err(Refusal::NotAuthorized);
@@ -92,10 +90,7 @@ impl Desk {
 
     async fn order(&self, order: Order) -> Result<Json<Value>, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.orders
-            .try_send(Request { order, reply })
-            .ok()
-            .ok_or(Refusal::Busy)?;
+        self.orders.try_send(Request { order, reply }).ok().ok_or(Refusal::Busy)?;
         match answer.await {
             Ok(Ok(pid)) => Ok(Json(json!({ "pid": pid }))),
             Ok(Err(error)) => Err(Refusal::Child(error)),

@@ -68,10 +68,7 @@ pub(crate) struct Directory {
 impl Directory {
     /// Opens `path`, and makes it first where it is missing.
     pub(crate) fn open(path: &Path) -> Result<Self, DirectoryError> {
-        let disk = |source| DirectoryError::Disk {
-            path: path.to_owned(),
-            source,
-        };
+        let disk = |source| DirectoryError::Disk { path: path.to_owned(), source };
         Dir::create_ambient_dir_all(path, ambient_authority()).map_err(disk)?;
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(disk)?;
         // Absolute and without symbolic links, so that processes can be told by it.
@@ -98,10 +95,7 @@ impl Directory {
     /// Refuses a directory that is neither empty nor one that was locked before: its permissions
     /// are about to be changed.
     pub(crate) fn check_ours(&self) -> Result<(), DirectoryError> {
-        let mut entries = self
-            .dir
-            .entries()
-            .map_err(|source| self.disk(".", source))?;
+        let mut entries = self.dir.entries().map_err(|source| self.disk(".", source))?;
         if entries.next().is_none() || self.has(LOCK) {
             return Ok(());
         }
@@ -113,21 +107,11 @@ impl Directory {
         let name = LOCK;
         let mut options = OpenOptions::new();
         options.create(true).read(true).write(true).mode(0o600);
-        let mut file = self
-            .dir
-            .open_with(name, &options)
-            .map_err(|source| self.disk(name, source))?;
+        let mut file =
+            self.dir.open_with(name, &options).map_err(|source| self.disk(name, source))?;
         if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let pid = self
-                .dir
-                .read_to_string(name)
-                .unwrap_or_default()
-                .trim()
-                .to_owned();
-            return Err(DirectoryError::InUse {
-                path: self.path.clone(),
-                pid,
-            });
+            let pid = self.dir.read_to_string(name).unwrap_or_default().trim().to_owned();
+            return Err(DirectoryError::InUse { path: self.path.clone(), pid });
         }
         file.set_len(0)
             .and_then(|()| writeln!(file, "{}", std::process::id()))
@@ -139,15 +123,12 @@ impl Directory {
     pub(crate) fn create_dir(&self, name: &str) -> Result<(), DirectoryError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
-        self.dir
-            .create_dir_with(name, &builder)
-            .map_err(|source| self.disk(name, source))
+        self.dir.create_dir_with(name, &builder).map_err(|source| self.disk(name, source))
     }
 
     /// Writes a file that only its owner can read.
     pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<(), DirectoryError> {
-        self.write_aside(name, content)
-            .map_err(|source| self.disk(name, source))
+        self.write_aside(name, content).map_err(|source| self.disk(name, source))
     }
 
     // Written aside and renamed: a reader or a crash meets the old file or the new one.
@@ -188,9 +169,7 @@ impl Directory {
 
     /// Gives a new name to what is at `from`.
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), DirectoryError> {
-        self.dir
-            .rename(from, &self.dir, to)
-            .map_err(|source| self.disk(to, source))
+        self.dir.rename(from, &self.dir, to).map_err(|source| self.disk(to, source))
     }
 
     /// Whether there is something of that name.
@@ -200,20 +179,14 @@ impl Directory {
 
     /// Gives a file or directory to another user of the system.
     pub(crate) fn give_to(&self, name: &str, user: SystemUser) -> Result<(), DirectoryError> {
-        let (uid, gid) = (
-            rustix::fs::Uid::from_raw(user.uid),
-            rustix::fs::Gid::from_raw(user.gid),
-        );
+        let (uid, gid) = (rustix::fs::Uid::from_raw(user.uid), rustix::fs::Gid::from_raw(user.gid));
         let flags = rustix::fs::AtFlags::empty();
         rustix::fs::chownat(&self.dir, name, Some(uid), Some(gid), flags)
             .map_err(|errno| self.disk(name, errno.into()))
     }
 
     fn disk(&self, name: &str, source: io::Error) -> DirectoryError {
-        DirectoryError::Disk {
-            path: self.at(name),
-            source,
-        }
+        DirectoryError::Disk { path: self.at(name), source }
     }
 }
 
@@ -247,10 +220,7 @@ mod tests {
         let (_keep, directory) = directory();
         let held = directory.lock().unwrap();
         let error = directory.lock().unwrap_err().to_string();
-        assert!(
-            error.contains(&format!("kill {}", std::process::id())),
-            "{error}"
-        );
+        assert!(error.contains(&format!("kill {}", std::process::id())), "{error}");
         drop(held);
         directory.lock().unwrap();
     }
@@ -260,10 +230,7 @@ mod tests {
         let (_keep, directory) = directory();
         directory.check_ours().unwrap();
         directory.write("letter", b"dear").unwrap();
-        assert!(matches!(
-            directory.check_ours(),
-            Err(DirectoryError::NotOurs(_))
-        ));
+        assert!(matches!(directory.check_ours(), Err(DirectoryError::NotOurs(_))));
         directory.lock().unwrap();
         directory.check_ours().unwrap();
     }
@@ -272,10 +239,7 @@ mod tests {
     fn the_directory_itself_can_be_closed() {
         let (_keep, directory) = directory();
         directory.set_passage(".", Passage::Closed).unwrap();
-        assert_eq!(
-            directory.dir.dir_metadata().unwrap().permissions().mode() & 0o777,
-            0o700
-        );
+        assert_eq!(directory.dir.dir_metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

@@ -77,9 +77,7 @@ pub(crate) fn text(
     gateway: &GatewayPlan,
 ) -> Result<String, toml::ser::Error> {
     let config = Config {
-        http: Http {
-            listen: format!("127.0.0.1:{}", gateway.port),
-        },
+        http: Http { listen: format!("127.0.0.1:{}", gateway.port) },
         admin: Admin {
             listen: format!("127.0.0.1:{}", gateway.admin_port),
             token: &blueprint.admin_token,
@@ -90,14 +88,8 @@ pub(crate) fn text(
             password: &blueprint.gateway_nats_password,
         },
         // Short, because people and tests watch it happen.
-        state: State {
-            seal_key: &blueprint.seal_key,
-            reconcile_interval_seconds: 2,
-        },
-        cloud_controller: CloudController {
-            url: blueprint.stand_in_url(),
-            api: "v1",
-        },
+        state: State { seal_key: &blueprint.seal_key, reconcile_interval_seconds: 2 },
+        cloud_controller: CloudController { url: blueprint.stand_in_url(), api: "v1" },
         offerings: blueprint.offerings.iter().map(offering).collect(),
     };
     toml::to_string(&config)

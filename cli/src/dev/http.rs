@@ -14,13 +14,8 @@ pub(crate) struct HttpClient(reqwest::Client);
 impl HttpClient {
     pub(crate) fn new() -> Self {
         // An error says that one is installed already.
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .build();
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build();
         Self(client.expect("a client without certificates has nothing to fail on"))
     }
 
@@ -42,14 +37,6 @@ impl HttpClient {
             Some(token) => request.bearer_auth(token.reveal()),
             None => request,
         };
-        request
-            .send()
-            .await
-            .ok()?
-            .error_for_status()
-            .ok()?
-            .json()
-            .await
-            .ok()
+        request.send().await.ok()?.error_for_status().ok()?.json().await.ok()
     }
 }

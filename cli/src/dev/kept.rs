@@ -65,15 +65,8 @@ impl Kept {
     pub(crate) fn port(&mut self, name: &str) -> Result<u16, KeptError> {
         let earlier = self.ports.get(name).copied();
         let random = std::iter::repeat_with(random_port).take(PORT_ATTEMPTS);
-        let listener = earlier
-            .into_iter()
-            .chain(random)
-            .find_map(hold)
-            .ok_or(KeptError::NoPort)?;
-        let port = listener
-            .local_addr()
-            .map(|address| address.port())
-            .unwrap_or_default();
+        let listener = earlier.into_iter().chain(random).find_map(hold).ok_or(KeptError::NoPort)?;
+        let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
         self.held.push(listener);
         self.ports.insert(name.to_owned(), port);
         Ok(port)
@@ -96,29 +89,20 @@ impl Kept {
 
     fn secret_of(&mut self, name: &str, hex_digits: usize) -> Secret {
         let new = || Secret::new(SealKey::random_hex().chars().take(hex_digits).collect());
-        self.secrets
-            .entry(name.to_owned())
-            .or_insert_with(new)
-            .clone()
+        self.secrets.entry(name.to_owned()).or_insert_with(new).clone()
     }
 
     /// `text` with the name of each port and secret in its place.
     #[cfg(test)]
     pub(crate) fn names_for_values(&self, text: &str) -> String {
-        let ports = self
-            .ports
-            .iter()
-            .map(|(name, port)| (name, port.to_string()));
-        let secrets = self
-            .secrets
-            .iter()
-            .map(|(name, secret)| (name, secret.reveal().to_owned()));
+        let ports = self.ports.iter().map(|(name, port)| (name, port.to_string()));
+        let secrets = self.secrets.iter().map(|(name, secret)| (name, secret.reveal().to_owned()));
         // A seal key may not be hit by a shorter value that happens to be in it.
         let mut values: Vec<_> = secrets.chain(ports).collect();
         values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
-        values.iter().fold(text.to_owned(), |text, (name, value)| {
-            text.replace(value, &format!("<{name}>"))
-        })
+        values
+            .iter()
+            .fold(text.to_owned(), |text, (name, value)| text.replace(value, &format!("<{name}>")))
     }
 }
 
@@ -139,23 +123,12 @@ mod tests {
         let keep = tempfile::tempdir().unwrap();
         let directory = Directory::open(keep.path()).unwrap();
         let mut first = Kept::load(&directory).unwrap();
-        let found = (
-            first.port("nats").unwrap(),
-            first.secret("a"),
-            first.seal_key(),
-        );
+        let found = (first.port("nats").unwrap(), first.secret("a"), first.seal_key());
         first.save(&directory).unwrap();
         first.release_ports();
 
         let mut second = Kept::load(&directory).unwrap();
-        assert_eq!(
-            (
-                second.port("nats").unwrap(),
-                second.secret("a"),
-                second.seal_key()
-            ),
-            found
-        );
+        assert_eq!((second.port("nats").unwrap(), second.secret("a"), second.seal_key()), found);
         assert!(PORTS.contains(&found.0));
         assert_eq!((found.1.reveal().len(), found.2.reveal().len()), (32, 64));
     }

@@ -79,24 +79,13 @@ impl Mariadb {
         directory: &Directory,
         launch: MariadbLaunch,
     ) -> Result<Self, MariadbError> {
-        let MariadbLaunch {
-            name,
-            programs,
-            port,
-            password,
-            setpriv,
-        } = launch;
+        let MariadbLaunch { name, programs, port, password, setpriv } = launch;
         let account = server_account(directory);
         prepare(directory, &name, account)?;
         if !directory.has(&format!("{name}/data")) {
             install(directory, &name, &programs, account).await?;
         }
-        write_for(
-            directory,
-            &format!("{name}/init.sql"),
-            &init_file(&password),
-            account,
-        )?;
+        write_for(directory, &format!("{name}/init.sql"), &init_file(&password), account)?;
 
         let mut process = Launch {
             log: directory.at(format!("log/{name}.log")),
@@ -108,9 +97,7 @@ impl Mariadb {
             name,
         }
         .start()?;
-        process
-            .ready(READY_DEADLINE, async || can_log_in(port, &password).await)
-            .await?;
+        process.ready(READY_DEADLINE, async || can_log_in(port, &password).await).await?;
         Ok(Self { process, port })
     }
 
@@ -187,11 +174,7 @@ async fn install(
     };
     if !installer.start()?.succeeds(INSTALL_DEADLINE).await {
         let tail = super::process::tail(&log);
-        return Err(MariadbError::Install {
-            name: name.to_owned(),
-            log,
-            tail,
-        });
+        return Err(MariadbError::Install { name: name.to_owned(), log, tail });
     }
     // Renamed when whole: a killed installation leaves nothing that looks finished.
     Ok(directory.rename(&aside, &format!("{name}/data"))?)

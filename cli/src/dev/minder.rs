@@ -29,11 +29,7 @@ pub(crate) enum Restart {
 
 impl Restart {
     pub(crate) fn of(arguments: &Arguments) -> Self {
-        if arguments.restart {
-            Self::Hosts
-        } else {
-            Self::Nothing
-        }
+        if arguments.restart { Self::Hosts } else { Self::Nothing }
     }
 }
 
@@ -52,12 +48,7 @@ impl<'a> Minder<'a> {
         restart: Restart,
         terminal: &'a Terminal,
     ) -> Self {
-        Self {
-            children,
-            orders,
-            restart,
-            terminal,
-        }
+        Self { children, orders, restart, terminal }
     }
 
     /// Starts all, shows it, and minds it for ever; returns only when something does not start.
@@ -65,16 +56,14 @@ impl<'a> Minder<'a> {
         let mut deaths =
             signal(SignalKind::child()).map_err(system("listening for ended children"))?;
         for group in self.children.groups() {
-            self.terminal
-                .say(&format!("Starting {} ...", names(&group)));
+            self.terminal.say(&format!("Starting {} ...", names(&group)));
             let group: Vec<Start> = group.into_iter().map(Start::from).collect();
             self.children.start(&group).await?;
         }
         self.call_roll().await;
         self.write_file()?;
         if let Some(file) = survey(self.children) {
-            self.terminal
-                .show(&file, self.children.directory().path(), began.elapsed());
+            self.terminal.show(&file, self.children.directory().path(), began.elapsed());
         }
         loop {
             self.mind(&mut deaths).await?;
@@ -109,25 +98,13 @@ impl<'a> Minder<'a> {
                 Why::Refused => "it refused the plugin",
                 Why::Unannounced => "no gateway has heard of it",
             };
-            self.terminal.say(&format!(
-                "{node} does not serve {label}: {reason}; see {log}"
-            ));
+            self.terminal.say(&format!("{node} does not serve {label}: {reason}; see {log}"));
         }
     }
 
-    fn report(
-        &self,
-        Loss {
-            id,
-            status,
-            log,
-            tail,
-        }: &Loss,
-    ) {
+    fn report(&self, Loss { id, status, log, tail }: &Loss) {
         let log = log.display();
-        self.terminal.say(&format!(
-            "{id} ended with {status}; the end of {log}:\n{tail}"
-        ));
+        self.terminal.say(&format!("{id} ended with {status}; the end of {log}:\n{tail}"));
     }
 
     async fn replace(&mut self, id: ChildId) {
@@ -138,9 +115,7 @@ impl<'a> Minder<'a> {
         sleep(RESTART_DELAY).await;
         match self.children.start(&[id.into()]).await {
             Ok(()) => self.terminal.say(&format!("{id} was started again.")),
-            Err(error) => self
-                .terminal
-                .say(&format!("{id} was not started again: {error}")),
+            Err(error) => self.terminal.say(&format!("{id} was not started again: {error}")),
         }
     }
 
@@ -163,8 +138,7 @@ impl<'a> Minder<'a> {
     async fn stop(&mut self, id: ChildId) -> Result<u32, ChildError> {
         let pid = self.children.pid(id);
         let end = self.children.stop(id).await;
-        end.map(|_| pid)
-            .ok_or_else(|| ChildError::Stopped(id.to_string()))
+        end.map(|_| pid).ok_or_else(|| ChildError::Stopped(id.to_string()))
     }
 
     /// Processes change; `dev.json` says which ones run now.
@@ -178,8 +152,5 @@ impl<'a> Minder<'a> {
 }
 
 fn names(ids: &[ChildId]) -> String {
-    ids.iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -75,18 +75,10 @@ impl NatsServer {
             setpriv: launch.setpriv,
         }
         .start()?;
-        let health = format!(
-            "{}/healthz?js-enabled-only=true",
-            launch.config.monitor_url()
-        );
+        let health = format!("{}/healthz?js-enabled-only=true", launch.config.monitor_url());
         let client = HttpClient::new();
-        process
-            .ready(READY_DEADLINE, async || client.answers(&health).await)
-            .await?;
-        Ok(Self {
-            process,
-            url: launch.config.url(),
-        })
+        process.ready(READY_DEADLINE, async || client.answers(&health).await).await?;
+        Ok(Self { process, url: launch.config.url() })
     }
 
     /// For clients.

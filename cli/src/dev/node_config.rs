@@ -80,33 +80,17 @@ struct Names {
 /// The file of `node`.
 pub(crate) fn text(blueprint: &Blueprint, node: &NodePlan) -> Result<String, toml::ser::Error> {
     let config = Config {
-        node: Node {
-            data_dir: blueprint.root.join(node.id.as_str()),
-        },
-        health: Health {
-            listen: format!("127.0.0.1:{}", node.health_port),
-        },
+        node: Node { data_dir: blueprint.root.join(node.id.as_str()) },
+        health: Health { listen: format!("127.0.0.1:{}", node.health_port) },
         nats: Nats {
             url: blueprint.nats.url(),
             user: node.id.as_str(),
             password: &node.nats_password,
         },
-        guests: Guests {
-            plugins_dir: blueprint.root.join(plugins::FOLDER),
-        },
-        snapshots: Snapshots {
-            dir: blueprint.snapshots_dir(),
-        },
-        mysql: node
-            .mysql
-            .iter()
-            .filter_map(|mysql| server(blueprint, mysql))
-            .collect(),
-        offerings: blueprint
-            .offerings
-            .iter()
-            .map(|plan| offering(plan, node))
-            .collect(),
+        guests: Guests { plugins_dir: blueprint.root.join(plugins::FOLDER) },
+        snapshots: Snapshots { dir: blueprint.snapshots_dir() },
+        mysql: node.mysql.iter().filter_map(|mysql| server(blueprint, mysql)).collect(),
+        offerings: blueprint.offerings.iter().map(|plan| offering(plan, node)).collect(),
     };
     toml::to_string(&config)
 }
@@ -134,9 +118,8 @@ fn offering<'a>(plan: &'a OfferingPlan, node: &'a NodePlan) -> Offering<'a> {
         versions: [&offering.version],
         capacity: CAPACITY,
         capabilities: &offering.capabilities,
-        mysql: offering.needs_database().then_some(Names {
-            database_prefix: "d",
-            account_prefix: "u",
-        }),
+        mysql: offering
+            .needs_database()
+            .then_some(Names { database_prefix: "d", account_prefix: "u" }),
     }
 }

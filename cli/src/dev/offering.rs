@@ -50,11 +50,7 @@ impl Label {
         let good = text.len() <= 40
             && text.starts_with(|first: char| first.is_ascii_lowercase())
             && text.bytes().all(word);
-        if good {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ChoiceError::Label(text.to_owned()))
-        }
+        if good { Ok(Self(text.to_owned())) } else { Err(ChoiceError::Label(text.to_owned())) }
     }
 }
 
@@ -67,10 +63,7 @@ impl FromStr for Choice {
         let good = (1..=80).contains(&component.len()) && component.bytes().all(word);
         let label = Label::new(label)?;
         if good {
-            Ok(Self {
-                label,
-                component: component.to_owned(),
-            })
+            Ok(Self { label, component: component.to_owned() })
         } else {
             Err(ChoiceError::Component(component.to_owned()))
         }
@@ -101,37 +94,16 @@ impl Offering {
     /// What is known or assumed about `label`. `database` is the version of the database servers.
     pub(crate) fn named(label: &Label, database: Option<Version>) -> Self {
         let (service, description, extra) = match label.as_str() {
-            "mysql" => (
-                "MyaaS".to_owned(),
-                "MySQL database".to_owned(),
-                Some("mysql"),
-            ),
-            "files" => (
-                "FilesystemaaS".to_owned(),
-                "Directory of files".to_owned(),
-                Some("files"),
-            ),
-            other => (
-                format!("{}aaS", capitalised(other)),
-                format!("{other} service"),
-                None,
-            ),
+            "mysql" => ("MyaaS".to_owned(), "MySQL database".to_owned(), Some("mysql")),
+            "files" => ("FilesystemaaS".to_owned(), "Directory of files".to_owned(), Some("files")),
+            other => (format!("{}aaS", capitalised(other)), format!("{other} service"), None),
         };
         let version = match (needs_database(label), database) {
             (true, Some(version)) => version.to_string(),
             (true | false, _) => "1.0".to_owned(),
         };
-        let capabilities = extra
-            .into_iter()
-            .chain(["state", "blob", "secrets"])
-            .collect();
-        Self {
-            label: label.clone(),
-            service,
-            version,
-            description,
-            capabilities,
-        }
+        let capabilities = extra.into_iter().chain(["state", "blob", "secrets"]).collect();
+        Self { label: label.clone(), service, version, description, capabilities }
     }
 
     /// What a provision request names.
@@ -161,20 +133,10 @@ mod tests {
     use super::*;
 
     fn check_named(label: &str, expected: (&str, &str, &str, &[&str])) {
-        let offering = Offering::named(
-            &Label::new(label).unwrap(),
-            Some(Version {
-                major: 10,
-                minor: 11,
-            }),
-        );
+        let offering =
+            Offering::named(&Label::new(label).unwrap(), Some(Version { major: 10, minor: 11 }));
         let unique_id = offering.plan_unique_id();
-        let found = (
-            &*offering.service,
-            &*offering.version,
-            &*unique_id,
-            &*offering.capabilities,
-        );
+        let found = (&*offering.service, &*offering.version, &*unique_id, &*offering.capabilities);
         assert_eq!(found, expected);
     }
 
@@ -182,30 +144,15 @@ mod tests {
     fn known_offerings_have_their_classic_names_and_others_get_one() {
         check_named(
             "mysql",
-            (
-                "MyaaS",
-                "10.11",
-                "core_mysql_free",
-                &["mysql", "state", "blob", "secrets"],
-            ),
+            ("MyaaS", "10.11", "core_mysql_free", &["mysql", "state", "blob", "secrets"]),
         );
         check_named(
             "files",
-            (
-                "FilesystemaaS",
-                "1.0",
-                "core_files_free",
-                &["files", "state", "blob", "secrets"],
-            ),
+            ("FilesystemaaS", "1.0", "core_files_free", &["files", "state", "blob", "secrets"]),
         );
         check_named(
             "counter",
-            (
-                "CounteraaS",
-                "1.0",
-                "core_counter_free",
-                &["state", "blob", "secrets"],
-            ),
+            ("CounteraaS", "1.0", "core_counter_free", &["state", "blob", "secrets"]),
         );
     }
 
@@ -217,30 +164,14 @@ mod tests {
     #[test]
     fn a_component_may_have_another_name_than_its_offering() {
         let choice: Choice = "shop=my-shop".parse().unwrap();
-        assert_eq!(
-            (choice.label.as_str(), &*choice.component),
-            ("shop", "my-shop")
-        );
+        assert_eq!((choice.label.as_str(), &*choice.component), ("shop", "my-shop"));
         let choice: Choice = "mysql".parse().unwrap();
-        assert_eq!(
-            (choice.label.as_str(), &*choice.component),
-            ("mysql", "mysql")
-        );
+        assert_eq!((choice.label.as_str(), &*choice.component), ("mysql", "mysql"));
     }
 
     #[test]
     fn a_name_that_could_leave_its_directory_is_refused() {
-        for text in [
-            "",
-            "../x",
-            "a/b",
-            "A",
-            "9a",
-            "a.b",
-            "a=../b",
-            "a=",
-            &"x".repeat(41),
-        ] {
+        for text in ["", "../x", "a/b", "A", "9a", "a.b", "a=../b", "a=", &"x".repeat(41)] {
             assert!(text.parse::<Choice>().is_err(), "{text:?}");
         }
         check_refused("my-shop", "not \"my-shop\"; try my_shop=my-shop");

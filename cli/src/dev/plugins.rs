@@ -47,9 +47,8 @@ pub(crate) fn copy(
 ) -> Result<(), PluginError> {
     let folder = source(named, surroundings);
     let no_folder = || PluginError::NoFolder(folder.clone());
-    let components = Dir::open_ambient_dir(&folder, ambient_authority())
-        .ok()
-        .ok_or_else(no_folder)?;
+    let components =
+        Dir::open_ambient_dir(&folder, ambient_authority()).ok().ok_or_else(no_folder)?;
     directory.create_dir(FOLDER)?;
     for Choice { label, component } in choices {
         let missing = || PluginError::NoComponent {
@@ -57,10 +56,7 @@ pub(crate) fn copy(
             folder: folder.clone(),
             there: names(&components),
         };
-        let content = components
-            .read(format!("{component}.wasm"))
-            .ok()
-            .ok_or_else(missing)?;
+        let content = components.read(format!("{component}.wasm")).ok().ok_or_else(missing)?;
         let destination = format!("{FOLDER}/{}.wasm", label.as_str());
         // The same content written again would look like a change to the nodes.
         if directory.read(&destination)?.as_deref() != Some(content.as_slice()) {
@@ -89,11 +85,7 @@ fn names(folder: &Dir) -> String {
         .filter_map(|name| name.strip_suffix(".wasm").map(str::to_owned))
         .collect();
     names.sort();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 #[cfg(test)]
@@ -114,26 +106,14 @@ mod tests {
         let named = Some(source.path());
         let nowhere = Surroundings::default();
 
-        copy(
-            &directory,
-            &choices(&["files", "shop=my-shop"]),
-            named,
-            &nowhere,
-        )
-        .unwrap();
+        copy(&directory, &choices(&["files", "shop=my-shop"]), named, &nowhere).unwrap();
         assert_eq!(directory.read("plugins/files.wasm").unwrap().unwrap(), b"1");
         assert_eq!(directory.read("plugins/shop.wasm").unwrap().unwrap(), b"2");
         assert!(!directory.has("plugins/my-shop.wasm"));
 
         let error = copy(&directory, &choices(&["mysql"]), named, &nowhere).unwrap_err();
-        assert!(
-            error.to_string().ends_with("there are: files, my-shop"),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with("there are: files, my-shop"), "{error}");
         let error = copy(&directory, &[], Some(Path::new("/nowhere")), &nowhere).unwrap_err();
-        assert!(
-            error.to_string().contains("type: cargo xtask guests"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("type: cargo xtask guests"), "{error}");
     }
 }

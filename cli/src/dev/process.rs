@@ -100,10 +100,7 @@ pub(crate) enum End {
 impl Launch {
     /// Starts the child. It is not ready yet.
     pub(crate) fn start(self) -> Result<Process, ProcessError> {
-        let failed = |source| ProcessError::Spawn {
-            program: self.program.clone(),
-            source,
-        };
+        let failed = |source| ProcessError::Spawn { program: self.program.clone(), source };
         let log = open_log(&self.log).map_err(failed)?;
         let both = log.try_clone().map_err(failed)?;
         let child = self
@@ -118,12 +115,7 @@ impl Launch {
             .spawn()
             .map_err(failed)?;
         let pid = child.id().unwrap_or_default();
-        Ok(Process {
-            name: self.name,
-            child,
-            pid,
-            log: self.log,
-        })
+        Ok(Process { name: self.name, child, pid, log: self.log })
     }
 
     /// Through `setpriv`, so that the system kills the child when we are killed.
@@ -142,10 +134,7 @@ impl Launch {
             let (uid, gid) = (user.uid.to_string(), user.gid.to_string());
             command.args(["--reuid", &uid, "--regid", &gid, "--clear-groups"]);
         }
-        command
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(&self.program)
-            .args(&self.arguments);
+        command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program).args(&self.arguments);
         command
     }
 }
@@ -170,12 +159,7 @@ impl Process {
         loop {
             if let Some(status) = self.ended() {
                 let (log, tail) = (self.log.clone(), tail(&self.log));
-                return Err(ProcessError::Died {
-                    name: self.name.clone(),
-                    status,
-                    log,
-                    tail,
-                });
+                return Err(ProcessError::Died { name: self.name.clone(), status, log, tail });
             }
             // A probe that hangs is a no.
             if timeout(end - Instant::now(), is_ready()).await == Ok(true) {
@@ -221,24 +205,16 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
 
 /// The last lines of a log.
 pub(crate) fn tail(log: &Path) -> String {
-    let content = parent(log)
-        .and_then(|(dir, name)| dir.read(name))
-        .unwrap_or_default();
+    let content = parent(log).and_then(|(dir, name)| dir.read(name)).unwrap_or_default();
     let from = content.len().saturating_sub(SHOWN_BYTES);
     let text = String::from_utf8_lossy(content.get(from..).unwrap_or_default()).into_owned();
     let lines: Vec<&str> = text.lines().collect();
-    lines
-        .get(lines.len().saturating_sub(SHOWN_LINES)..)
-        .unwrap_or_default()
-        .join("\n")
+    lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default().join("\n")
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
     let (dir, name) = parent(path)?;
-    dir.open_with(
-        name,
-        OpenOptions::new().create(true).append(true).mode(0o600),
-    )
+    dir.open_with(name, OpenOptions::new().create(true).append(true).mode(0o600))
 }
 
 fn parent(path: &Path) -> io::Result<(Dir, &Path)> {
@@ -268,15 +244,9 @@ mod tests {
         let keep = tempfile::tempdir().unwrap();
         let log = keep.path().join("child-1.log");
         let mut child = launch("echo no such luck; exit 3", &log).start().unwrap();
-        let error = child
-            .ready(Duration::from_secs(10), async || false)
-            .await
-            .unwrap_err();
+        let error = child.ready(Duration::from_secs(10), async || false).await.unwrap_err();
         let text = error.to_string();
-        assert!(
-            text.starts_with("child-1 ended with exit status: 3"),
-            "{text}"
-        );
+        assert!(text.starts_with("child-1 ended with exit status: 3"), "{text}");
         assert!(text.ends_with("no such luck"), "{text}");
     }
 
@@ -284,12 +254,9 @@ mod tests {
     async fn a_child_that_does_not_listen_is_killed() {
         let keep = tempfile::tempdir().unwrap();
         let log = keep.path().join("child-1.log");
-        let mut deaf = launch("trap '' TERM; echo deaf; while :; do sleep 1; done", &log)
-            .start()
-            .unwrap();
-        deaf.ready(Duration::from_secs(10), async || tail(&log) == "deaf")
-            .await
-            .unwrap();
+        let mut deaf =
+            launch("trap '' TERM; echo deaf; while :; do sleep 1; done", &log).start().unwrap();
+        deaf.ready(Duration::from_secs(10), async || tail(&log) == "deaf").await.unwrap();
         assert_eq!(deaf.stop(Duration::from_millis(50)).await, End::Killed);
         let polite = launch("exec sleep 100", &log).start().unwrap();
         assert_eq!(polite.stop(Duration::from_secs(10)).await, End::Orderly);

@@ -56,11 +56,7 @@ pub(crate) async fn roll_call(children: &Children) -> Vec<Absence> {
         if state.sha256.is_some() {
             expected.push((node, state));
         } else {
-            absences.push(Absence {
-                node,
-                label: state.label,
-                why: Why::Refused,
-            });
+            absences.push(Absence { node, label: state.label, why: Why::Refused });
         }
     }
     let end = Instant::now() + DEADLINE;
@@ -82,10 +78,7 @@ pub(crate) async fn roll_call(children: &Children) -> Vec<Absence> {
 
 impl PluginState {
     fn as_known(&self) -> KnownNode {
-        KnownNode {
-            service: self.service.clone(),
-            id: self.node_id.clone(),
-        }
+        KnownNode { service: self.service.clone(), id: self.node_id.clone() }
     }
 }
 

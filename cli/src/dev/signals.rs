@@ -14,10 +14,7 @@ impl StopSignals {
     pub(crate) fn listen() -> io::Result<Self> {
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self {
-            interrupt,
-            terminate,
-        })
+        Ok(Self { interrupt, terminate })
     }
 
     /// Returns at the next SIGINT or SIGTERM.

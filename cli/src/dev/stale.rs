@@ -52,9 +52,7 @@ async fn end_programs(root: &Path, programs: &[&str]) -> usize {
 fn names(command_line: &str, root: &Path, programs: &[&str]) -> bool {
     let mut words = command_line.split('\0');
     let program = words.next().map(Path::new).and_then(Path::file_name);
-    let is_known = programs
-        .iter()
-        .any(|known| program.is_some_and(|name| name == *known));
+    let is_known = programs.iter().any(|known| program.is_some_and(|name| name == *known));
     let inside = format!("{}/", root.display());
     is_known && words.any(|word| word.contains(&inside))
 }
@@ -65,20 +63,13 @@ mod tests {
     use std::process::{Command, Stdio};
 
     fn check_names(command_line: &str, expected: bool) {
-        assert_eq!(
-            names(command_line, Path::new("/d/e"), &PROGRAMS),
-            expected,
-            "{command_line:?}"
-        );
+        assert_eq!(names(command_line, Path::new("/d/e"), &PROGRAMS), expected, "{command_line:?}");
     }
 
     #[test]
     fn only_our_programs_with_our_files_are_ours() {
         check_names("/usr/bin/nats-server\0-c\0/d/e/nats.conf\0", true);
-        check_names(
-            "mariadbd\0--no-defaults\0--datadir=/d/e/mysql-1/data\0",
-            true,
-        );
+        check_names("mariadbd\0--no-defaults\0--datadir=/d/e/mysql-1/data\0", true);
         check_names("mariadbd\0--datadir=/d/elsewhere/data\0", false);
         check_names("vi\0/d/e/nats.conf\0", false);
         check_names("", false);
@@ -89,14 +80,8 @@ mod tests {
         let keep = tempfile::tempdir().unwrap();
         let tail = |file: &str| {
             let mut command = Command::new("tail");
-            command
-                .args(["-f", "/dev/null"])
-                .arg(keep.path().join(file));
-            command
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap()
+            command.args(["-f", "/dev/null"]).arg(keep.path().join(file));
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
         };
         let (mut ours, mut other) = (tail("ours/log"), tail("other/log"));
         let root = keep.path().join("ours");

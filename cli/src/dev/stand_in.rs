@@ -35,17 +35,11 @@ pub(crate) fn router(book: Book) -> Router {
             &format!("{offerings}/{{label}}/{{provider}}/handles"),
             get(list_handles_of_provider),
         )
-        .route(
-            &format!("{offerings}/{{label}}/handles/{{id}}"),
-            post(update_handle),
-        )
+        .route(&format!("{offerings}/{{label}}/handles/{{id}}"), post(update_handle))
         .route("/_stand_in/offerings", get(show_offerings))
         .route("/_stand_in/availability", put(set_availability))
         .route("/_stand_in/handles", get(show_handles))
-        .route(
-            "/_stand_in/handles/{label}/{id}",
-            put(put_handle).delete(remove_handle),
-        )
+        .route("/_stand_in/handles/{label}/{id}", put(put_handle).delete(remove_handle))
         .with_state(Arc::new(Mutex::new(book)))
 }
 
@@ -68,9 +62,7 @@ async fn list_handles(
 ) -> Result<Json<HandleList>, Refusal> {
     let book = lock(&book);
     let label = book.admit(&label, token(&headers))?;
-    Ok(Json(HandleList {
-        handles: book.handles_of(&label),
-    }))
+    Ok(Json(HandleList { handles: book.handles_of(&label) }))
 }
 
 async fn list_handles_of_provider(
@@ -145,9 +137,7 @@ async fn set_availability(
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(TOKEN_HEADER)
-        .and_then(|token| token.to_str().ok())
+    headers.get(TOKEN_HEADER).and_then(|token| token.to_str().ok())
 }
 
 // A panic elsewhere leaves the book whole: each change is one insertion.

@@ -24,15 +24,8 @@ pub(crate) fn survey(children: &Children) -> Option<DevFile> {
         .collect();
     let first = gateways.first()?;
     Some(DevFile {
-        gateway: GatewayEntry {
-            url: first.url.clone(),
-            pid: first.pid,
-            tokens: tokens(blueprint),
-        },
-        admin: AdminEntry {
-            url: first.admin_url.clone(),
-            token: blueprint.admin_token.clone(),
-        },
+        gateway: GatewayEntry { url: first.url.clone(), pid: first.pid, tokens: tokens(blueprint) },
+        admin: AdminEntry { url: first.admin_url.clone(), token: blueprint.admin_token.clone() },
         cloud_controller: CloudControllerEntry {
             url: blueprint.stand_in_url(),
             api: "v1".to_owned(),
@@ -79,10 +72,7 @@ fn gateway(blueprint: &Blueprint, plan: &GatewayPlan, pid: u32) -> GatewayProces
 
 fn databases(children: &Children) -> Vec<MysqlEntry> {
     let blueprint = children.blueprint();
-    let version = blueprint
-        .mariadb
-        .as_ref()
-        .map(|programs| programs.version.to_string());
+    let version = blueprint.mariadb.as_ref().map(|programs| programs.version.to_string());
     let entry = |(number, node): (u32, &NodePlan)| {
         let plan = node.mysql.as_ref()?;
         Some(MysqlEntry {
@@ -103,10 +93,7 @@ fn nodes(children: &Children) -> Vec<NodeEntry> {
     let numbered = (1..).zip(&blueprint.nodes);
     let of_node = |(number, node)| {
         let pid = pid(children, Kind::Node, number);
-        blueprint
-            .offerings
-            .iter()
-            .map(move |plan| node_entry(blueprint, node, plan, pid))
+        blueprint.offerings.iter().map(move |plan| node_entry(blueprint, node, plan, pid))
     };
     numbered.flat_map(of_node).collect()
 }

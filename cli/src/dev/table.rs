@@ -16,11 +16,7 @@ pub(crate) fn table(file: &DevFile, root: &Path, seconds: f64) -> String {
 }
 
 fn write(text: &mut String, file: &DevFile, root: &Path, seconds: f64) -> fmt::Result {
-    writeln!(
-        text,
-        "Tenon runs in {} (ready after {seconds:.1} s).\n",
-        root.display()
-    )?;
+    writeln!(text, "Tenon runs in {} (ready after {seconds:.1} s).\n", root.display())?;
     for gateway in &file.gateways {
         row(text, &gateway.id, &gateway.url, gateway.pid)?;
         writeln!(text, "  {:<12} {}", "  operators", gateway.admin_url)?;
@@ -30,43 +26,22 @@ fn write(text: &mut String, file: &DevFile, root: &Path, seconds: f64) -> fmt::R
     }
     for mysql in &file.mysql {
         let address = format!("{}:{}", mysql.host, mysql.port);
-        row(
-            text,
-            &format!("mysql {}", mysql.version),
-            &address,
-            mysql.pid,
-        )?;
+        row(text, &format!("mysql {}", mysql.version), &address, mysql.pid)?;
     }
     row(text, "nats", &file.nats.url, file.nats.pid)?;
-    writeln!(
-        text,
-        "  {:<12} {}",
-        "cloud contr.", file.cloud_controller.url
-    )?;
+    writeln!(text, "  {:<12} {}", "cloud contr.", file.cloud_controller.url)?;
     writeln!(text, "  {:<12} {}", "plugins", file.plugins_dir.display())?;
     writeln!(text, "  {:<12} {}", "logs", root.join("log").display())?;
 
     writeln!(text, "\n  {:<12} {:<22} token", "offering", "plan")?;
     for node in file.nodes.iter().filter(|node| is_of_first(file, node)) {
-        let token = file
-            .gateway
-            .tokens
-            .get(&node.offering)
-            .map_or("", Secret::reveal);
-        writeln!(
-            text,
-            "  {:<12} {:<22} {token}",
-            node.offering, node.plan_unique_id
-        )?;
+        let token = file.gateway.tokens.get(&node.offering).map_or("", Secret::reveal);
+        writeln!(text, "  {:<12} {:<22} {token}", node.offering, node.plan_unique_id)?;
     }
     if let Some(node) = file.nodes.first() {
         writeln!(text, "\nOrder one:\n\n{}", curl(file, node))?;
     }
-    writeln!(
-        text,
-        "All of this is in {}. Ctrl-C stops it.",
-        root.join("dev.json").display()
-    )
+    writeln!(text, "All of this is in {}. Ctrl-C stops it.", root.join("dev.json").display())
 }
 
 fn row(text: &mut String, name: &str, address: &str, pid: u32) -> fmt::Result {
@@ -76,9 +51,7 @@ fn row(text: &mut String, name: &str, address: &str, pid: u32) -> fmt::Result {
 /// One entry of each node process.
 fn processes(file: &DevFile) -> impl Iterator<Item = &NodeEntry> {
     let first = file.nodes.first().map(|node| node.offering.as_str());
-    file.nodes
-        .iter()
-        .filter(move |node| Some(node.offering.as_str()) == first)
+    file.nodes.iter().filter(move |node| Some(node.offering.as_str()) == first)
 }
 
 fn is_of_first(file: &DevFile, node: &NodeEntry) -> bool {
@@ -87,11 +60,7 @@ fn is_of_first(file: &DevFile, node: &NodeEntry) -> bool {
 
 /// A provision request, to be pasted into a shell.
 fn curl(file: &DevFile, node: &NodeEntry) -> String {
-    let token = file
-        .gateway
-        .tokens
-        .get(&node.offering)
-        .map_or("", Secret::reveal);
+    let token = file.gateway.tokens.get(&node.offering).map_or("", Secret::reveal);
     let version = node.versions.first().map_or("", String::as_str);
     format!(
         "  curl -X POST {url}/gateway/v1/configurations \\

@@ -19,11 +19,7 @@ pub(crate) enum Terminal {
 
 impl Terminal {
     pub(crate) fn new(arguments: &Arguments) -> Self {
-        if arguments.json {
-            Self::Json
-        } else {
-            Self::Table
-        }
+        if arguments.json { Self::Json } else { Self::Table }
     }
 
     /// One line about what happens.
@@ -46,8 +42,5 @@ impl Terminal {
 
 fn write(mut stream: impl Write, text: &str) {
     // Nobody reads any more: that is no reason to stop what runs.
-    stream
-        .write_all(text.as_bytes())
-        .and_then(|()| stream.flush())
-        .ok();
+    stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).ok();
 }

@@ -8,10 +8,7 @@ use tokio::process::Command;
 use super::version::Version;
 
 /// Older ones lose acknowledged writes or break compare-and-set in clusters.
-const OLDEST_NATS_SERVER: Version = Version {
-    major: 2,
-    minor: 12,
-};
+const OLDEST_NATS_SERVER: Version = Version { major: 2, minor: 12 };
 
 /// Where Debian keeps servers, and where an ordinary user's PATH does not look.
 const SERVER_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -87,10 +84,7 @@ impl Surroundings {
                 Err(ToolError::BadNatsServer(program.into()))
             };
         }
-        let fetched = self
-            .cache
-            .as_ref()
-            .map(|cache| cache.join("nats-server/nats-server"));
+        let fetched = self.cache.as_ref().map(|cache| cache.join("nats-server/nats-server"));
         for program in [self.find("nats-server"), fetched].into_iter().flatten() {
             if is_new_nats_server(&program).await {
                 return Ok(program);
@@ -126,11 +120,7 @@ impl Surroundings {
     /// [`ToolError::NoHost`] when it is not beside this one.
     pub fn host(&self, name: &str) -> Result<PathBuf, ToolError> {
         let program = self.executables.join(name);
-        if program.is_file() {
-            Ok(program)
-        } else {
-            Err(ToolError::NoHost(program))
-        }
+        if program.is_file() { Ok(program) } else { Err(ToolError::NoHost(program)) }
     }
 
     /// `setpriv` of util-linux: ties a child's life to ours. `None` where there is none.
@@ -158,9 +148,7 @@ async fn is_new_nats_server(program: &Path) -> bool {
 /// What the program prints when asked for its version; nothing when it does not run.
 async fn version_text(program: &Path) -> String {
     let output = Command::new(program).arg("--version").output().await;
-    output
-        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-        .unwrap_or_default()
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -169,14 +157,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_is_no_nats_server_is_refused_by_its_path() {
-        let error = Surroundings::default()
-            .nats_server(Some(Path::new("/bin/true")))
-            .await;
+        let error = Surroundings::default().nats_server(Some(Path::new("/bin/true"))).await;
         let text = error.unwrap_err().to_string();
-        assert!(
-            text.starts_with("/bin/true is no nats-server 2.12 or newer"),
-            "{text}"
-        );
+        assert!(text.starts_with("/bin/true is no nats-server 2.12 or newer"), "{text}");
     }
 
     #[test]

@@ -17,10 +17,7 @@ impl Version {
     pub fn after(text: &str, mark: &str) -> Option<Self> {
         let (_, text) = text.split_once(mark)?;
         let mut numbers = text.split(|c: char| !c.is_ascii_digit());
-        Some(Self {
-            major: numbers.next()?.parse().ok()?,
-            minor: numbers.next()?.parse().ok()?,
-        })
+        Some(Self { major: numbers.next()?.parse().ok()?, minor: numbers.next()?.parse().ok()? })
     }
 }
 
@@ -55,19 +52,7 @@ mod tests {
 
     #[test]
     fn versions_compare_by_number() {
-        assert!(
-            Version { major: 2, minor: 9 }
-                < Version {
-                    major: 2,
-                    minor: 12
-                }
-        );
-        assert!(
-            Version { major: 3, minor: 0 }
-                > Version {
-                    major: 2,
-                    minor: 12
-                }
-        );
+        assert!(Version { major: 2, minor: 9 } < Version { major: 2, minor: 12 });
+        assert!(Version { major: 3, minor: 0 } > Version { major: 2, minor: 12 });
     }
 }

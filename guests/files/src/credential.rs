@@ -26,9 +26,7 @@ pub(crate) fn of_binding(instance: &Instance, root: &Root, mode: Mode) -> Creden
         Mode::ReadWrite => "rw",
         Mode::ReadOnly => "ro",
     };
-    of_instance(instance, root)
-        .public("path", root.host_path())
-        .public("mode", mode)
+    of_instance(instance, root).public("path", root.host_path()).public("mode", mode)
 }
 
 /// The parameter `mode` of a bind request.
@@ -36,9 +34,6 @@ pub(crate) fn mode_asked_for(parameters: &Parameters) -> Result<Mode> {
     match parameters.get::<String>("mode")?.as_deref() {
         Some("rw") | None => Ok(Mode::ReadWrite),
         Some("ro") => Ok(Mode::ReadOnly),
-        Some(_) => Err(Error::invalid_input(
-            0,
-            "parameter mode: expected \"rw\" or \"ro\"",
-        )),
+        Some(_) => Err(Error::invalid_input(0, "parameter mode: expected \"rw\" or \"ro\"")),
     }
 }

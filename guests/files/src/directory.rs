@@ -8,11 +8,7 @@ pub(crate) fn create(cx: &Call<'_>, instance: &Instance) -> Result<Root> {
     let quota = quota_bytes(cx, instance)?;
     cx.files().create(&instance.id, quota).map_err(|failure| {
         let cause = Error::from(failure);
-        Error::new(
-            cause.kind(),
-            31900,
-            format!("Could not create instance directory: {cause}"),
-        )
+        Error::new(cause.kind(), 31900, format!("Could not create instance directory: {cause}"))
     })
 }
 
@@ -33,10 +29,9 @@ pub(crate) fn open(cx: &Call<'_>, instance: &Instance) -> Result<Root> {
 pub(crate) fn health(cx: &Call<'_>, instance: &Instance) -> Result<HealthReport> {
     match cx.files().open(&instance.id, None) {
         Ok(_) => Ok(HealthReport::ok()),
-        Err(Failure::NotFound) => Ok(HealthReport::failed(format!(
-            "directory {} is gone",
-            instance.id
-        ))),
+        Err(Failure::NotFound) => {
+            Ok(HealthReport::failed(format!("directory {} is gone", instance.id)))
+        }
         Err(failure) => Err(failure.into()),
     }
 }

@@ -65,16 +65,8 @@ impl Service for Files {
     fn inventory(cx: &Call<'_>, page: Option<&str>) -> Result<InventoryPage> {
         let instances = cx.files().labels(page, PAGE)?;
         let full = instances.len() >= PAGE as usize;
-        let next = if full {
-            instances.last().cloned()
-        } else {
-            None
-        };
-        Ok(InventoryPage {
-            instances,
-            bindings: Vec::new(),
-            next,
-        })
+        let next = if full { instances.last().cloned() } else { None };
+        Ok(InventoryPage { instances, bindings: Vec::new(), next })
     }
 
     fn health(cx: &Call<'_>, instance: Option<&Instance>) -> Result<HealthReport> {

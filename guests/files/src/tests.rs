@@ -18,11 +18,7 @@ fn node() -> World {
 }
 
 fn instance(id: &str) -> Instance {
-    Instance {
-        id: id.to_owned(),
-        plan: "free".to_owned(),
-        version: "1".to_owned(),
-    }
+    Instance { id: id.to_owned(), plan: "free".to_owned(), version: "1".to_owned() }
 }
 
 fn provision(world: &World, id: &str) -> Result<Credential> {
@@ -30,17 +26,12 @@ fn provision(world: &World, id: &str) -> Result<Credential> {
 }
 
 fn bind(world: &World, parameters: &Parameters) -> Result<Credential> {
-    let binding = BindingRef {
-        id: "b1".to_owned(),
-        instance: instance(ID),
-    };
+    let binding = BindingRef { id: "b1".to_owned(), instance: instance(ID) };
     world.call(|cx| Files::bind(cx, &binding, parameters, None))
 }
 
 fn write(world: &World, bytes: &[u8]) {
-    world
-        .call(|cx| Ok(cx.files().open(ID, None)?.write("note", 0, bytes)?))
-        .unwrap();
+    world.call(|cx| Ok(cx.files().open(ID, None)?.write("note", 0, bytes)?)).unwrap();
 }
 
 fn read(world: &World) -> Result<Vec<u8>> {
@@ -69,10 +60,7 @@ fn provisioning_twice_leaves_what_is_there() {
 #[test]
 fn an_id_that_is_no_directory_name_is_refused_with_the_classic_number() {
     let refused = provision(&World::new(), "../etc").unwrap_err();
-    assert_eq!(
-        (refused.kind(), refused.code()),
-        (ErrorKind::InvalidInput, 31900)
-    );
+    assert_eq!((refused.kind(), refused.code()), (ErrorKind::InvalidInput, 31900));
     expect!["Could not create instance directory: label or path not allowed"]
         .assert_eq(refused.message());
 }
@@ -100,34 +88,21 @@ fn a_binding_reads_and_writes_unless_it_asks_for_less() {
     assert_eq!(mode(json!(null)), Ok("rw".to_owned()));
     assert_eq!(mode(json!("rw")), Ok("rw".to_owned()));
     assert_eq!(mode(json!("ro")), Ok("ro".to_owned()));
-    assert_eq!(
-        mode(json!("rwx")).unwrap_err().kind(),
-        ErrorKind::InvalidInput
-    );
-    assert_eq!(
-        mode(json!(["rw"])).unwrap_err().kind(),
-        ErrorKind::InvalidInput
-    );
+    assert_eq!(mode(json!("rwx")).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(mode(json!(["rw"])).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 #[test]
 fn a_directory_that_is_gone_is_not_made_again_by_a_binding() {
     let refused = bind(&World::new(), &Parameters::new()).unwrap_err();
-    assert_eq!(
-        refused,
-        Error::not_found(31904, "Could not find instance: f-1")
-    );
+    assert_eq!(refused, Error::not_found(31904, "Could not find instance: f-1"));
 }
 
 #[test]
 fn unbind_has_nothing_to_do() {
     let world = node();
     let credential = bind(&world, &Parameters::new()).unwrap();
-    let binding = Binding {
-        id: "b1".to_owned(),
-        instance: instance(ID),
-        credential,
-    };
+    let binding = Binding { id: "b1".to_owned(), instance: instance(ID), credential };
     assert_eq!(world.call(|cx| Files::unbind(cx, &binding)), Ok(()));
 }
 
@@ -137,10 +112,7 @@ fn unprovision_removes_everything_and_succeeds_when_nothing_is_there() {
     write(&world, b"gone");
     let unprovision = || world.call(|cx| Files::unprovision(cx, &instance(ID), &[]));
     assert_eq!(unprovision(), Ok(()));
-    assert_eq!(
-        world.call(|cx| Ok(cx.files().labels(None, 10)?)),
-        Ok(Vec::new())
-    );
+    assert_eq!(world.call(|cx| Ok(cx.files().labels(None, 10)?)), Ok(Vec::new()));
     assert_eq!(unprovision(), Ok(()));
 }
 
@@ -151,44 +123,27 @@ fn inventory_lists_directories_in_pages() {
         provision(&world, &format!("f-{number:04}")).unwrap();
     }
     let first = world.call(|cx| Files::inventory(cx, None)).unwrap();
-    assert_eq!(
-        (first.instances.len(), first.next.as_deref()),
-        (1_000, Some("f-0999"))
-    );
-    let second = world
-        .call(|cx| Files::inventory(cx, first.next.as_deref()))
-        .unwrap();
+    assert_eq!((first.instances.len(), first.next.as_deref()), (1_000, Some("f-0999")));
+    let second = world.call(|cx| Files::inventory(cx, first.next.as_deref())).unwrap();
     assert_eq!((second.instances.len(), second.next), (200, None));
 }
 
 #[test]
 fn purge_removes_directories() {
     let world = node();
-    assert_eq!(
-        world.call(|cx| Files::purge(cx, &[instance(ID)], &[])),
-        Ok(1)
-    );
-    assert_eq!(
-        world.call(|cx| Ok(cx.files().labels(None, 10)?)),
-        Ok(Vec::new())
-    );
+    assert_eq!(world.call(|cx| Files::purge(cx, &[instance(ID)], &[])), Ok(1));
+    assert_eq!(world.call(|cx| Ok(cx.files().labels(None, 10)?)), Ok(Vec::new()));
 }
 
 #[test]
 fn health_knows_whether_the_directory_is_there() {
     let world = node();
-    let health = |instance: Option<Instance>| {
-        world
-            .call(|cx| Files::health(cx, instance.as_ref()))
-            .unwrap()
-    };
+    let health =
+        |instance: Option<Instance>| world.call(|cx| Files::health(cx, instance.as_ref())).unwrap();
     assert_eq!(health(None).status, Health::Ok);
     assert_eq!(health(Some(instance(ID))).status, Health::Ok);
     let gone = health(Some(instance("f-2")));
-    assert_eq!(
-        (gone.status, gone.detail.as_str()),
-        (Health::Failed, "directory f-2 is gone")
-    );
+    assert_eq!((gone.status, gone.detail.as_str()), (Health::Failed, "directory f-2 is gone"));
 }
 
 #[test]
@@ -196,19 +151,12 @@ fn a_snapshot_brings_back_what_was_destroyed() {
     let world = node();
     write(&world, b"before");
     let blob = Blob::new();
-    let facts = world
-        .call(|cx| Files::snapshot(cx, &instance(ID), &blob.sink()))
-        .unwrap();
-    assert_eq!(
-        facts.get::<u64>("bytes"),
-        Ok(Some(blob.bytes().len() as u64))
-    );
+    let facts = world.call(|cx| Files::snapshot(cx, &instance(ID), &blob.sink())).unwrap();
+    assert_eq!(facts.get::<u64>("bytes"), Ok(Some(blob.bytes().len() as u64)));
     write(&world, b"AFTER!");
 
     let format = Files::formats().remove(0);
-    world
-        .call(|cx| Files::restore(cx, &instance(ID), &blob.source(), &format))
-        .unwrap();
+    world.call(|cx| Files::restore(cx, &instance(ID), &blob.source(), &format)).unwrap();
     assert_eq!(read(&world), Ok(b"before".to_vec()));
 }
 
@@ -230,15 +178,12 @@ fn a_snapshot_that_cannot_be_restored_leaves_the_data_as_it_was() {
 
 #[test]
 fn a_snapshot_larger_than_the_quota_is_refused() {
-    let large = World::new()
-        .with_setting("quota_bytes", "10")
-        .with_setting("quota_bytes.free", "20");
+    let large =
+        World::new().with_setting("quota_bytes", "10").with_setting("quota_bytes.free", "20");
     provision(&large, ID).unwrap();
     write(&large, &[b'x'; 20]);
     let blob = Blob::new();
-    large
-        .call(|cx| Files::snapshot(cx, &instance(ID), &blob.sink()))
-        .unwrap();
+    large.call(|cx| Files::snapshot(cx, &instance(ID), &blob.sink())).unwrap();
 
     let small = node();
     let refused = small

@@ -27,12 +27,7 @@ pub(crate) fn access_asked_for(parameters: &Parameters) -> Result<Access> {
     let Some(privileges) = parameters.get::<Vec<String>>("privileges")? else {
         return Ok(Access::ReadWrite);
     };
-    match privileges
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+    match privileges.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["FULL"] => Ok(Access::ReadWrite),
         ["READ_ONLY"] => Ok(Access::ReadOnly),
         _ => Err(Error::invalid_input(
@@ -44,13 +39,7 @@ pub(crate) fn access_asked_for(parameters: &Parameters) -> Result<Access> {
 
 /// Everything under both of its classic names. The node adds `name`, which is the database's.
 pub(crate) fn credential(account: &Account) -> Credential {
-    let Account {
-        host,
-        port,
-        user,
-        password,
-        database: _,
-    } = account;
+    let Account { host, port, user, password, database: _ } = account;
     Credential::new()
         .public("hostname", host.as_str())
         .public("host", host.as_str())
@@ -62,13 +51,7 @@ pub(crate) fn credential(account: &Account) -> Credential {
 }
 
 fn uri(account: &Account) -> String {
-    let Account {
-        host,
-        port,
-        database,
-        user,
-        password,
-    } = account;
+    let Account { host, port, database, user, password } = account;
     let (user, password) = (percent_encoded(user), percent_encoded(password));
     format!("mysql://{user}:{password}@{host}:{port}/{database}")
 }

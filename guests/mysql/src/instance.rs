@@ -26,10 +26,7 @@ pub(crate) fn find(cx: &Call<'_>, instance: &Instance) -> Result<Option<Database
 /// The instance's database, which has to be there.
 pub(crate) fn open(cx: &Call<'_>, instance: &Instance) -> Result<Database> {
     find(cx, instance)?.ok_or_else(|| {
-        Error::not_found(
-            31002,
-            format!("Mysql configuration {} not found.", instance.id),
-        )
+        Error::not_found(31002, format!("Mysql configuration {} not found.", instance.id))
     })
 }
 
@@ -42,10 +39,9 @@ pub(crate) fn destroy(cx: &Call<'_>, instance: &Instance) -> Result<()> {
 pub(crate) fn server(cx: &Call<'_>, version: &str) -> Result<Server> {
     match cx.mysql(version) {
         Ok(server) => Ok(server),
-        Err(Failure::NotFound) => Err(Error::invalid_input(
-            30004,
-            format!("Unsupported version {version}"),
-        )),
+        Err(Failure::NotFound) => {
+            Err(Error::invalid_input(30004, format!("Unsupported version {version}")))
+        }
         Err(failure) => Err(failure.into()),
     }
 }
@@ -53,10 +49,7 @@ pub(crate) fn server(cx: &Call<'_>, version: &str) -> Result<Server> {
 /// What the node calls the database of instance `id`.
 pub(crate) fn label(id: &str) -> Result<&str> {
     id.strip_prefix(PREFIX).ok_or_else(|| {
-        Error::invalid_input(
-            0,
-            format!("instance id {id:?} does not start with {PREFIX:?}"),
-        )
+        Error::invalid_input(0, format!("instance id {id:?} does not start with {PREFIX:?}"))
     })
 }
 

@@ -13,15 +13,9 @@ const PAGE: u32 = 1_000;
 /// Where a page starts.
 enum Place {
     /// At the databases of `version` that follow `after`.
-    Databases {
-        version: String,
-        after: Option<String>,
-    },
+    Databases { version: String, after: Option<String> },
     /// At the accounts of `version` that follow `after`.
-    Accounts {
-        version: String,
-        after: Option<FoundAccount>,
-    },
+    Accounts { version: String, after: Option<FoundAccount> },
 }
 
 /// One page; the first when `token` is `None`.
@@ -40,15 +34,9 @@ pub(crate) fn page(cx: &Call<'_>, token: Option<&str>) -> Result<InventoryPage> 
 fn databases(cx: &Call<'_>, version: String, after: Option<&str>) -> Result<InventoryPage> {
     let labels = instance::server(cx, &version)?.labels(after, PAGE)?;
     let next = if is_full(labels.len()) {
-        Place::Databases {
-            version,
-            after: labels.last().cloned(),
-        }
+        Place::Databases { version, after: labels.last().cloned() }
     } else {
-        Place::Accounts {
-            version,
-            after: None,
-        }
+        Place::Accounts { version, after: None }
     };
     Ok(InventoryPage {
         instances: labels.iter().map(|label| instance::id(label)).collect(),
@@ -65,15 +53,10 @@ fn accounts(
 ) -> Result<InventoryPage> {
     let found = instance::server(cx, &version)?.accounts(after, PAGE)?;
     let next = if is_full(found.len()) {
-        Some(Place::Accounts {
-            version,
-            after: found.last().cloned(),
-        })
+        Some(Place::Accounts { version, after: found.last().cloned() })
     } else {
-        version_after(versions, &version).map(|version| Place::Databases {
-            version: version.clone(),
-            after: None,
-        })
+        version_after(versions, &version)
+            .map(|version| Place::Databases { version: version.clone(), after: None })
     };
     Ok(InventoryPage {
         instances: Vec::new(),
@@ -93,10 +76,7 @@ fn bindings_among(cx: &Call<'_>, found: Vec<FoundAccount>) -> Result<Vec<FoundBi
             _ => owner::of(cx, &database)?,
         };
         if owner.as_ref().is_some_and(|owner| *owner != user) {
-            bindings.push(FoundBinding {
-                instance: database.clone(),
-                user,
-            });
+            bindings.push(FoundBinding { instance: database.clone(), user });
         }
         last = Some((database, owner));
     }
@@ -104,13 +84,8 @@ fn bindings_among(cx: &Call<'_>, found: Vec<FoundAccount>) -> Result<Vec<FoundBi
 }
 
 fn first_place(versions: &[String]) -> Result<Place> {
-    let version = versions
-        .first()
-        .ok_or_else(|| Error::internal(0, "no server to look at"))?;
-    Ok(Place::Databases {
-        version: version.clone(),
-        after: None,
-    })
+    let version = versions.first().ok_or_else(|| Error::internal(0, "no server to look at"))?;
+    Ok(Place::Databases { version: version.clone(), after: None })
 }
 
 fn version_after<'a>(versions: &'a [String], version: &str) -> Option<&'a String> {
@@ -127,22 +102,12 @@ impl Place {
     /// Parts with slashes between them: neither versions nor names on a server have any.
     fn token(&self) -> String {
         match self {
-            Self::Databases {
-                version,
-                after: None,
-            } => format!("databases/{version}"),
-            Self::Databases {
-                version,
-                after: Some(label),
-            } => format!("databases/{version}/{label}"),
-            Self::Accounts {
-                version,
-                after: None,
-            } => format!("accounts/{version}"),
-            Self::Accounts {
-                version,
-                after: Some(FoundAccount { database, user }),
-            } => {
+            Self::Databases { version, after: None } => format!("databases/{version}"),
+            Self::Databases { version, after: Some(label) } => {
+                format!("databases/{version}/{label}")
+            }
+            Self::Accounts { version, after: None } => format!("accounts/{version}"),
+            Self::Accounts { version, after: Some(FoundAccount { database, user }) } => {
                 format!("accounts/{version}/{database}/{user}")
             }
         }
@@ -150,18 +115,16 @@ impl Place {
 
     fn parse(token: &str) -> Result<Self> {
         match token.split('/').collect::<Vec<_>>().as_slice() {
-            ["databases", version] => Ok(Self::Databases {
-                version: (*version).to_owned(),
-                after: None,
-            }),
+            ["databases", version] => {
+                Ok(Self::Databases { version: (*version).to_owned(), after: None })
+            }
             ["databases", version, label] => Ok(Self::Databases {
                 version: (*version).to_owned(),
                 after: Some((*label).to_owned()),
             }),
-            ["accounts", version] => Ok(Self::Accounts {
-                version: (*version).to_owned(),
-                after: None,
-            }),
+            ["accounts", version] => {
+                Ok(Self::Accounts { version: (*version).to_owned(), after: None })
+            }
             ["accounts", version, database, user] => Ok(Self::Accounts {
                 version: (*version).to_owned(),
                 after: Some(FoundAccount {

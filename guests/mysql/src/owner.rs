@@ -11,10 +11,7 @@ pub(crate) const LABEL: &str = "owner";
 /// Refuses a binding that would be given the owner's account.
 pub(crate) fn check_is_not(binding: &str) -> Result<()> {
     if binding == LABEL {
-        return Err(Error::invalid_input(
-            0,
-            format!("a binding cannot be called {LABEL}"),
-        ));
+        return Err(Error::invalid_input(0, format!("a binding cannot be called {LABEL}")));
     }
     Ok(())
 }
@@ -32,10 +29,7 @@ pub(crate) fn of(cx: &Call<'_>, instance: &str) -> Result<Option<String>> {
     };
     match String::from_utf8(entry.value) {
         Ok(user) => Ok(Some(user)),
-        Err(_) => Err(Error::internal(
-            0,
-            format!("the record of {instance}'s owner is damaged"),
-        )),
+        Err(_) => Err(Error::internal(0, format!("the record of {instance}'s owner is damaged"))),
     }
 }
 

@@ -35,9 +35,7 @@ pub(crate) fn bindings(cx: &Call<'_>, unowned: &[FoundBinding]) -> Result<u32> {
     let mut dropped = 0;
     for FoundBinding { instance, user } in unowned {
         if owner::of(cx, instance)?.is_none_or(|owner| owner == *user) {
-            log::warn(format_args!(
-                "kept account {user}: it may be the owner of {instance}"
-            ));
+            log::warn(format_args!("kept account {user}: it may be the owner of {instance}"));
             continue;
         }
         let label = instance::label(instance)?;
@@ -57,8 +55,5 @@ pub(crate) fn bindings(cx: &Call<'_>, unowned: &[FoundBinding]) -> Result<u32> {
 }
 
 fn servers(cx: &Call<'_>) -> Result<Vec<Server>> {
-    settings::versions(cx)?
-        .iter()
-        .map(|version| instance::server(cx, version))
-        .collect()
+    settings::versions(cx)?.iter().map(|version| instance::server(cx, version)).collect()
 }

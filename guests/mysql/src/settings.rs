@@ -16,12 +16,8 @@ pub(crate) fn max_connections(cx: &Call<'_>) -> Result<u32> {
 /// `versions`: the servers of this node, separated by commas, for example `10.11,8.4`.
 pub(crate) fn versions(cx: &Call<'_>) -> Result<Vec<String>> {
     let text = cx.setting("versions").unwrap_or_default();
-    let versions: Vec<String> = text
-        .split(',')
-        .map(str::trim)
-        .filter(|one| !one.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let versions: Vec<String> =
+        text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect();
     if versions.is_empty() {
         return Err(Error::internal(0, "setting versions names no server"));
     }

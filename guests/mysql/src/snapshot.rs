@@ -15,9 +15,7 @@ impl Snapshots for MySql {
 
     fn snapshot(cx: &Call<'_>, instance: &Instance, out: &Sink<'_>) -> Result<Facts> {
         let bytes = instance::open(cx, instance)?.dump(out)?;
-        Ok(Facts::new()
-            .with("bytes", bytes)
-            .with("server", instance.version.as_str()))
+        Ok(Facts::new().with("bytes", bytes).with("server", instance.version.as_str()))
     }
 
     fn restore(cx: &Call<'_>, instance: &Instance, input: &Source<'_>, format: &str) -> Result<()> {

@@ -30,12 +30,8 @@ impl Node {
     }
 
     fn bind(&self, id: &str, parameters: &Parameters) -> Result<Credential> {
-        let binding = BindingRef {
-            id: id.to_owned(),
-            instance: instance("d1f"),
-        };
-        self.world
-            .call(|cx| MySql::bind(cx, &binding, parameters, None))
+        let binding = BindingRef { id: id.to_owned(), instance: instance("d1f") };
+        self.world.call(|cx| MySql::bind(cx, &binding, parameters, None))
     }
 
     fn unbind(&self, id: &str, credential: &Credential) -> Result<()> {
@@ -60,11 +56,7 @@ impl Node {
 }
 
 fn instance(id: &str) -> Instance {
-    Instance {
-        id: id.to_owned(),
-        plan: "free".to_owned(),
-        version: VERSION.to_owned(),
-    }
+    Instance { id: id.to_owned(), plan: "free".to_owned(), version: VERSION.to_owned() }
 }
 
 fn provision(world: &World, id: &str, reuse: Option<&Credential>) -> Result<Credential> {

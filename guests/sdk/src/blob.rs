@@ -27,9 +27,7 @@ impl<'a> Sink<'a> {
     /// # Errors
     /// When the transfer was ended, or is beyond its limit.
     pub fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
-        bytes
-            .chunks(CHUNK as usize)
-            .try_for_each(|chunk| self.raw.write(chunk))
+        bytes.chunks(CHUNK as usize).try_for_each(|chunk| self.raw.write(chunk))
     }
 
     /// Bytes written so far, also by other capabilities.
@@ -90,26 +88,17 @@ mod tests {
         let blob = Blob::new();
         blob.sink().write(&bytes).unwrap();
         assert_eq!(blob.sink().written(), 3_000_000);
-        assert_eq!(
-            blob.source().read(u32::MAX).unwrap().unwrap().len(),
-            CHUNK as usize
-        );
+        assert_eq!(blob.source().read(u32::MAX).unwrap().unwrap().len(), CHUNK as usize);
         assert!(blob.source().read_all(3_000_000).unwrap() == bytes);
     }
 
     #[test]
     fn reading_more_than_expected_is_refused() {
-        assert_eq!(
-            Blob::with_bytes(b"four").source().read_all(3),
-            Err(Failure::Limit)
-        );
+        assert_eq!(Blob::with_bytes(b"four").source().read_all(3), Err(Failure::Limit));
     }
 
     #[test]
     fn a_full_sink_is_told_to_the_writer() {
-        assert_eq!(
-            Blob::new().limited(3).sink().write(b"four"),
-            Err(Failure::Limit)
-        );
+        assert_eq!(Blob::new().limited(3).sink().write(b"four"), Err(Failure::Limit));
     }
 }

@@ -76,17 +76,12 @@ mod tests {
     fn each_call_is_an_operation_of_its_own() {
         let world = World::new();
         let id = || world.call(|cx| Ok(cx.operation_id())).unwrap();
-        assert_eq!(
-            (id(), id()),
-            ("operation-1".to_owned(), "operation-2".to_owned())
-        );
+        assert_eq!((id(), id()), ("operation-1".to_owned(), "operation-2".to_owned()));
     }
 
     #[test]
     fn a_call_knows_what_the_operator_set_and_says_how_far_it_is() {
-        let world = World::new()
-            .with_setting("host", "h")
-            .with_secret("key", "s3same");
+        let world = World::new().with_setting("host", "h").with_secret("key", "s3same");
         world
             .call(|cx| {
                 assert_eq!(cx.setting("host"), Some("h".to_owned()));

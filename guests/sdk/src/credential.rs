@@ -67,8 +67,7 @@ impl Credential {
     /// # Errors
     /// Invalid input when it is not there, or not a `T`.
     pub fn require<T: DeserializeOwned>(&self, key: &str) -> Result<T> {
-        self.get(key)?
-            .ok_or_else(|| Error::invalid_input(0, format!("credential has no {key}")))
+        self.get(key)?.ok_or_else(|| Error::invalid_input(0, format!("credential has no {key}")))
     }
 }
 
@@ -87,19 +86,13 @@ impl fmt::Debug for Credential {
 
 impl From<types::Credential> for Credential {
     fn from(raw: types::Credential) -> Self {
-        Self {
-            public: Texts::new(raw.public),
-            secret: Texts::new(raw.secret),
-        }
+        Self { public: Texts::new(raw.public), secret: Texts::new(raw.secret) }
     }
 }
 
 impl From<Credential> for types::Credential {
     fn from(credential: Credential) -> Self {
-        Self {
-            public: credential.public.into_pairs(),
-            secret: credential.secret.into_pairs(),
-        }
+        Self { public: credential.public.into_pairs(), secret: credential.secret.into_pairs() }
     }
 }
 
@@ -110,10 +103,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Credential {
-        Credential::new()
-            .public("host", "h")
-            .public("port", 3306)
-            .secret("password", "s3same")
+        Credential::new().public("host", "h").public("port", 3306).secret("password", "s3same")
     }
 
     #[test]
@@ -125,13 +115,7 @@ mod tests {
     #[test]
     fn values_cross_the_wall_as_json_texts() {
         let raw = types::Credential::from(sample());
-        assert_eq!(
-            raw.public,
-            [
-                ("host".into(), r#""h""#.into()),
-                ("port".into(), "3306".into())
-            ]
-        );
+        assert_eq!(raw.public, [("host".into(), r#""h""#.into()), ("port".into(), "3306".into())]);
         assert_eq!(raw.secret, [("password".into(), r#""s3same""#.into())]);
         assert_eq!(Credential::from(raw), sample());
     }
@@ -148,10 +132,7 @@ mod tests {
         let missing = sample().require::<String>("user").unwrap_err();
         assert_eq!(missing, Error::invalid_input(0, "credential has no user"));
         let unusable = sample().require::<u16>("password").unwrap_err();
-        assert_eq!(
-            unusable,
-            Error::invalid_input(0, "credential has an unusable password")
-        );
+        assert_eq!(unusable, Error::invalid_input(0, "credential has an unusable password"));
     }
 
     #[test]

@@ -32,12 +32,7 @@ impl Error {
     /// An error of any kind. `code` is its number in the catalogue of errors, 31000 and above for
     /// services; 0 lets the node choose. `message` is shown to the user and must hold no secret.
     pub fn new(kind: ErrorKind, code: u32, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            code,
-            message: message.into(),
-            retry_after: None,
-        }
+        Self { kind, code, message: message.into(), retry_after: None }
     }
 
     /// The caller's fault; the same request will fail again.
@@ -130,19 +125,16 @@ impl From<mysql::Failure> for Error {
             Failure::BadName(rule) => {
                 (ErrorKind::InvalidInput, format!("name not allowed: {rule}"))
             }
-            Failure::NotFound => (
-                ErrorKind::NotFound,
-                "no such server, database or account".to_owned(),
-            ),
+            Failure::NotFound => {
+                (ErrorKind::NotFound, "no such server, database or account".to_owned())
+            }
             Failure::Limit(which) => (ErrorKind::QuotaExceeded, format!("beyond a limit: {which}")),
-            Failure::Unavailable(why) => (
-                ErrorKind::Unavailable,
-                format!("database server unavailable: {why}"),
-            ),
-            Failure::Sql((number, state, text)) => (
-                ErrorKind::Internal,
-                format!("database error {number} ({state}): {text}"),
-            ),
+            Failure::Unavailable(why) => {
+                (ErrorKind::Unavailable, format!("database server unavailable: {why}"))
+            }
+            Failure::Sql((number, state, text)) => {
+                (ErrorKind::Internal, format!("database error {number} ({state}): {text}"))
+            }
             Failure::Corrupt(why) => (ErrorKind::CorruptData, format!("dump not usable: {why}")),
         };
         Self::new(kind, 0, message)
@@ -184,10 +176,7 @@ impl From<blob::Failure> for Error {
     fn from(failure: blob::Failure) -> Self {
         use blob::Failure;
         let (kind, message) = match failure {
-            Failure::Closed => (
-                ErrorKind::Unavailable,
-                "transfer was ended by the other side",
-            ),
+            Failure::Closed => (ErrorKind::Unavailable, "transfer was ended by the other side"),
             Failure::Limit => (ErrorKind::QuotaExceeded, "transfer is beyond its limit"),
             Failure::Corrupt => (ErrorKind::CorruptData, "transfer is damaged"),
             Failure::Unavailable => (ErrorKind::Unavailable, "transfer unavailable"),
@@ -243,47 +232,29 @@ mod tests {
     #[test]
     fn a_failure_of_files_keeps_whose_fault_it_is() {
         use files::Failure;
-        check_error(
-            Failure::NotGranted,
-            &expect!["ErrorKind::NotGranted 0: files not granted"],
-        );
+        check_error(Failure::NotGranted, &expect!["ErrorKind::NotGranted 0: files not granted"]);
         check_error(
             Failure::BadPath,
             &expect!["ErrorKind::InvalidInput 0: label or path not allowed"],
         );
-        check_error(
-            Failure::Exists,
-            &expect!["ErrorKind::Conflict 0: file or directory exists"],
-        );
+        check_error(Failure::Exists, &expect!["ErrorKind::Conflict 0: file or directory exists"]);
         check_error(
             Failure::NotFound,
             &expect!["ErrorKind::NotFound 0: no such file or directory"],
         );
-        check_error(
-            Failure::Quota,
-            &expect!["ErrorKind::QuotaExceeded 0: directory is full"],
-        );
-        check_error(
-            Failure::NotEmpty,
-            &expect!["ErrorKind::Conflict 0: directory is not empty"],
-        );
+        check_error(Failure::Quota, &expect!["ErrorKind::QuotaExceeded 0: directory is full"]);
+        check_error(Failure::NotEmpty, &expect!["ErrorKind::Conflict 0: directory is not empty"]);
         check_error(
             Failure::Unavailable,
             &expect!["ErrorKind::Unavailable 0: file system unavailable"],
         );
-        check_error(
-            Failure::Corrupt,
-            &expect!["ErrorKind::CorruptData 0: archive not usable"],
-        );
+        check_error(Failure::Corrupt, &expect!["ErrorKind::CorruptData 0: archive not usable"]);
     }
 
     #[test]
     fn a_failure_of_state_keeps_whose_fault_it_is() {
         use state::Failure;
-        check_error(
-            Failure::NotFound,
-            &expect!["ErrorKind::NotFound 0: no such key"],
-        );
+        check_error(Failure::NotFound, &expect!["ErrorKind::NotFound 0: no such key"]);
         check_error(
             Failure::RevisionMismatch,
             &expect!["ErrorKind::Conflict 0: state was changed by another call"],
@@ -296,10 +267,7 @@ mod tests {
             Failure::Quota,
             &expect!["ErrorKind::QuotaExceeded 0: state of the service is full"],
         );
-        check_error(
-            Failure::Unavailable,
-            &expect!["ErrorKind::Unavailable 0: state unavailable"],
-        );
+        check_error(Failure::Unavailable, &expect!["ErrorKind::Unavailable 0: state unavailable"]);
     }
 
     #[test]
@@ -313,10 +281,7 @@ mod tests {
             Failure::Limit,
             &expect!["ErrorKind::QuotaExceeded 0: transfer is beyond its limit"],
         );
-        check_error(
-            Failure::Corrupt,
-            &expect!["ErrorKind::CorruptData 0: transfer is damaged"],
-        );
+        check_error(Failure::Corrupt, &expect!["ErrorKind::CorruptData 0: transfer is damaged"]);
         check_error(
             Failure::Unavailable,
             &expect!["ErrorKind::Unavailable 0: transfer unavailable"],

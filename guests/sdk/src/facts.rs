@@ -33,9 +33,7 @@ impl Facts {
     /// # Errors
     /// Internal when it is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        self.0
-            .get(name)
-            .map_err(|cause| Error::internal(0, format!("fact {name}: {cause}")))
+        self.0.get(name).map_err(|cause| Error::internal(0, format!("fact {name}: {cause}")))
     }
 }
 

@@ -48,10 +48,7 @@ pub(crate) struct Contents {
 
 impl World {
     /// One with nothing in it.
-    #[expect(
-        clippy::new_without_default,
-        reason = "it becomes the thread's current one"
-    )]
+    #[expect(clippy::new_without_default, reason = "it becomes the thread's current one")]
     pub fn new() -> Self {
         let world = Self(Rc::default());
         CURRENT.set(Some(world.clone()));
@@ -61,30 +58,21 @@ impl World {
     /// Adds a value to the operator's settings.
     #[must_use]
     pub fn with_setting(self, key: &str, value: &str) -> Self {
-        self.0
-            .settings
-            .borrow_mut()
-            .insert(key.to_owned(), value.to_owned());
+        self.0.settings.borrow_mut().insert(key.to_owned(), value.to_owned());
         self
     }
 
     /// Adds one of the operator's secrets.
     #[must_use]
     pub fn with_secret(self, name: &str, value: &str) -> Self {
-        self.0
-            .secrets
-            .borrow_mut()
-            .insert(name.to_owned(), value.to_owned());
+        self.0.secrets.borrow_mut().insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// Adds a database server.
     #[must_use]
     pub fn with_mysql(self, version: &str) -> Self {
-        self.0
-            .servers
-            .borrow_mut()
-            .insert(version.to_owned(), Server::default());
+        self.0.servers.borrow_mut().insert(version.to_owned(), Server::default());
         self
     }
 
@@ -109,12 +97,7 @@ impl World {
     /// # Panics
     /// When [`World::with_mysql`] did not add it.
     pub fn mysql(&self, version: &str) -> Server {
-        self.0
-            .servers
-            .borrow()
-            .get(version)
-            .expect("a test names a server that it added")
-            .clone()
+        self.0.servers.borrow().get(version).expect("a test names a server that it added").clone()
     }
 
     /// What was logged: level, message and fields.

@@ -166,11 +166,7 @@ mod tests {
     }
 
     fn names(root: &Root, path: &str) -> Vec<String> {
-        root.entries(path, None, 10)
-            .unwrap()
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect()
+        root.entries(path, None, 10).unwrap().into_iter().map(|(name, _)| name).collect()
     }
 
     #[test]
@@ -181,14 +177,7 @@ mod tests {
         root.write("in/note", 4, b" there").unwrap();
         assert_eq!(root.read("in/note", 0, 100), Ok(b"hell there".to_vec()));
         assert_eq!(root.read("in/note", 5, 2), Ok(b"th".to_vec()));
-        assert_eq!(
-            root.stat("in/note"),
-            Ok(Stat {
-                kind: Kind::File,
-                size: 10,
-                modified_ms: 0
-            })
-        );
+        assert_eq!(root.stat("in/note"), Ok(Stat { kind: Kind::File, size: 10, modified_ms: 0 }));
         assert_eq!(
             (names(&root, ""), names(&root, "in")),
             (vec!["in".into()], vec!["note".into()])
@@ -203,10 +192,7 @@ mod tests {
             assert_eq!(root.write(path, 0, b""), Err(Failure::BadPath), "{path}");
         }
         for label in ["", "Box", "a/b", "..", &"a".repeat(65)] {
-            assert!(
-                matches!(Files::new().create(label, None), Err(Failure::BadPath)),
-                "{label}"
-            );
+            assert!(matches!(Files::new().create(label, None), Err(Failure::BadPath)), "{label}");
         }
     }
 
@@ -248,10 +234,7 @@ mod tests {
         let (_world, root) = root(None);
         Files::new().destroy("box").unwrap();
         assert_eq!(root.used_bytes(), Err(Failure::NotFound));
-        assert!(matches!(
-            Files::new().open("box", None),
-            Err(Failure::NotFound)
-        ));
+        assert!(matches!(Files::new().open("box", None), Err(Failure::NotFound)));
         assert_eq!(Files::new().destroy("box"), Ok(()));
     }
 }

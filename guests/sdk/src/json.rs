@@ -30,9 +30,7 @@ impl Texts {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(key, text)| (key.as_str(), text.as_str()))
+        self.0.iter().map(|(key, text)| (key.as_str(), text.as_str()))
     }
 
     pub(crate) fn into_pairs(self) -> Vec<(String, String)> {

@@ -11,10 +11,8 @@ pub use crate::bindings::imports::tenon::host::log::Level;
 
 /// One line at any level, with named values to search by.
 pub fn emit(level: Level, message: impl Display, fields: &[(&str, &str)]) {
-    let fields: Vec<(String, String)> = fields
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
+    let fields: Vec<(String, String)> =
+        fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     log::emit(level, &message.to_string(), &fields);
 }
 

@@ -105,9 +105,7 @@ impl Database {
         access: Access,
         max_connections: u32,
     ) -> Result<Account, Failure> {
-        self.0
-            .create_account(label, access, max_connections)
-            .map(Account::from)
+        self.0.create_account(label, access, max_connections).map(Account::from)
     }
 
     /// The user name that [`Self::create_account`] makes for `label`, whether it was made or not:
@@ -130,9 +128,7 @@ impl Database {
         access: Access,
         max_connections: u32,
     ) -> Result<Account, Failure> {
-        self.0
-            .adopt_account(user, password, access, max_connections)
-            .map(Account::from)
+        self.0.adopt_account(user, password, access, max_connections).map(Account::from)
     }
 
     /// Changes what an account may do. `None` takes every right away and ends its sessions; the
@@ -223,13 +219,7 @@ impl From<mysql::Account> for Account {
 
 impl fmt::Debug for Account {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            host,
-            port,
-            database,
-            user,
-            password: _,
-        } = self;
+        let Self { host, port, database, user, password: _ } = self;
         write!(out, "{user}:<hidden>@{host}:{port}/{database}")
     }
 }
@@ -249,9 +239,7 @@ mod tests {
     fn debug_of_an_account_shows_no_password() {
         let (_world, server) = server();
         let database = server.create_database("1f").unwrap();
-        let account = database
-            .adopt_account("u1", "s3same", Access::ReadOnly, 0)
-            .unwrap();
+        let account = database.adopt_account("u1", "s3same", Access::ReadOnly, 0).unwrap();
         assert_eq!(format!("{account:?}"), "u1:<hidden>@db.example:3306/d1f");
     }
 
@@ -259,23 +247,12 @@ mod tests {
     fn an_account_that_is_locked_out_is_still_there() {
         let (world, server) = server();
         let database = server.create_database("1f").unwrap();
-        let account = database
-            .create_account("app", Access::ReadWrite, 5)
-            .unwrap();
+        let account = database.create_account("app", Access::ReadWrite, 5).unwrap();
         database.set_access(&account.user, None).unwrap();
+        assert_eq!(world.mysql("10.11").login("d1f", &account.user, &account.password), None);
+        database.set_access(&account.user, Some(Access::ReadOnly)).unwrap();
         assert_eq!(
-            world
-                .mysql("10.11")
-                .login("d1f", &account.user, &account.password),
-            None
-        );
-        database
-            .set_access(&account.user, Some(Access::ReadOnly))
-            .unwrap();
-        assert_eq!(
-            world
-                .mysql("10.11")
-                .login("d1f", &account.user, &account.password),
+            world.mysql("10.11").login("d1f", &account.user, &account.password),
             Some(Access::ReadOnly)
         );
     }
@@ -292,10 +269,7 @@ mod tests {
             Err(Failure::BadName(_))
         ));
         other.drop_account("u1").unwrap();
-        let found = FoundAccount {
-            database: "d1".to_owned(),
-            user: "u1".to_owned(),
-        };
+        let found = FoundAccount { database: "d1".to_owned(), user: "u1".to_owned() };
         assert_eq!(server.accounts(None, 10), Ok(vec![found.clone()]));
         assert_eq!(server.accounts(Some(&found), 10), Ok(Vec::new()));
     }
@@ -304,10 +278,7 @@ mod tests {
     fn names_beyond_the_contract_are_refused() {
         let (_world, server) = server();
         for label in ["", "A", "a-b", "a_b", &"a".repeat(41)] {
-            assert!(
-                matches!(server.create_database(label), Err(Failure::BadName(_))),
-                "{label}"
-            );
+            assert!(matches!(server.create_database(label), Err(Failure::BadName(_))), "{label}");
         }
         let database = server.create_database("1f").unwrap();
         for label in ["", &"a".repeat(65)] {
@@ -324,10 +295,7 @@ mod tests {
         world.mysql("10.11").answer("SELECT 1", rows.clone());
         assert_eq!(database.query("SELECT 1", &[]), Ok(rows));
         assert_eq!(database.execute("SELECT 1", &[]), Ok(1));
-        assert!(matches!(
-            database.query("SELECT 2", &[]),
-            Err(Failure::Sql((1064, _, _)))
-        ));
+        assert!(matches!(database.query("SELECT 2", &[]), Err(Failure::Sql((1064, _, _)))));
     }
 
     #[test]
@@ -335,14 +303,8 @@ mod tests {
         let (world, server) = server();
         world.mysql("10.11").set_content("d1f", b"four");
         let database = server.database("1f").unwrap();
-        assert_eq!(
-            (database.name(), database.size_bytes()),
-            ("d1f".to_owned(), Ok(4))
-        );
-        assert_eq!(
-            (database.sessions(), database.kill_sessions(None)),
-            (Ok(Vec::new()), Ok(0))
-        );
+        assert_eq!((database.name(), database.size_bytes()), ("d1f".to_owned(), Ok(4)));
+        assert_eq!((database.sessions(), database.kill_sessions(None)), (Ok(Vec::new()), Ok(0)));
     }
 
     #[test]
@@ -350,9 +312,6 @@ mod tests {
         let (_world, server) = server();
         let database = server.create_database("1f").unwrap();
         let blob = Blob::new().limited(1);
-        assert!(matches!(
-            database.dump(&blob.sink()),
-            Err(Failure::Limit(_))
-        ));
+        assert!(matches!(database.dump(&blob.sink()), Err(Failure::Limit(_))));
     }
 }

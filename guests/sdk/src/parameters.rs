@@ -47,10 +47,7 @@ impl Parameters {
 /// What should have been there. What was there is left out: it may be a secret.
 fn wanted(cause: &serde_json::Error) -> String {
     let text = cause.to_string();
-    match text
-        .rsplit_once(", expected ")
-        .and_then(|(_, rest)| rest.rsplit_once(" at line "))
-    {
+    match text.rsplit_once(", expected ").and_then(|(_, rest)| rest.rsplit_once(" at line ")) {
         Some((wanted, _)) => format!("expected {wanted}"),
         None => "not valid JSON".to_owned(),
     }
@@ -59,9 +56,7 @@ fn wanted(cause: &serde_json::Error) -> String {
 /// Names only: a user may have put a secret into a value.
 impl fmt::Debug for Parameters {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_set()
-            .entries(self.0.iter().map(|(name, _)| name))
-            .finish()
+        out.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -79,10 +74,7 @@ mod tests {
 
     #[test]
     fn a_parameter_of_the_wrong_type_is_named() {
-        let refused = Parameters::new()
-            .with("size", "big")
-            .get::<u32>("size")
-            .unwrap_err();
+        let refused = Parameters::new().with("size", "big").get::<u32>("size").unwrap_err();
         expect!["parameter size: expected u32"].assert_eq(refused.message());
     }
 
@@ -95,11 +87,6 @@ mod tests {
 
     #[test]
     fn null_is_the_same_as_nothing() {
-        assert_eq!(
-            Parameters::new()
-                .with("size", Value::Null)
-                .get::<u32>("size"),
-            Ok(None)
-        );
+        assert_eq!(Parameters::new().with("size", Value::Null).get::<u32>("size"), Ok(None));
     }
 }

@@ -66,10 +66,7 @@ pub trait Service {
     /// Whatever hinders it; internal when it is asked to purge bindings and does not know how.
     fn purge(cx: &Call<'_>, instances: &[Instance], bindings: &[FoundBinding]) -> Result<u32> {
         if !bindings.is_empty() {
-            return Err(Error::internal(
-                0,
-                "the service does not know how to purge bindings",
-            ));
+            return Err(Error::internal(0, "the service does not know how to purge bindings"));
         }
         let mut purged = 0;
         for instance in instances {
@@ -257,11 +254,7 @@ mod tests {
         }
 
         fn unprovision(_: &Call<'_>, instance: &Instance, bindings: &[Binding]) -> Result<()> {
-            crate::log::info(format_args!(
-                "{} with {} bindings",
-                instance.id,
-                bindings.len()
-            ));
+            crate::log::info(format_args!("{} with {} bindings", instance.id, bindings.len()));
             Ok(())
         }
 
@@ -286,11 +279,7 @@ mod tests {
     crate::export!(Least: Service);
 
     fn instance(id: &str) -> Instance {
-        Instance {
-            id: id.to_owned(),
-            plan: "free".to_owned(),
-            version: "1".to_owned(),
-        }
+        Instance { id: id.to_owned(), plan: "free".to_owned(), version: "1".to_owned() }
     }
 
     #[test]
@@ -298,21 +287,13 @@ mod tests {
         let world = World::new();
         let purged = world.call(|cx| Least::purge(cx, &[instance("a"), instance("b")], &[]));
         assert_eq!(purged, Ok(2));
-        assert_eq!(
-            world.logged(),
-            ["info a with 0 bindings", "info b with 0 bindings"]
-        );
+        assert_eq!(world.logged(), ["info a with 0 bindings", "info b with 0 bindings"]);
     }
 
     #[test]
     fn purging_bindings_without_knowing_how_is_an_error() {
-        let found = FoundBinding {
-            instance: "a".to_owned(),
-            user: "u".to_owned(),
-        };
-        let refused = World::new()
-            .call(|cx| Least::purge(cx, &[], &[found]))
-            .unwrap_err();
+        let found = FoundBinding { instance: "a".to_owned(), user: "u".to_owned() };
+        let refused = World::new().call(|cx| Least::purge(cx, &[], &[found])).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Internal);
     }
 

@@ -105,20 +105,9 @@ mod tests {
         let world = World::new();
         let state = State::new();
         let first = world.call(|_| Ok(state.put("key", b"1")?)).unwrap();
-        let second = world
-            .call(|_| Ok(state.replace("key", b"2", first)?))
-            .unwrap();
-        assert_eq!(
-            state.replace("key", b"3", first),
-            Err(Failure::RevisionMismatch)
-        );
-        assert_eq!(
-            state.get("key"),
-            Ok(Some(Entry {
-                value: b"2".to_vec(),
-                revision: second
-            }))
-        );
+        let second = world.call(|_| Ok(state.replace("key", b"2", first)?)).unwrap();
+        assert_eq!(state.replace("key", b"3", first), Err(Failure::RevisionMismatch));
+        assert_eq!(state.get("key"), Ok(Some(Entry { value: b"2".to_vec(), revision: second })));
     }
 
     #[test]
@@ -138,10 +127,7 @@ mod tests {
         let state = State::new();
         assert_eq!(state.put("", b""), Err(Failure::TooLarge));
         assert_eq!(state.put(&"k".repeat(257), b""), Err(Failure::TooLarge));
-        assert_eq!(
-            state.put("key", &[0; (64 << 10) + 1]),
-            Err(Failure::TooLarge)
-        );
+        assert_eq!(state.put("key", &[0; (64 << 10) + 1]), Err(Failure::TooLarge));
         let fits = (0..).take_while(|n| state.put(&format!("{n:04}"), &[0; 64 << 10]).is_ok());
         assert_eq!(fits.count(), 255);
         assert_eq!(state.put("more", &[0; 64 << 10]), Err(Failure::Quota));

@@ -32,10 +32,7 @@ pub(super) async fn view(
     let bindings = ops.records.bindings(id).await?;
     Ok(Some(RecordView {
         instance: without_secrets(&instance.record),
-        bindings: bindings
-            .iter()
-            .map(|binding| without_secrets(&binding.record))
-            .collect(),
+        bindings: bindings.iter().map(|binding| without_secrets(&binding.record)).collect(),
     }))
 }
 

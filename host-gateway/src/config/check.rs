@@ -16,21 +16,13 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            message: message.into(),
-        }
+        Self { key: key.into(), message: message.into() }
     }
 
     /// The problem with its place in the file.
     pub(super) fn at(self, path: &Path, text: &str) -> ConfigError {
         let line = position::line_of(text, &self.key);
-        ConfigError::Value {
-            path: path.to_owned(),
-            line,
-            key: self.key,
-            message: self.message,
-        }
+        ConfigError::Value { path: path.to_owned(), line, key: self.key, message: self.message }
     }
 }
 
@@ -43,27 +35,15 @@ pub(super) fn range<T: PartialOrd + Display + Copy>(
     if allowed.contains(&value) {
         return Ok(());
     }
-    let message = format!(
-        "must be {} to {}, not {value}",
-        allowed.start(),
-        allowed.end()
-    );
+    let message = format!("must be {} to {}, not {value}", allowed.start(), allowed.end());
     Err(Problem::new(key, message))
 }
 
 /// Refuses what no single key can show.
 pub(super) fn check(config: Config) -> Result<Config, Problem> {
-    range(
-        "http.max_body_bytes",
-        config.http.max_body_bytes,
-        1..=64 << 20,
-    )?;
+    range("http.max_body_bytes", config.http.max_body_bytes, 1..=64 << 20)?;
     range("http.max_in_flight", config.http.max_in_flight, 1..=65_536)?;
-    range(
-        "http.max_connections",
-        config.http.max_connections,
-        1..=65_536,
-    )?;
+    range("http.max_connections", config.http.max_connections, 1..=65_536)?;
     range("http.drain_seconds", config.http.drain_seconds, 1..=600)?;
     if config.nats.url.contains('@') {
         let message = "must not hold a login: nats.user and nats.password do";
@@ -93,10 +73,7 @@ fn http_url(key: &str, url: &str) -> Result<(), Problem> {
     if url.starts_with("http://") || url.starts_with("https://") {
         return Ok(());
     }
-    Err(Problem::new(
-        key,
-        format!("must begin with http:// or https://, not {url:?}"),
-    ))
+    Err(Problem::new(key, format!("must begin with http:// or https://, not {url:?}")))
 }
 
 fn check_offering(key: &str, offering: &OfferingConfig) -> Result<(), Problem> {
@@ -112,29 +89,15 @@ fn check_offering(key: &str, offering: &OfferingConfig) -> Result<(), Problem> {
         if !offering.supported_versions.contains(version) {
             let allowed = offering.supported_versions.join(", ");
             let key = format!("{key}.version_aliases.{alias}");
-            return Err(Problem::new(
-                key,
-                format!("must be one of {allowed}, not {version}"),
-            ));
+            return Err(Problem::new(key, format!("must be one of {allowed}, not {version}")));
         }
     }
     if offering.plans.is_empty() {
-        return Err(Problem::new(
-            format!("{key}.plans"),
-            "must have at least one entry",
-        ));
+        return Err(Problem::new(format!("{key}.plans"), "must have at least one entry"));
     }
-    let names: Vec<&str> = offering
-        .plans
-        .iter()
-        .map(|plan| plan.name.as_str())
-        .collect();
+    let names: Vec<&str> = offering.plans.iter().map(|plan| plan.name.as_str()).collect();
     if !names.contains(&offering.default_plan.as_str()) {
-        let message = format!(
-            "must be one of {}, not {}",
-            names.join(", "),
-            offering.default_plan
-        );
+        let message = format!("must be one of {}, not {}", names.join(", "), offering.default_plan);
         return Err(Problem::new(format!("{key}.default_plan"), message));
     }
     unique(names, |n| format!("{key}.plans.{n}.name"))?;
@@ -159,20 +122,13 @@ fn word(key: &str, text: &str) -> Result<(), Problem> {
     if !text.is_empty() && text.chars().all(good) {
         return Ok(());
     }
-    Err(Problem::new(
-        key,
-        format!("must be a word without '-' and '/', not {text:?}"),
-    ))
+    Err(Problem::new(key, format!("must be a word without '-' and '/', not {text:?}")))
 }
 
 /// What would make it unclear whom a request means.
 fn check_unique(offerings: &[OfferingConfig]) -> Result<(), Problem> {
-    unique(offerings.iter().map(|o| o.token.reveal()), |n| {
-        format!("offerings.{n}.token")
-    })?;
-    unique(offerings.iter().map(|o| o.service.as_str()), |n| {
-        format!("offerings.{n}.service")
-    })?;
+    unique(offerings.iter().map(|o| o.token.reveal()), |n| format!("offerings.{n}.token"))?;
+    unique(offerings.iter().map(|o| o.service.as_str()), |n| format!("offerings.{n}.service"))?;
     unique(offerings.iter().map(OfferingConfig::classic_label), |n| {
         format!("offerings.{n}.label")
     })?;

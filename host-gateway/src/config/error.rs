@@ -47,15 +47,7 @@ impl ConfigError {
         let line = position::line_at(text, start);
         let word = position::key_at(text, start).unwrap_or_default();
         let message = error.message().replace('\n', ", ");
-        let message = if message.contains(&word) {
-            message
-        } else {
-            format!("{word}: {message}")
-        };
-        Self::Form {
-            path: path.to_owned(),
-            line,
-            message,
-        }
+        let message = if message.contains(&word) { message } else { format!("{word}: {message}") };
+        Self::Form { path: path.to_owned(), line, message }
     }
 }

@@ -113,10 +113,7 @@ impl NatsFile {
                 return Err(Problem::new("nats.password", "needs nats.user beside it"));
             }
         };
-        Ok(NatsConfig {
-            url: self.url,
-            login,
-        })
+        Ok(NatsConfig { url: self.url, login })
     }
 }
 
@@ -143,16 +140,8 @@ impl StateFile {
 impl OfferingFile {
     fn resolve(self, number: usize, dir: &Path) -> Result<OfferingConfig, Problem> {
         let key = |name: &str| format!("offerings.{number}.{name}");
-        check::range(
-            &key("node_timeout_seconds"),
-            self.node_timeout_seconds,
-            1..=600,
-        )?;
-        let first_plan = self
-            .plans
-            .first()
-            .map(|plan| plan.name.clone())
-            .unwrap_or_default();
+        check::range(&key("node_timeout_seconds"), self.node_timeout_seconds, 1..=600)?;
+        let first_plan = self.plans.first().map(|plan| plan.name.clone()).unwrap_or_default();
         Ok(OfferingConfig {
             token: self.token.read(&key("token"), dir)?,
             supported_versions: self

@@ -4,11 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 /// The line of byte `offset`, counted from 1.
 pub(super) fn line_at(text: &str, offset: usize) -> usize {
-    text.bytes()
-        .take(offset)
-        .filter(|byte| *byte == b'\n')
-        .count()
-        + 1
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// The key on the line of byte `offset`, when it has the form `key = value`.
@@ -30,9 +26,7 @@ pub(super) fn line_of(text: &str, key: &str) -> usize {
     for part in key.split('.') {
         let value = match (table, array) {
             (Some(here), _) => {
-                let found = here
-                    .iter()
-                    .find(|(name, _)| name.get_ref().as_ref() == part);
+                let found = here.iter().find(|(name, _)| name.get_ref().as_ref() == part);
                 found.map(|(name, value)| (name.span().start, value))
             }
             (None, Some(here)) => {
@@ -73,14 +67,9 @@ mod tests {
 
     #[test]
     fn a_key_is_found_on_its_line() {
-        for (key, line) in [
-            ("a.b", 2),
-            ("c.0.d", 5),
-            ("c.1.d", 8),
-            ("c.1.e.0.f", 10),
-            ("c.1.x", 7),
-            ("x", 1),
-        ] {
+        for (key, line) in
+            [("a.b", 2), ("c.0.d", 5), ("c.1.d", 8), ("c.1.e.0.f", 10), ("c.1.x", 7), ("x", 1)]
+        {
             assert_eq!(line_of(TEXT, key), line, "{key}");
         }
     }

@@ -41,10 +41,7 @@ impl SecretSource {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the operator names these files on the command line"
-)]
+#[expect(clippy::disallowed_methods, reason = "the operator names these files on the command line")]
 pub(super) fn read_file(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }

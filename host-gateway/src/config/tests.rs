@@ -34,13 +34,7 @@ fn the_example_is_accepted() {
 fn the_page_shows_a_good_file() {
     let page = include_str!("../../../docs/reference/config.md");
     let gateway = page.split("## Gateway").nth(1).unwrap();
-    let block = gateway
-        .split("```toml\n")
-        .nth(1)
-        .unwrap()
-        .split("```")
-        .next()
-        .unwrap();
+    let block = gateway.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let dir = tempfile::tempdir().unwrap();
     for name in ["admin.token", "nats.password", "mysql.token"] {
         #[expect(clippy::disallowed_methods, reason = "a test's own directory")]
@@ -102,11 +96,7 @@ fn a_value_of_another_type_is_named() {
         "api = \"v2\"",
         expect!["gw.toml:28: api: unknown variant `v2`, expected `v1`"],
     );
-    check_refused(
-        "replicas = 1",
-        "replicas = 2",
-        expect!["gw.toml:22: replicas must be 1 or 3"],
-    );
+    check_refused("replicas = 1", "replicas = 2", expect!["gw.toml:22: replicas must be 1 or 3"]);
     check_refused(
         "peers = \"native\"",
         "peers = \"modern\"",

@@ -41,43 +41,24 @@ impl Background {
     pub(super) fn start(self, tasks: &TaskTracker, stop: &CancellationToken) {
         for offering in &self.ops.offerings {
             let (nodes, bus) = (self.ops.nodes.clone(), self.ops.bus.clone());
-            tasks.spawn(nodes::listen(
-                nodes,
-                Arc::clone(offering),
-                bus,
-                stop.clone(),
-            ));
-            let (Some(config), Some(client)) = (
-                self.cloud_controller.clone(),
-                self.ops.cloud_controller.clone(),
-            ) else {
+            tasks.spawn(nodes::listen(nodes, Arc::clone(offering), bus, stop.clone()));
+            let (Some(config), Some(client)) =
+                (self.cloud_controller.clone(), self.ops.cloud_controller.clone())
+            else {
                 continue;
             };
             let span = || info_span!("platform", offering = offering.label.as_str());
             let interval = Duration::from_secs(config.handle_fetch_interval_seconds);
-            let fetch = fetch(
-                Arc::clone(&self.ops),
-                Arc::clone(offering),
-                client.clone(),
-                interval,
-            );
+            let fetch =
+                fetch(Arc::clone(&self.ops), Arc::clone(offering), client.clone(), interval);
             tasks.spawn(until(stop.clone(), fetch.instrument(span())));
             let interval = Duration::from_secs(config.heartbeat_interval_seconds);
-            let heartbeat = heartbeat(
-                Arc::clone(&self.ops),
-                Arc::clone(offering),
-                client,
-                interval,
-            );
+            let heartbeat =
+                heartbeat(Arc::clone(&self.ops), Arc::clone(offering), client, interval);
             tasks.spawn(until(stop.clone(), heartbeat.instrument(span())));
         }
         let reconciler = Reconciler::new(self.ops, self.metrics);
-        let reconcile = reconcile(
-            reconciler,
-            self.requests,
-            self.reconcile_interval,
-            stop.clone(),
-        );
+        let reconcile = reconcile(reconciler, self.requests, self.reconcile_interval, stop.clone());
         tasks.spawn(reconcile.instrument(info_span!("reconcile")));
     }
 }
@@ -109,15 +90,10 @@ async fn reconcile(
         };
         let result = reconciler.pass(eagerness).await;
         if let Err(error) = &result {
-            tracing::warn!(
-                error = error as &dyn Error,
-                "records could not be gone through"
-            );
+            tracing::warn!(error = error as &dyn Error, "records could not be gone through");
         }
         if let Some(asker) = asker
-            && asker
-                .send(result.map_err(|error| error.to_string()))
-                .is_err()
+            && asker.send(result.map_err(|error| error.to_string())).is_err()
         {
             tracing::debug!("whoever asked for a pass is gone");
         }

@@ -50,16 +50,12 @@ impl IntoResponse for Answer {
 /// `{"code", "description"}` with the fault's status.
 pub(crate) fn refuse(fault: &Fault) -> Response<Body> {
     // A node names the status: what is none becomes ours.
-    let status = StatusCode::from_u16(fault.status)
-        .ok()
-        .filter(|status| status.as_u16() >= 400);
+    let status = StatusCode::from_u16(fault.status).ok().filter(|status| status.as_u16() >= 400);
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(&fault.msg).unwrap_or_default();
     let mut response = respond(status, body);
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
     }
     response
 }
@@ -81,43 +77,22 @@ mod tests {
     async fn an_error_has_the_classic_form() {
         let response = refuse(&Fault::not_authorized());
         assert_eq!(response.status(), 401);
-        assert_eq!(
-            response.headers().get(CONTENT_TYPE).unwrap(),
-            "application/json"
-        );
-        let body = axum::body::to_bytes(response.into_body(), 1_000)
-            .await
-            .unwrap();
+        assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "application/json");
+        let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
         assert_eq!(body, r#"{"code":30100,"description":"Not authorized"}"#);
     }
 
     #[test]
     fn what_is_away_says_when_to_come_back() {
-        assert!(
-            refuse(&Fault::unavailable())
-                .headers()
-                .contains_key(RETRY_AFTER)
-        );
-        assert!(
-            refuse(&Fault::new(Code::NO_CAPACITY, ""))
-                .headers()
-                .contains_key(RETRY_AFTER)
-        );
-        assert!(
-            !refuse(&Fault::internal())
-                .headers()
-                .contains_key(RETRY_AFTER)
-        );
+        assert!(refuse(&Fault::unavailable()).headers().contains_key(RETRY_AFTER));
+        assert!(refuse(&Fault::new(Code::NO_CAPACITY, "")).headers().contains_key(RETRY_AFTER));
+        assert!(!refuse(&Fault::internal()).headers().contains_key(RETRY_AFTER));
     }
 
     #[test]
     fn a_node_cannot_make_an_error_look_like_success() {
         for status in [0, 99, 200, 302, 1000] {
-            assert_eq!(
-                refuse(&Fault::numbered(status, 1, "x")).status(),
-                500,
-                "{status}"
-            );
+            assert_eq!(refuse(&Fault::numbered(status, 1, "x")).status(), 500, "{status}");
         }
     }
 }

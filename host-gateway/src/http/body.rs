@@ -40,11 +40,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
     // An array would do for a struct, its fields in order: no platform means that.
     let is_object = body.trim_ascii_start().first() == Some(&b'{');
-    let parsed = if is_object {
-        serde_json::from_slice(body).ok()
-    } else {
-        None
-    };
+    let parsed = if is_object { serde_json::from_slice(body).ok() } else { None };
     parsed.ok_or_else(|| Fault::malformed().into())
 }
 
@@ -56,10 +52,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Answer> {
         let offering = parts.extensions.get::<Arc<OfferingConfig>>();
-        offering
-            .cloned()
-            .map(Self)
-            .ok_or_else(|| Fault::not_authorized().into())
+        offering.cloned().map(Self).ok_or_else(|| Fault::not_authorized().into())
     }
 }
 
@@ -86,10 +79,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     type Rejection = Answer;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Answer> {
-        let text = parts
-            .headers
-            .get("x-vcap-request-id")
-            .and_then(|value| value.to_str().ok());
+        let text = parts.headers.get("x-vcap-request-id").and_then(|value| value.to_str().ok());
         let fits = text.filter(|text| !text.is_empty() && text.len() <= LONGEST_ID);
         Ok(Self(fits.map(str::to_owned)))
     }

@@ -26,11 +26,7 @@ impl Preflight {
         ready: impl Fn() -> bool + Send + Sync + 'static,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self {
-            offerings,
-            ready: Box::new(ready),
-            metrics,
-        }
+        Self { offerings, ready: Box::new(ready), metrics }
     }
 
     /// The offering whose token the request has.
@@ -51,32 +47,21 @@ impl Preflight {
             return Err(Fault::invalid_content());
         }
         let offering = self.offering(headers).ok_or_else(Fault::not_authorized)?;
-        if (self.ready)() {
-            Ok(offering)
-        } else {
-            Err(Fault::unavailable())
-        }
+        if (self.ready)() { Ok(offering) } else { Err(Fault::unavailable()) }
     }
 
     fn offering(&self, headers: &HeaderMap) -> Option<&Arc<OfferingConfig>> {
         let token = headers.get(TOKEN)?.to_str().ok()?;
         // All are compared, so that the time does not tell which one was close.
         self.offerings.iter().fold(None, |found, offering| {
-            if offering.token.matches(token) {
-                Some(offering)
-            } else {
-                found
-            }
+            if offering.token.matches(token) { Some(offering) } else { found }
         })
     }
 }
 
 /// Parameters of the media type are ignored.
 fn is_json(headers: &HeaderMap) -> bool {
-    let text = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (media_type, _parameters) = text.split_once(';').unwrap_or((text, ""));
     media_type.trim().eq_ignore_ascii_case("application/json")
 }
@@ -100,52 +85,30 @@ mod tests {
             }
         }
         let checked = preflight.check(&headers);
-        checked
-            .map(|offering| offering.label.clone())
-            .map_err(|fault| fault.msg.code)
+        checked.map(|offering| offering.label.clone()).map_err(|fault| fault.msg.code)
     }
 
     const JSON: &str = "application/json";
 
     #[test]
     fn the_token_selects_the_offering() {
-        assert_eq!(
-            check_preflight(JSON, "mysql-secret", true),
-            Ok("mysql".to_owned())
-        );
-        assert_eq!(
-            check_preflight(JSON, "files-secret", true),
-            Ok("files".to_owned())
-        );
+        assert_eq!(check_preflight(JSON, "mysql-secret", true), Ok("mysql".to_owned()));
+        assert_eq!(check_preflight(JSON, "files-secret", true), Ok("files".to_owned()));
     }
 
     #[test]
     fn parameters_of_the_content_type_are_accepted() {
-        for content in [
-            "application/json; charset=utf-8",
-            "Application/JSON;x",
-            " application/json ",
-        ] {
-            assert!(
-                check_preflight(content, "mysql-secret", true).is_ok(),
-                "{content}"
-            );
+        for content in
+            ["application/json; charset=utf-8", "Application/JSON;x", " application/json "]
+        {
+            assert!(check_preflight(content, "mysql-secret", true).is_ok(), "{content}");
         }
     }
 
     #[test]
     fn the_first_check_that_fails_is_answered() {
-        for content in [
-            "",
-            "text/plain",
-            "application/jsonp",
-            "text/json; application/json",
-        ] {
-            assert_eq!(
-                check_preflight(content, "wrong", false),
-                Err(30000),
-                "{content}"
-            );
+        for content in ["", "text/plain", "application/jsonp", "text/json; application/json"] {
+            assert_eq!(check_preflight(content, "wrong", false), Err(30000), "{content}");
         }
         for token in ["", "wrong", "mysql-secre", "mysql-secret1", "MYSQL-SECRET"] {
             assert_eq!(check_preflight(JSON, token, false), Err(30100), "{token}");

@@ -33,18 +33,9 @@ pub(super) fn table(config: &HttpConfig, front: Arc<Front>) -> Router {
         .route(V1, post(on_provision))
         .route(&format!("{V1}/{{id}}"), delete(on_unprovision))
         .route(&format!("{V1}/{{id}}/handles"), post(on_bind))
-        .route(
-            &format!("{V1}/{{id}}/handles/{{handle}}"),
-            delete(on_unbind),
-        )
-        .route(
-            &format!("{V1}/{{id}}/snapshots"),
-            post(on_create_snapshot).get(on_list_snapshots),
-        )
-        .route(
-            &format!("{V1}/{{id}}/snapshots/{{snapshot}}"),
-            put(on_rollback_snapshot),
-        )
+        .route(&format!("{V1}/{{id}}/handles/{{handle}}"), delete(on_unbind))
+        .route(&format!("{V1}/{{id}}/snapshots"), post(on_create_snapshot).get(on_list_snapshots))
+        .route(&format!("{V1}/{{id}}/snapshots/{{snapshot}}"), put(on_rollback_snapshot))
         .route(&format!("{V1}/{{id}}/jobs/{{job}}"), get(on_show_job))
         .route(&format!("{INTERNAL}/check_orphan"), post(on_check_orphan))
         .route(&format!("{INTERNAL}/purge_orphan"), delete(on_purge_orphan))
@@ -69,9 +60,7 @@ async fn on_provision(
     Json(request): Json<ProvisionServiceRequest>,
 ) -> Answer {
     let work = |ops, offering| async move {
-        provision(&ops, &offering, request, request_id)
-            .await
-            .map(|made| Answer::of(&made))
+        provision(&ops, &offering, request, request_id).await.map(|made| Answer::of(&made))
     };
     front.run(Verb::Provision, offering, work).await
 }
@@ -82,9 +71,7 @@ async fn on_unprovision(
     Names(id): Names<String>,
 ) -> Answer {
     let work = |ops, offering| async move {
-        unprovision(&ops, &offering, &id)
-            .await
-            .map(|()| Answer::nothing())
+        unprovision(&ops, &offering, &id).await.map(|()| Answer::nothing())
     };
     front.run(Verb::Unprovision, offering, work).await
 }
@@ -97,9 +84,7 @@ async fn on_bind(
     Json(request): Json<BindHandleRequest>,
 ) -> Answer {
     let work = |ops, offering| async move {
-        bind(&ops, &offering, &id, request, request_id)
-            .await
-            .map(|made| Answer::of(&made))
+        bind(&ops, &offering, &id, request, request_id).await.map(|made| Answer::of(&made))
     };
     front.run(Verb::Bind, offering, work).await
 }
@@ -112,9 +97,7 @@ async fn on_unbind(
 ) -> Answer {
     let named = Named { instance, binding };
     let work = |ops, offering| async move {
-        unbind(&ops, &offering, &named, &request)
-            .await
-            .map(|()| Answer::nothing())
+        unbind(&ops, &offering, &named, &request).await.map(|()| Answer::nothing())
     };
     front.run(Verb::Unbind, offering, work).await
 }
@@ -125,9 +108,7 @@ async fn on_create_snapshot(
     Names(id): Names<String>,
 ) -> Answer {
     let work = |ops, offering| async move {
-        create_snapshot(&ops, &offering, &id)
-            .await
-            .map(|job| Answer::of(&job))
+        create_snapshot(&ops, &offering, &id).await.map(|job| Answer::of(&job))
     };
     front.run(Verb::CreateSnapshot, offering, work).await
 }
@@ -138,9 +119,7 @@ async fn on_list_snapshots(
     Names(id): Names<String>,
 ) -> Answer {
     let work = |ops, offering| async move {
-        list_snapshots(&ops, &offering, &id)
-            .await
-            .map(|list| Answer::of(&list))
+        list_snapshots(&ops, &offering, &id).await.map(|list| Answer::of(&list))
     };
     front.run(Verb::ListSnapshots, offering, work).await
 }
@@ -151,9 +130,7 @@ async fn on_rollback_snapshot(
     Names((id, snapshot)): Names<(String, String)>,
 ) -> Answer {
     let work = |ops, offering| async move {
-        rollback_snapshot(&ops, &offering, &id, &snapshot)
-            .await
-            .map(|job| Answer::of(&job))
+        rollback_snapshot(&ops, &offering, &id, &snapshot).await.map(|job| Answer::of(&job))
     };
     front.run(Verb::RollbackSnapshot, offering, work).await
 }
@@ -164,9 +141,7 @@ async fn on_show_job(
     Names((id, job)): Names<(String, String)>,
 ) -> Answer {
     let work = |ops, offering| async move {
-        show_job(&ops, &offering, &id, &job)
-            .await
-            .map(|job| Answer::of(&job))
+        show_job(&ops, &offering, &id, &job).await.map(|job| Answer::of(&job))
     };
     front.run(Verb::ShowJob, offering, work).await
 }
@@ -183,9 +158,7 @@ async fn on_purge_orphan(
     Json(request): Json<PurgeRequest>,
 ) -> Answer {
     let work = |ops, offering| async move {
-        purge_orphan(&ops, &offering, request)
-            .await
-            .map(|()| Answer::nothing())
+        purge_orphan(&ops, &offering, request).await.map(|()| Answer::nothing())
     };
     front.run(Verb::PurgeOrphan, offering, work).await
 }

@@ -35,13 +35,8 @@ impl Front {
         };
         let label = offering.label.as_str();
         let operation = verb.as_str();
-        let span = info_span!(
-            "operation",
-            operation,
-            offering = label,
-            node = Empty,
-            instance = Empty
-        );
+        let span =
+            info_span!("operation", operation, offering = label, node = Empty, instance = Empty);
         let metrics = Arc::clone(&self.metrics);
         let work = work(Arc::clone(&self.ops), offering);
         let task = async move {
@@ -53,11 +48,7 @@ impl Front {
         };
         let task = self.ops.tasks.spawn(task.instrument(span));
         task.await.unwrap_or_else(|panicked| {
-            tracing::error!(
-                error = &panicked as &dyn Error,
-                operation,
-                "an operation broke off"
-            );
+            tracing::error!(error = &panicked as &dyn Error, operation, "an operation broke off");
             Fault::internal().into()
         })
     }

@@ -44,19 +44,11 @@ async fn start(max_in_flight: usize) -> SocketAddr {
     let metrics = Arc::new(Metrics::default());
     let preflight = Preflight::new(ops.offerings.clone(), || true, Arc::clone(&metrics));
     let permits = Arc::new(Semaphore::new(max_in_flight));
-    let front = Arc::new(Front {
-        ops,
-        metrics,
-        permits,
-    });
+    let front = Arc::new(Front { ops, metrics, permits });
     let classic = Classic::new(&config.http, preflight, front);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let limits = Limits {
-        connections: 8,
-        stop: CancellationToken::new(),
-        tasks: tasks.clone(),
-    };
+    let limits = Limits { connections: 8, stop: CancellationToken::new(), tasks: tasks.clone() };
     tasks.spawn(serve(listener, classic, limits));
     address
 }
@@ -71,10 +63,7 @@ async fn send(address: SocketAddr, method: Method, path: &str, body: &str) -> St
         .await
         .unwrap();
     let status = response.status();
-    assert_eq!(
-        response.headers().get("content-type").unwrap(),
-        "application/json"
-    );
+    assert_eq!(response.headers().get("content-type").unwrap(), "application/json");
     let retry = response.headers().contains_key("retry-after");
     assert_eq!(retry, status == StatusCode::SERVICE_UNAVAILABLE, "{status}");
     format!("{} {}", status.as_u16(), response.text().await.unwrap())
@@ -122,11 +111,7 @@ async fn a_body_that_is_not_what_the_route_expects_is_malformed() {
     let malformed = r#"400 {"code":30001,"description":"Malformatted request"}"#;
     let address = start(8).await;
     for body in ["", "null", "[]", "{bad", "{\"name\":\"x\"}"] {
-        assert_eq!(
-            send(address, Method::POST, PROVISION, body).await,
-            malformed,
-            "{body}"
-        );
+        assert_eq!(send(address, Method::POST, PROVISION, body).await, malformed, "{body}");
     }
     let path = "/gateway/v1/configurations/d1/handles/b1";
     check_refused(

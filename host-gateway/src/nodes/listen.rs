@@ -77,9 +77,7 @@ async fn discover(offering: &OfferingConfig, bus: &Bus) {
     // A flush only writes: an answer, "nobody" too, shows that the server has read this far.
     let answer: Result<serde_json::Value, _> = bus.ask("tenon.nobody", &(), PAUSE).await;
     tracing::debug!(?answer, "round trip before discover");
-    let told = bus
-        .tell(subject::discover(&offering.service), bytes::Bytes::new())
-        .await;
+    let told = bus.tell(subject::discover(&offering.service), bytes::Bytes::new()).await;
     if let Err(error) = told {
         tracing::debug!(%error, "nodes were not asked to announce themselves");
     }

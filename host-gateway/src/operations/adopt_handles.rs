@@ -77,30 +77,19 @@ async fn instance(
     offering: &OfferingConfig,
     handle: Handle,
 ) -> Result<Fate, OperationError> {
-    let node = handle
-        .credentials
-        .get("node_id")
-        .and_then(|node| node.as_str());
+    let node = handle.credentials.get("node_id").and_then(|node| node.as_str());
     let node = node.and_then(|node| NodeId::new(node).ok());
     let (Ok(id), Some(node)) = (InstanceId::new(handle.service_id.as_str()), node) else {
-        tracing::warn!(
-            service_id = handle.service_id,
-            "a handle names no instance and node"
-        );
+        tracing::warn!(service_id = handle.service_id, "a handle names no instance and node");
         return Ok(Fate::Useless);
     };
-    let sealed = ops
-        .seal_key
-        .seal(&key::instance(&id), &handle.credentials)?;
+    let sealed = ops.seal_key.seal(&key::instance(&id), &handle.credentials)?;
     let alias = || offering.version_aliases.get("current").cloned();
     let record = InstanceRecord {
         v: RECORD_VERSION,
         id,
         service: offering.service.clone(),
-        plan: handle
-            .configuration
-            .plan
-            .unwrap_or_else(|| offering.default_plan.clone()),
+        plan: handle.configuration.plan.unwrap_or_else(|| offering.default_plan.clone()),
         version: handle
             .configuration
             .version
@@ -118,26 +107,16 @@ async fn binding(
     offering: &OfferingConfig,
     handle: Handle,
 ) -> Result<Fate, OperationError> {
-    let owner = ops
-        .instance(offering, handle.instance().unwrap_or_default())
-        .await?;
+    let owner = ops.instance(offering, handle.instance().unwrap_or_default()).await?;
     let owner = owner.filter(|owner| owner.record.life.phase == Phase::Ready);
     let (Ok(id), Some(owner)) = (BindingId::new(handle.service_id.as_str()), owner) else {
-        tracing::warn!(
-            service_id = handle.service_id,
-            "a handle names no binding of an instance"
-        );
+        tracing::warn!(service_id = handle.service_id, "a handle names no binding of an instance");
         return Ok(Fate::Useless);
     };
     let instance = owner.record.id;
-    let sealed = ops
-        .seal_key
-        .seal(&key::binding(&instance, &id), &handle.credentials)?;
+    let sealed = ops.seal_key.seal(&key::binding(&instance, &id), &handle.credentials)?;
     let data = handle.configuration.data.unwrap_or_default();
-    let options = data
-        .get("binding_options")
-        .and_then(|options| options.as_object())
-        .cloned();
+    let options = data.get("binding_options").and_then(|options| options.as_object()).cloned();
     let record = BindingRecord {
         v: RECORD_VERSION,
         id,

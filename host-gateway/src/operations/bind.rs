@@ -12,7 +12,7 @@ use tenon_protocol::subject::Operation;
 use tenon_protocol::{BindingId, NodeId};
 use tracing::Span;
 
-use super::{OperationError, Operations, bare, command, credentials, order, unbind};
+use super::{OperationError, Operations, Origin, bare, command, credentials, order, unbind};
 use crate::bus::Answer;
 use crate::config::OfferingConfig;
 use crate::patience::Patience;
@@ -34,11 +34,7 @@ pub(crate) async fn bind(
     request: BindHandleRequest,
     request_id: Option<String>,
 ) -> Result<ServiceResponse, OperationError> {
-    let options = request
-        .binding_options
-        .as_object()
-        .ok_or(OperationError::Malformed)?
-        .clone();
+    let options = request.binding_options.as_object().ok_or(OperationError::Malformed)?.clone();
     ops.check_up()?;
     let instance = ops.ready_instance(offering, id, bare).await?.record;
     // The original obeyed the body and logged the path: a request could name two instances.
@@ -65,6 +61,7 @@ pub(crate) async fn bind(
     let done = match ops.records.create(record).await? {
         Cas::Written(intent) => {
             ops.crash.point("bind.intent-written");
+            let intent = (intent, Origin::Own);
             carry_out(ops, offering, intent, patience).await?
         }
         Cas::Lost => join(ops, &instance, &binding, patience).await?,
@@ -96,7 +93,7 @@ fn derived_id(
 pub(crate) async fn carry_out(
     ops: &Arc<Operations>,
     offering: &Arc<OfferingConfig>,
-    intent: Stored<BindingRecord>,
+    (intent, origin): (Stored<BindingRecord>, Origin),
     patience: Patience,
 ) -> Result<Stored<BindingRecord>, OperationError> {
     let node = intent.record.life.node.clone();
@@ -110,7 +107,11 @@ pub(crate) async fn carry_out(
             Err(OperationError::Node { node, fault })
         }
         Answer::Nobody => {
-            give_up(ops, offering, &intent, GiveUp::NothingThere).await?;
+            let how = match origin {
+                Origin::Own => GiveUp::NothingThere,
+                Origin::TakenOver => GiveUp::CleanLater,
+            };
+            give_up(ops, offering, &intent, how).await?;
             Err(OperationError::Silent(node))
         }
         Answer::Silent => {
@@ -188,11 +189,7 @@ async fn give_up(
     let Ok(going) = binding.record.life.deleting(lease) else {
         return Ok(());
     };
-    let going = if how == GiveUp::NothingThere {
-        going.cleaned(node)
-    } else {
-        going
-    };
+    let going = if how == GiveUp::NothingThere { going.cleaned(node) } else { going };
     match (ops.records.replace(binding, going).await?, how) {
         (Cas::Written(going), GiveUp::CleanNow) => {
             unbind::clean_in_background(ops, offering, going, patience);
@@ -211,11 +208,7 @@ async fn join(
 ) -> Result<Stored<BindingRecord>, OperationError> {
     let removed = || OperationError::Removed(instance.id.clone());
     loop {
-        let found = ops
-            .records
-            .binding(&instance.id, id)
-            .await?
-            .ok_or_else(removed)?;
+        let found = ops.records.binding(&instance.id, id).await?.ok_or_else(removed)?;
         match found.record.life.phase {
             Phase::Ready => return Ok(found),
             Phase::Deleting | Phase::Tomb => return Err(removed()),

@@ -50,18 +50,10 @@ pub(crate) fn check_orphan(
     let work = async move {
         let report = check(&ops, &offering).await;
         tracing::info!(
-            orphan_instances = report
-                .orphan_instances
-                .values()
-                .map(Vec::len)
-                .sum::<usize>(),
+            orphan_instances = report.orphan_instances.values().map(Vec::len).sum::<usize>(),
             strangers = report.strangers.values().map(Vec::len).sum::<usize>(),
             orphan_bindings = report.orphan_bindings.values().map(Vec::len).sum::<usize>(),
-            missing_instances = report
-                .missing_instances
-                .values()
-                .map(Vec::len)
-                .sum::<usize>(),
+            missing_instances = report.missing_instances.values().map(Vec::len).sum::<usize>(),
             problems = report.problems.len(),
             "orphans checked"
         );
@@ -76,9 +68,7 @@ async fn check(ops: &Operations, offering: &OfferingConfig) -> Report {
     let inventories = match offering.peers {
         Peers::Native => inventories(ops, offering).await,
         Peers::Original => {
-            report
-                .problems
-                .push("original nodes cannot say that a report is complete".to_owned());
+            report.problems.push("original nodes cannot say that a report is complete".to_owned());
             collect_reports(ops, offering).await
         }
     };
@@ -86,9 +76,7 @@ async fn check(ops: &Operations, offering: &OfferingConfig) -> Report {
     let known = match known(ops, offering).await {
         Ok(known) => known,
         Err(error) => {
-            report
-                .problems
-                .push(format!("records cannot be read: {error}"));
+            report.problems.push(format!("records cannot be read: {error}"));
             return report;
         }
     };
@@ -112,25 +100,17 @@ async fn claimed(
 ) -> Option<HashSet<String>> {
     let cloud_controller = ops.cloud_controller.as_ref()?;
     match cloud_controller.handles(offering).await {
-        Ok(fetched) if fetched.unreadable == 0 => Some(
-            fetched
-                .handles
-                .into_iter()
-                .map(|handle| handle.service_id)
-                .collect(),
-        ),
+        Ok(fetched) if fetched.unreadable == 0 => {
+            Some(fetched.handles.into_iter().map(|handle| handle.service_id).collect())
+        }
         Ok(fetched) => {
-            let problem = format!(
-                "{} handles of the cloud controller cannot be read",
-                fetched.unreadable
-            );
+            let problem =
+                format!("{} handles of the cloud controller cannot be read", fetched.unreadable);
             report.problems.push(problem);
             None
         }
         Err(error) => {
-            report
-                .problems
-                .push(format!("the cloud controller's handles: {error}"));
+            report.problems.push(format!("the cloud controller's handles: {error}"));
             None
         }
     }
@@ -172,18 +152,12 @@ async fn inventory(
 
 async fn collect_reports(ops: &Operations, offering: &OfferingConfig) -> Inventories {
     let client = &ops.bus.connection().client;
-    let reports = client
-        .subscribe(subject::node_handles_shared(&offering.service))
-        .await;
+    let reports = client.subscribe(subject::node_handles_shared(&offering.service)).await;
     let Ok(mut reports) = reports else {
         return Vec::new();
     };
     let question = bytes::Bytes::from_static(b"Send Me Handles");
-    if let Err(error) = ops
-        .bus
-        .tell(subject::check_orphan(&offering.service), question)
-        .await
-    {
+    if let Err(error) = ops.bus.tell(subject::check_orphan(&offering.service), question).await {
         tracing::warn!(%error, "nodes were not asked what they have");
     }
     let mut inventories = Inventories::new();
@@ -204,27 +178,18 @@ async fn collect_reports(ops: &Operations, offering: &OfferingConfig) -> Invento
 }
 
 fn take_report(inventories: &mut Inventories, report: NodeHandlesReport) {
-    let ids = report
-        .instances_list
-        .into_iter()
-        .filter_map(|id| InstanceId::new(id).ok());
+    let ids = report.instances_list.into_iter().filter_map(|id| InstanceId::new(id).ok());
     let seen = ids.map(|id| InventoryInstance {
         id,
         generation: Generation::default(),
         created: Millis::default(),
         bindings: Vec::new(),
     });
-    match inventories
-        .iter_mut()
-        .find(|(node, _)| *node == report.node_id)
-    {
+    match inventories.iter_mut().find(|(node, _)| *node == report.node_id) {
         Some((_, Ok(all))) => all.instances.extend(seen),
         Some((_, Err(_))) => {}
         None => {
-            let all = Inventory {
-                instances: seen.collect(),
-                strangers: Vec::new(),
-            };
+            let all = Inventory { instances: seen.collect(), strangers: Vec::new() };
             inventories.push((report.node_id, Ok(all)));
         }
     }
@@ -239,22 +204,14 @@ async fn known(ops: &Operations, offering: &OfferingConfig) -> Result<Known, Sta
             for entry in &page.entries {
                 if entry.key.starts_with("inst.") {
                     let record = decode::<InstanceRecord>(entry)?.record;
-                    let InstanceRecord {
-                        id,
-                        service,
-                        created,
-                        life,
-                        ..
-                    } = record;
+                    let InstanceRecord { id, service, created, life, .. } = record;
                     if service == offering.service {
                         known.instances.insert(id, KnownInstance { life, created });
                     }
                 } else if entry.key.starts_with("bind.") {
                     let record = decode::<BindingRecord>(entry)?.record;
                     if record.service == offering.service {
-                        known
-                            .bindings
-                            .insert((record.instance, record.id), record.life.phase);
+                        known.bindings.insert((record.instance, record.id), record.life.phase);
                     }
                 }
             }

@@ -28,25 +28,11 @@ pub(crate) async fn create_snapshot(
     id: &str,
 ) -> Result<JobView, OperationError> {
     ops.check_up()?;
-    let instance = ops
-        .extended_instance(offering, id, Extension::Snapshot)
-        .await?;
-    let plan = offering
-        .plans
-        .iter()
-        .find(|plan| plan.name == instance.plan);
+    let instance = ops.extended_instance(offering, id, Extension::Snapshot).await?;
+    let plan = offering.plans.iter().find(|plan| plan.name == instance.plan);
     let quota = plan.and_then(|plan| plan.snapshot_quota);
     let snapshot = ops.jobs.new_snapshot_id().await?;
-    order_job(
-        ops,
-        &instance,
-        JobKind::CreateSnapshot {
-            snapshot,
-            name: None,
-            quota,
-        },
-    )
-    .await
+    order_job(ops, &instance, JobKind::CreateSnapshot { snapshot, name: None, quota }).await
 }
 
 /// Writes down a job about `instance`, and points its node to it.

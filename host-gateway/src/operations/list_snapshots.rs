@@ -18,11 +18,7 @@ pub(crate) async fn list_snapshots(
     offering: &Arc<OfferingConfig>,
     id: &str,
 ) -> Result<SnapshotList, OperationError> {
-    let instance = ops
-        .extended_instance(offering, id, Extension::Snapshot)
-        .await?;
+    let instance = ops.extended_instance(offering, id, Extension::Snapshot).await?;
     let records = ops.jobs.snapshots(&offering.service, &instance.id).await?;
-    Ok(SnapshotList {
-        snapshots: records.iter().map(SnapshotRecord::view).collect(),
-    })
+    Ok(SnapshotList { snapshots: records.iter().map(SnapshotRecord::view).collect() })
 }

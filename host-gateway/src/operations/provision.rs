@@ -19,7 +19,7 @@ use tracing::Span;
 pub(crate) use error::ProvisionError;
 use request::{derived_id, parameters_of, plan_of, version_of};
 
-use super::{OperationError, Operations, command, credentials, order, unprovision};
+use super::{OperationError, Operations, Origin, command, credentials, order, unprovision};
 use crate::bus::Answer;
 use crate::config::{OfferingConfig, Peers, PlanConfig};
 use crate::nodes::Arrival;
@@ -69,6 +69,7 @@ pub(crate) async fn provision(
     let done = match ops.records.create(record).await? {
         Cas::Written(intent) => {
             ops.crash.point("provision.intent-written");
+            let intent = (intent, Origin::Own);
             carry_out(ops, offering, plan, intent, patience).await?
         }
         Cas::Lost => join(ops, offering, &id, patience).await?,
@@ -84,17 +85,9 @@ fn place(
     tried: &[NodeId],
 ) -> Result<NodeId, ProvisionError> {
     let offers = ops.nodes.offers(&offering.service);
-    let overcommit = if plan.allow_over_provisioning {
-        Overcommit::Allow
-    } else {
-        Overcommit::Refuse
-    };
-    let wanted = Wanted {
-        plan: &plan.name,
-        version,
-        overcommit,
-        tried,
-    };
+    let overcommit =
+        if plan.allow_over_provisioning { Overcommit::Allow } else { Overcommit::Refuse };
+    let wanted = Wanted { plan: &plan.name, version, overcommit, tried };
     placement::pick(&offers, wanted, rand::random()).map_err(|error| match error {
         PlacementError::NoNode => ProvisionError::NoNode(plan.name.clone()),
         PlacementError::NoVersion => ProvisionError::UnsupportedVersion(version.to_owned()),
@@ -111,7 +104,7 @@ pub(crate) async fn carry_out(
     ops: &Arc<Operations>,
     offering: &Arc<OfferingConfig>,
     plan: &PlanConfig,
-    mut intent: Stored<InstanceRecord>,
+    (mut intent, mut origin): (Stored<InstanceRecord>, Origin),
     patience: Patience,
 ) -> Result<Stored<InstanceRecord>, ProvisionError> {
     let mut tried = Vec::new();
@@ -121,18 +114,17 @@ pub(crate) async fn carry_out(
         tried.push(node.clone());
         ops.nodes.departed(&offering.service, &node);
         let answer = ask(ops, offering, &intent.record, patience).await;
-        ops.nodes
-            .arrived(&offering.service, &node, arrival(&answer));
+        ops.nodes.arrived(&offering.service, &node, arrival(&answer));
         let failure = match answer {
             Answer::Done(credentials) => {
                 ops.crash.point("provision.answered");
                 return finish(ops, offering, intent, credentials).await;
             }
             Answer::Refused(fault) => Failure::Refused(fault),
-            Answer::Nobody => Failure::Nobody,
+            Answer::Nobody => Failure::nobody(origin),
             Answer::Silent => Failure::Silent,
         };
-        if failure.is_nobody() {
+        if failure.is_away() {
             ops.nodes.forget(&offering.service, &node);
         }
         let next = match failure.may_move() {
@@ -144,17 +136,14 @@ pub(crate) async fn carry_out(
             return Err(failure.into_error(node, plan));
         };
         tracing::warn!(from = %node, to = %next, ?failure, "instance is placed elsewhere");
-        let life = left(
-            intent.record.life.moved(next, patience.lease()),
-            &node,
-            &failure,
-        );
+        let life = left(intent.record.life.moved(next, patience.lease()), &node, &failure);
         let overtaken = || OperationError::Overtaken(intent.record.key());
         let life = life.map_err(|_not_an_intent| overtaken())?;
         intent = match ops.records.replace(&intent, life).await? {
             Cas::Written(intent) => intent,
             Cas::Lost => return Err(overtaken().into()),
         };
+        origin = Origin::Own;
     }
 }
 
@@ -169,7 +158,10 @@ const fn arrival<T>(answer: &Answer<T>) -> Arrival {
 #[derive(Debug)]
 enum Failure {
     Refused(Fault),
+    /// No command ever reached it.
     Nobody,
+    /// It is away now; a command of whoever wrote the intent may have reached it.
+    Away,
     Silent,
 }
 
@@ -180,6 +172,20 @@ enum Moving {
 }
 
 impl Failure {
+    const fn nobody(origin: Origin) -> Self {
+        match origin {
+            Origin::Own => Self::Nobody,
+            Origin::TakenOver => Self::Away,
+        }
+    }
+
+    fn is_away(&self) -> bool {
+        match self {
+            Self::Nobody | Self::Away => true,
+            Self::Refused(_) | Self::Silent => false,
+        }
+    }
+
     /// After a timeout only the same node may be asked; another one cannot do what a caller's
     /// mistake keeps this one from doing.
     fn may_move(&self) -> Moving {
@@ -187,7 +193,7 @@ impl Failure {
             Self::Refused(fault) if fault.is(Code::NO_CAPACITY) || fault.is(Code::UNAVAILABLE) => {
                 Moving::Elsewhere
             }
-            Self::Nobody => Moving::Elsewhere,
+            Self::Nobody | Self::Away => Moving::Elsewhere,
             Self::Refused(_) | Self::Silent => Moving::Nowhere,
         }
     }
@@ -195,14 +201,14 @@ impl Failure {
     fn is_nobody(&self) -> bool {
         match self {
             Self::Nobody => true,
-            Self::Refused(_) | Self::Silent => false,
+            Self::Refused(_) | Self::Away | Self::Silent => false,
         }
     }
 
     fn into_error(self, node: NodeId, plan: &PlanConfig) -> ProvisionError {
         match self {
             Self::Refused(fault) => OperationError::Node { node, fault }.into(),
-            Self::Nobody => ProvisionError::NoNode(plan.name.clone()),
+            Self::Nobody | Self::Away => ProvisionError::NoNode(plan.name.clone()),
             Self::Silent => OperationError::Silent(node).into(),
         }
     }
@@ -210,13 +216,7 @@ impl Failure {
 
 /// `life` without `node` among its garbage, when no command ever reached that node.
 fn left<E>(life: Result<Life, E>, node: &NodeId, failure: &Failure) -> Result<Life, E> {
-    life.map(|life| {
-        if failure.is_nobody() {
-            life.cleaned(node)
-        } else {
-            life
-        }
-    })
+    life.map(|life| if failure.is_nobody() { life.cleaned(node) } else { life })
 }
 
 async fn ask(
@@ -232,13 +232,7 @@ async fn ask(
     };
     let mut order = order(&record.life, &record.id, None, patience);
     order.parameters.clone_from(&record.parameters);
-    let command = command(
-        offering,
-        Operation::Provision,
-        &record.life.node,
-        &body,
-        &order,
-    );
+    let command = command(offering, Operation::Provision, &record.life.node, &body, &order);
     let asking = ops.bus.command::<_, CredentialsReply>(&command, patience);
     ops.crash.during("provision.asking", asking).await
 }
@@ -276,23 +270,13 @@ async fn rename(
     node: &NodeId,
     credentials: &Object,
 ) -> Result<Stored<InstanceRecord>, ProvisionError> {
-    let refused = || OperationError::Node {
-        node: node.clone(),
-        fault: Fault::internal(),
-    };
-    let name = credentials
-        .get("name")
-        .and_then(|name| name.as_str())
-        .ok_or_else(refused)?;
+    let refused = || OperationError::Node { node: node.clone(), fault: Fault::internal() };
+    let name = credentials.get("name").and_then(|name| name.as_str()).ok_or_else(refused)?;
     let id = InstanceId::new(name).map_err(|_not_an_id| refused())?;
     Span::current().record("instance", id.as_str());
     let sealed = ops.seal_key.seal(&key::instance(&id), credentials)?;
     let life = Life::adopted(node.clone(), sealed);
-    let record = InstanceRecord {
-        id,
-        life,
-        ..intent.record.clone()
-    };
+    let record = InstanceRecord { id, life, ..intent.record.clone() };
     let Cas::Written(ready) = ops.records.create(record).await? else {
         return Err(refused().into());
     };
@@ -317,7 +301,7 @@ async fn give_up(
     let patience = Patience::of(offering.node_timeout);
     let lease = match failure {
         Failure::Refused(_) | Failure::Nobody => patience.lease(),
-        Failure::Silent => Millis::now(),
+        Failure::Away | Failure::Silent => Millis::now(),
     };
     let going = left(intent.record.life.deleting(lease), &node, failure);
     let Ok(going) = going else {

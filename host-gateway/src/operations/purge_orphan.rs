@@ -93,10 +93,7 @@ async fn check_account(
     credentials: &Object,
 ) -> Result<(), OperationError> {
     let text = |object: &Object, key: &str| {
-        object
-            .get(key)
-            .and_then(|value| value.as_str())
-            .map(str::to_owned)
+        object.get(key).and_then(|value| value.as_str()).map(str::to_owned)
     };
     let user = |object: &Object| text(object, "username").or_else(|| text(object, "user"));
     let id = text(credentials, "name").and_then(|name| InstanceId::new(name).ok());
@@ -121,16 +118,9 @@ async fn purge(
     (orphan_ins_list, orphan_binding_list): (Vec<String>, Vec<Object>),
 ) -> Result<(), OperationError> {
     let subject = subject::operation(&offering.service, Operation::PurgeOrphan, node);
-    let body = PurgeOrphanRequest {
-        orphan_ins_list,
-        orphan_binding_list,
-    };
+    let body = PurgeOrphanRequest { orphan_ins_list, orphan_binding_list };
     let done = match offering.peers {
-        Peers::Native => {
-            ops.bus
-                .ask::<_, Reply>(&subject, &body, offering.node_timeout)
-                .await
-        }
+        Peers::Native => ops.bus.ask::<_, Reply>(&subject, &body, offering.node_timeout).await,
         Peers::Original => tell(ops, subject, &body).await,
     };
     let silent = || OperationError::Silent(node.clone());
@@ -141,10 +131,7 @@ async fn purge(
         | BusError::Unsendable { .. }
         | BusError::Garbled { .. } => silent(),
     })?;
-    let refused = |fault| OperationError::Node {
-        node: node.clone(),
-        fault,
-    };
+    let refused = |fault| OperationError::Node { node: node.clone(), fault };
     reply.into_result().map_err(refused)
 }
 
@@ -155,12 +142,7 @@ async fn tell<B: Serialize>(
     body: &B,
 ) -> Result<Reply, BusError> {
     let payload = serde_json::to_vec(body);
-    let payload = payload.map_err(|source| BusError::Garbled {
-        subject: subject.clone(),
-        source,
-    })?;
-    ops.bus.tell(subject, payload.into()).await.map(|()| Reply {
-        success: true,
-        error: None,
-    })
+    let payload =
+        payload.map_err(|source| BusError::Garbled { subject: subject.clone(), source })?;
+    ops.bus.tell(subject, payload.into()).await.map(|()| Reply { success: true, error: None })
 }

@@ -94,25 +94,10 @@ struct Glance {
 impl Reconciler {
     /// Looks after all records that `ops` has.
     pub(crate) fn new(ops: Arc<Operations>, metrics: Arc<Metrics>) -> Self {
-        let buckets = ops
-            .records
-            .buckets()
-            .iter()
-            .chain([ops.jobs.bucket()])
-            .cloned();
-        let shards = buckets
-            .map(|bucket| Shard {
-                bucket,
-                from: 1,
-                open: HashMap::new(),
-            })
-            .collect();
-        Self {
-            ops,
-            metrics,
-            shards,
-            reread: Instant::now() + REREAD,
-        }
+        let buckets = ops.records.buckets().iter().chain([ops.jobs.bucket()]).cloned();
+        let shards =
+            buckets.map(|bucket| Shard { bucket, from: 1, open: HashMap::new() }).collect();
+        Self { ops, metrics, shards, reread: Instant::now() + REREAD }
     }
 
     /// One pass over everything.
@@ -189,10 +174,7 @@ impl Shard {
                 None => return Ok(()),
             }
         }
-        tracing::warn!(
-            open = self.open.len(),
-            "too much unfinished work, the rest waits"
-        );
+        tracing::warn!(open = self.open.len(), "too much unfinished work, the rest waits");
         Ok(())
     }
 
@@ -239,9 +221,7 @@ impl Shard {
 
 /// How long a record waits after it failed that often.
 fn backoff(failures: u32) -> Duration {
-    MIN_BACKOFF
-        .saturating_mul(1 << failures.min(10))
-        .min(MAX_BACKOFF)
+    MIN_BACKOFF.saturating_mul(1 << failures.min(10)).min(MAX_BACKOFF)
 }
 
 enum Openness {
@@ -267,18 +247,11 @@ fn is_open(entry: &Entry) -> Result<Openness, StateError> {
     if !entry.key.starts_with("inst.") && !entry.key.starts_with("bind.") {
         return Ok(Openness::Closed);
     }
-    let glance: Glance =
-        serde_json::from_slice(&entry.value).map_err(|source| StateError::Damaged {
-            key: entry.key.clone(),
-            source,
-        })?;
+    let glance: Glance = serde_json::from_slice(&entry.value)
+        .map_err(|source| StateError::Damaged { key: entry.key.clone(), source })?;
     // Long after every deadline, whatever is unfinished is left over.
     let ever = Millis::from_millis(u64::MAX);
-    Ok(if glance.life.is_left_over(ever) {
-        Openness::Open
-    } else {
-        Openness::Closed
-    })
+    Ok(if glance.life.is_left_over(ever) { Openness::Open } else { Openness::Closed })
 }
 
 /// Nodes write the end of a job; that it may be forgotten later is written here.

@@ -22,15 +22,10 @@ pub(crate) async fn rollback_snapshot(
     snapshot: &str,
 ) -> Result<JobView, OperationError> {
     ops.check_up()?;
-    let instance = ops
-        .extended_instance(offering, id, Extension::Snapshot)
-        .await?;
+    let instance = ops.extended_instance(offering, id, Extension::Snapshot).await?;
     let missing = || OperationError::NotFound(format!("snapshot {}", shown(snapshot)));
     let snapshot = SnapshotId::new(snapshot).map_err(|_not_an_id| missing())?;
-    let found = ops
-        .jobs
-        .snapshot(&offering.service, &instance.id, &snapshot)
-        .await?;
+    let found = ops.jobs.snapshot(&offering.service, &instance.id, &snapshot).await?;
     let snapshot = found.ok_or_else(missing)?.id;
     order_job(ops, &instance, JobKind::RollbackSnapshot { snapshot }).await
 }

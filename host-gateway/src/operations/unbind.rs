@@ -54,11 +54,7 @@ pub(crate) async fn unbind(
     Span::current().record("instance", instance.id.as_str());
     let missing = || OperationError::NotFound(binding_id(&shown(&named.binding)));
     let id = BindingId::new(named.binding.as_str()).map_err(|_not_an_id| missing())?;
-    let found = ops
-        .records
-        .binding(&instance.id, &id)
-        .await?
-        .ok_or_else(missing)?;
+    let found = ops.records.binding(&instance.id, &id).await?.ok_or_else(missing)?;
     Span::current().record("node", found.record.life.node.as_str());
     match found.record.life.phase {
         Phase::Tomb => Err(missing()),
@@ -182,10 +178,7 @@ async fn ask(
     match ops.crash.during("unbind.asking", asking).await {
         Answer::Done(()) => Ok(()),
         Answer::Refused(fault) if unprovision::is_gone(&fault) => Ok(()),
-        Answer::Refused(fault) => Err(OperationError::Node {
-            node: node.clone(),
-            fault,
-        }),
+        Answer::Refused(fault) => Err(OperationError::Node { node: node.clone(), fault }),
         Answer::Nobody | Answer::Silent => Err(OperationError::Silent(node.clone())),
     }
 }

@@ -102,15 +102,7 @@ pub(crate) async fn clean(
         Phase::Intent | Phase::Ready | Phase::Tomb => Vec::new(),
     };
     for node in stored.record.life.garbage.clone() {
-        ask(
-            ops,
-            offering,
-            &stored.record,
-            &node,
-            bindings.clone(),
-            patience,
-        )
-        .await?;
+        ask(ops, offering, &stored.record, &node, bindings.clone(), patience).await?;
         ops.crash.point("unprovision.answered");
         let cleaned = stored.record.life.cleaned(&node);
         if cleaned.phase == Phase::Tomb {
@@ -154,20 +146,14 @@ async fn ask(
     bindings: Vec<Object>,
     patience: Patience,
 ) -> Result<(), OperationError> {
-    let body = UnprovisionRequest {
-        name: record.id.to_string(),
-        bindings,
-    };
+    let body = UnprovisionRequest { name: record.id.to_string(), bindings };
     let order = order(&record.life, &record.id, None, patience);
     let command = command(offering, Operation::Unprovision, node, &body, &order);
     let asking = ops.bus.command::<_, Reply>(&command, patience);
     match ops.crash.during("unprovision.asking", asking).await {
         Answer::Done(()) => Ok(()),
         Answer::Refused(fault) if is_gone(&fault) => Ok(()),
-        Answer::Refused(fault) => Err(OperationError::Node {
-            node: node.clone(),
-            fault,
-        }),
+        Answer::Refused(fault) => Err(OperationError::Node { node: node.clone(), fault }),
         Answer::Nobody | Answer::Silent => Err(OperationError::Silent(node.clone())),
     }
 }
@@ -185,9 +171,7 @@ async fn binding_credentials(
     id: &InstanceId,
 ) -> Result<Vec<Object>, OperationError> {
     let bindings = ops.records.bindings(id).await?;
-    let with_credentials = bindings
-        .iter()
-        .filter(|b| b.record.life.credentials.is_some());
+    let with_credentials = bindings.iter().filter(|b| b.record.life.credentials.is_some());
     let opened = with_credentials.map(|binding| {
         let record = &binding.record;
         Ok(credentials(&ops.seal_key, &record.key(), &record.life)?)
@@ -203,19 +187,14 @@ async fn bury_bindings(ops: &Operations, id: &InstanceId) -> Result<(), Operatio
             return Ok(());
         }
         for binding in bindings {
-            ops.records
-                .replace(&binding, buried(&binding.record))
-                .await?;
+            ops.records.replace(&binding, buried(&binding.record)).await?;
         }
     }
     Err(OperationError::Contended(id.clone()))
 }
 
 fn buried(record: &BindingRecord) -> Life {
-    let going = record
-        .life
-        .deleting(Millis::now())
-        .unwrap_or_else(|_going| record.life.clone());
+    let going = record.life.deleting(Millis::now()).unwrap_or_else(|_going| record.life.clone());
     let garbage = going.garbage.clone();
     garbage.iter().fold(going, |life, node| life.cleaned(node))
 }

@@ -115,13 +115,7 @@ impl Bucket {
     pub(super) fn new(context: Context, stream: Stream<()>, name: &str, reads: Reads) -> Self {
         let prefix = format!("$KV.{name}.");
         let direct = format!("$JS.API.DIRECT.GET.KV_{name}");
-        Self {
-            context,
-            stream,
-            reads,
-            prefix,
-            direct,
-        }
+        Self { context, stream, reads, prefix, direct }
     }
 
     /// What stands under `key`; `None` when nothing does.
@@ -175,9 +169,7 @@ impl Bucket {
         }
         match self.publish(key, message).await {
             Ok(revision) => Ok(Put::Written(revision)),
-            Err(error) => lost_race(&error)
-                .then_some(Put::Lost)
-                .ok_or_else(|| refused(&error)),
+            Err(error) => lost_race(&error).then_some(Put::Lost).ok_or_else(|| refused(&error)),
         }
     }
 
@@ -189,9 +181,7 @@ impl Bucket {
     /// [`StateError`] when nothing is known to have been written.
     pub(crate) async fn draw_number(&self, key: &str) -> Result<u64, StateError> {
         let message = PublishMessage::build();
-        self.publish(key, message)
-            .await
-            .map_err(|error| refused(&error))
+        self.publish(key, message).await.map_err(|error| refused(&error))
     }
 
     /// At most `limit` entries whose keys match `filter`, from revision `from` on.
@@ -208,30 +198,19 @@ impl Bucket {
         self.check_up()?;
         let client = self.context.client();
         let inbox = client.new_inbox();
-        let mut replies = client
-            .subscribe(inbox.clone())
-            .await
-            .map_err(|error| other(&error))?;
+        let mut replies = client.subscribe(inbox.clone()).await.map_err(|error| other(&error))?;
         let filter = format!("{}{filter}", self.prefix);
-        let request = PageRequest {
-            seq: from.max(1),
-            next_by_subj: &filter,
-            batch: limit,
-        };
+        let request = PageRequest { seq: from.max(1), next_by_subj: &filter, batch: limit };
         let request = serde_json::to_vec(&request).map_err(|error| other(&error))?;
-        let sent = client
-            .publish_with_reply(self.direct.clone(), inbox, request.into())
-            .await;
+        let sent = client.publish_with_reply(self.direct.clone(), inbox, request.into()).await;
         sent.map_err(|error| other(&error))?;
         let collected = tokio::time::timeout(TIMEOUT, self.collect(&mut replies));
         let entries = collected.await.map_err(|_elapsed| StateError::TimedOut)??;
         // Markers count: the page was as long as it could be.
         let last = entries.last().filter(|_| entries.len() == limit);
         let next = last.map(|entry| entry.revision + 1);
-        let entries = entries
-            .into_iter()
-            .filter(|entry| entry.present == Presence::Value)
-            .collect();
+        let entries =
+            entries.into_iter().filter(|entry| entry.present == Presence::Value).collect();
         Ok(Page { entries, next })
     }
 
@@ -244,9 +223,9 @@ impl Bucket {
         let page = self.page(filter, 1, limit).await?;
         match page.next {
             None => Ok(page.entries),
-            Some(_) => Err(StateError::Refused(format!(
-                "more than {limit} entries match {filter}"
-            ))),
+            Some(_) => {
+                Err(StateError::Refused(format!("more than {limit} entries match {filter}")))
+            }
         }
     }
 
@@ -277,9 +256,7 @@ impl Bucket {
         let missing = || StateError::Refused("a page has an entry without a subject".to_owned());
         let headers = message.headers.as_ref().ok_or_else(missing)?;
         let subject = headers.get(SUBJECT).ok_or_else(missing)?.as_str();
-        let sequence = headers
-            .get(SEQUENCE)
-            .and_then(|text| text.as_str().parse().ok());
+        let sequence = headers.get(SEQUENCE).and_then(|text| text.as_str().parse().ok());
         let revision = sequence.ok_or_else(missing)?;
         Ok(self.entry_of(subject, headers, message.payload.clone(), revision))
     }
@@ -288,22 +265,11 @@ impl Bucket {
         let marker = DELETED.iter().any(|name| headers.get(*name).is_some());
         let expires = headers.get(TTL).is_some();
         Entry {
-            key: subject
-                .strip_prefix(&self.prefix)
-                .unwrap_or(subject)
-                .to_owned(),
+            key: subject.strip_prefix(&self.prefix).unwrap_or(subject).to_owned(),
             value,
             revision,
-            keep: if expires {
-                KeepSeen::Expires
-            } else {
-                KeepSeen::Forever
-            },
-            present: if marker {
-                Presence::Marker
-            } else {
-                Presence::Value
-            },
+            keep: if expires { KeepSeen::Expires } else { KeepSeen::Forever },
+            present: if marker { Presence::Marker } else { Presence::Value },
         }
     }
 
@@ -331,12 +297,7 @@ impl Bucket {
         let found = tokio::time::timeout(TIMEOUT, read).await;
         let found = found.map_err(|_elapsed| StateError::TimedOut)??;
         Ok(found.map(|message| {
-            self.entry_of(
-                &message.subject,
-                &message.headers,
-                message.payload,
-                message.sequence,
-            )
+            self.entry_of(&message.subject, &message.headers, message.payload, message.sequence)
         }))
     }
 
@@ -345,10 +306,7 @@ impl Bucket {
             return Err(PublishError::new(PublishErrorKind::BrokenPipe));
         }
         let sent = async {
-            let ack = self
-                .context
-                .send_publish(format!("{}{key}", self.prefix), message)
-                .await?;
+            let ack = self.context.send_publish(format!("{}{key}", self.prefix), message).await?;
             ack.await.map(|ack| ack.sequence)
         };
         let sent = tokio::time::timeout(TIMEOUT, sent).await;
@@ -390,9 +348,6 @@ pub(super) fn refused(error: &PublishError) -> StateError {
 }
 
 fn other(error: &dyn std::error::Error) -> StateError {
-    let cause = error
-        .source()
-        .map(|source| format!(": {source}"))
-        .unwrap_or_default();
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
     StateError::Refused(format!("{error}{cause}"))
 }

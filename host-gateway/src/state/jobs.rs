@@ -58,12 +58,7 @@ struct Pointer {
 impl Jobs {
     /// The store over `bucket` and `queue`. Finished jobs are kept for `keep`.
     pub(super) fn new(bucket: Bucket, queue: Stream<()>, context: Context, keep: Duration) -> Self {
-        Self {
-            bucket,
-            queue,
-            context,
-            keep,
-        }
+        Self { bucket, queue, context, keep }
     }
 
     /// The bucket, for whoever walks through all records.
@@ -77,9 +72,7 @@ impl Jobs {
     ///
     /// [`StateError`] when the store does not give one.
     pub(crate) async fn new_snapshot_id(&self) -> Result<SnapshotId, StateError> {
-        Ok(SnapshotId::from(
-            self.bucket.draw_number(SNAPSHOT_NUMBERS).await?,
-        ))
+        Ok(SnapshotId::from(self.bucket.draw_number(SNAPSHOT_NUMBERS).await?))
     }
 
     /// Writes the record of a new job.
@@ -89,11 +82,7 @@ impl Jobs {
     /// [`StateError`] when it is not known to have been written.
     pub(crate) async fn create(&self, record: JobRecord) -> Result<StoredJob, StateError> {
         let key = key_of(&record);
-        match self
-            .bucket
-            .create(&key, encode(&record)?, Keep::Forever)
-            .await?
-        {
+        match self.bucket.create(&key, encode(&record)?, Keep::Forever).await? {
             Put::Written(revision) => Ok(StoredJob { record, revision }),
             Put::Lost => Err(StateError::Refused(format!("there is a job {key} already"))),
         }
@@ -109,14 +98,8 @@ impl Jobs {
         old: &StoredJob,
         record: &JobRecord,
     ) -> Result<Put, StateError> {
-        let keep = if record.status.is_final() {
-            Keep::For(self.keep)
-        } else {
-            Keep::Forever
-        };
-        self.bucket
-            .put(&key_of(record), encode(record)?, old.revision, keep)
-            .await
+        let keep = if record.status.is_final() { Keep::For(self.keep) } else { Keep::Forever };
+        self.bucket.put(&key_of(record), encode(record)?, old.revision, keep).await
     }
 
     /// Points the job's node to it.
@@ -126,16 +109,11 @@ impl Jobs {
     /// [`StateError`] when it is not known to have been queued.
     pub(crate) async fn enqueue(&self, record: &JobRecord) -> Result<Queued, StateError> {
         let subject = subject::job(&record.service, &record.node, &record.instance);
-        let pointer = Pointer {
-            job: record.id.clone(),
-        };
-        let pointer = serde_json::to_vec(&pointer).map_err(|source| StateError::Damaged {
-            key: subject.clone(),
-            source,
-        })?;
-        let message = PublishMessage::build()
-            .payload(pointer.into())
-            .message_id(record.id.as_str());
+        let pointer = Pointer { job: record.id.clone() };
+        let pointer = serde_json::to_vec(&pointer)
+            .map_err(|source| StateError::Damaged { key: subject.clone(), source })?;
+        let message =
+            PublishMessage::build().payload(pointer.into()).message_id(record.id.as_str());
         let sent = async { self.context.send_publish(subject, message).await?.await };
         match tokio::time::timeout(TIMEOUT, sent).await {
             Ok(Ok(_ack)) => Ok(Queued::Waiting),
@@ -155,13 +133,8 @@ impl Jobs {
         let read = self.queue.direct_get_last_for_subject(&subject);
         match tokio::time::timeout(TIMEOUT, read).await {
             Ok(Ok(message)) => {
-                let pointer: Pointer =
-                    serde_json::from_slice(&message.payload).map_err(|source| {
-                        StateError::Damaged {
-                            key: subject,
-                            source,
-                        }
-                    })?;
+                let pointer: Pointer = serde_json::from_slice(&message.payload)
+                    .map_err(|source| StateError::Damaged { key: subject, source })?;
                 Ok(Some(pointer.job))
             }
             Ok(Err(error)) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
@@ -210,10 +183,7 @@ impl Jobs {
         instance: &InstanceId,
         id: &SnapshotId,
     ) -> Result<Option<SnapshotRecord>, StateError> {
-        let found = self
-            .bucket
-            .all(&format!("snap.{service}.*.{instance}.{id}"), 2)
-            .await?;
+        let found = self.bucket.all(&format!("snap.{service}.*.{instance}.{id}"), 2).await?;
         found.first().map(decode).transpose()
     }
 }
@@ -224,10 +194,7 @@ impl Jobs {
 ///
 /// [`StateError`] when it has another form.
 pub(crate) fn decode_job(entry: &Entry) -> Result<StoredJob, StateError> {
-    Ok(StoredJob {
-        record: decode(entry)?,
-        revision: entry.revision,
-    })
+    Ok(StoredJob { record: decode(entry)?, revision: entry.revision })
 }
 
 fn key_of(record: &JobRecord) -> String {
@@ -235,16 +202,12 @@ fn key_of(record: &JobRecord) -> String {
 }
 
 fn encode(record: &JobRecord) -> Result<Bytes, StateError> {
-    let value = serde_json::to_vec(record).map_err(|source| StateError::Damaged {
-        key: key_of(record),
-        source,
-    })?;
+    let value = serde_json::to_vec(record)
+        .map_err(|source| StateError::Damaged { key: key_of(record), source })?;
     Ok(value.into())
 }
 
 fn decode<T: DeserializeOwned>(entry: &Entry) -> Result<T, StateError> {
-    serde_json::from_slice(&entry.value).map_err(|source| StateError::Damaged {
-        key: entry.key.clone(),
-        source,
-    })
+    serde_json::from_slice(&entry.value)
+        .map_err(|source| StateError::Damaged { key: entry.key.clone(), source })
 }

@@ -100,13 +100,9 @@ impl Records {
     ) -> Result<Vec<Stored<BindingRecord>>, StateError> {
         let filter = key::bindings_of(instance);
         let entries = self.bucket(instance).all(&filter, MAX_BINDINGS).await?;
-        let records = entries
-            .into_iter()
-            .map(|entry| decode::<BindingRecord>(&entry));
+        let records = entries.into_iter().map(|entry| decode::<BindingRecord>(&entry));
         let alive = |stored: &Stored<BindingRecord>| stored.record.life.phase != Phase::Tomb;
-        records
-            .filter(|stored| stored.as_ref().map_or(true, alive))
-            .collect()
+        records.filter(|stored| stored.as_ref().map_or(true, alive)).collect()
     }
 
     /// Writes a record where none may be.
@@ -117,10 +113,7 @@ impl Records {
     pub(crate) async fn create<R: Record>(&self, record: R) -> Result<Cas<R>, StateError> {
         let value = encode(&record)?;
         let keep = self.keep(&record);
-        let put = self
-            .bucket(record.instance())
-            .create(&record.key(), value, keep)
-            .await;
+        let put = self.bucket(record.instance()).create(&record.key(), value, keep).await;
         self.settle(record, put).await
     }
 
@@ -154,9 +147,7 @@ impl Records {
             Ok(Put::Lost) => Ok(Cas::Lost),
             Err(StateError::TimedOut) => {
                 let now: Option<Stored<R>> = self.read(record.instance(), &record.key()).await?;
-                now.filter(|now| now.record == record)
-                    .map(Cas::Written)
-                    .ok_or(StateError::TimedOut)
+                now.filter(|now| now.record == record).map(Cas::Written).ok_or(StateError::TimedOut)
             }
             Err(error) => Err(error),
         }
@@ -174,9 +165,7 @@ impl Records {
     fn bucket(&self, instance: &InstanceId) -> &Bucket {
         let shard = usize::try_from(key::shard_of(instance)).unwrap_or(0);
         let shard = shard.checked_rem(self.buckets.len()).unwrap_or(0);
-        self.buckets
-            .get(shard)
-            .expect("a remainder is below the divisor")
+        self.buckets.get(shard).expect("a remainder is below the divisor")
     }
 
     fn keep(&self, record: &impl Record) -> Keep {
@@ -188,10 +177,8 @@ impl Records {
 }
 
 fn encode(record: &impl Record) -> Result<Bytes, StateError> {
-    let value = serde_json::to_vec(record).map_err(|source| StateError::Damaged {
-        key: record.key(),
-        source,
-    })?;
+    let value = serde_json::to_vec(record)
+        .map_err(|source| StateError::Damaged { key: record.key(), source })?;
     Ok(value.into())
 }
 
@@ -201,21 +188,13 @@ fn encode(record: &impl Record) -> Result<Bytes, StateError> {
 ///
 /// [`StateError`] when it has another form.
 pub(crate) fn decode<R: Record>(entry: &Entry) -> Result<Stored<R>, StateError> {
-    let record: R = serde_json::from_slice(&entry.value).map_err(|source| StateError::Damaged {
-        key: entry.key.clone(),
-        source,
-    })?;
+    let record: R = serde_json::from_slice(&entry.value)
+        .map_err(|source| StateError::Damaged { key: entry.key.clone(), source })?;
     let version = record.version();
     if version > RECORD_VERSION {
-        return Err(StateError::TooNew {
-            key: entry.key.clone(),
-            version,
-        });
+        return Err(StateError::TooNew { key: entry.key.clone(), version });
     }
-    Ok(Stored {
-        record,
-        revision: entry.revision,
-    })
+    Ok(Stored { record, revision: entry.revision })
 }
 
 impl Record for InstanceRecord {
@@ -229,10 +208,7 @@ impl Record for InstanceRecord {
         &self.life
     }
     fn with_life(&self, life: Life) -> Self {
-        Self {
-            life,
-            ..self.clone()
-        }
+        Self { life, ..self.clone() }
     }
     fn version(&self) -> u32 {
         self.v
@@ -250,10 +226,7 @@ impl Record for BindingRecord {
         &self.life
     }
     fn with_life(&self, life: Life) -> Self {
-        Self {
-            life,
-            ..self.clone()
-        }
+        Self { life, ..self.clone() }
     }
     fn version(&self) -> u32 {
         self.v

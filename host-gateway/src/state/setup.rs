@@ -55,12 +55,7 @@ pub(crate) enum SetupError {
     Refused { stream: String, message: String },
     /// A stream of this name is something else.
     #[error("stream {stream} has {field} = {found}, and must have {wanted}")]
-    Otherwise {
-        stream: String,
-        field: &'static str,
-        found: Value,
-        wanted: Value,
-    },
+    Otherwise { stream: String, field: &'static str, found: Value, wanted: Value },
     /// The store was made with another number of replicas.
     #[error("stream {stream} is there, so the records were made with state.replicas = 1, not 3")]
     OtherShape { stream: String },
@@ -114,59 +109,36 @@ pub(crate) async fn prepare(
 
 /// The store on the server behind `client`, which has its streams.
 pub(crate) async fn open(client: &Client, config: &StateConfig) -> (Records, Jobs) {
-    let context = ContextBuilder::new()
-        .timeout(TIMEOUT)
-        .ack_timeout(TIMEOUT)
-        .build(client.clone());
+    let context = ContextBuilder::new().timeout(TIMEOUT).ack_timeout(TIMEOUT).build(client.clone());
     let reads = match config.replicas {
         Replicas::One => Reads::Direct,
         Replicas::Three => Reads::Leader,
     };
     let bucket = async |name: &str| {
         let stream = context.get_stream_no_info(format!("KV_{name}")).await;
-        Bucket::new(
-            context.clone(),
-            stream.expect("our names are valid"),
-            name,
-            reads,
-        )
+        Bucket::new(context.clone(), stream.expect("our names are valid"), name, reads)
     };
     let mut buckets = Vec::new();
     for name in record_buckets(config.replicas) {
         buckets.push(bucket(&name).await);
     }
-    let queue = context
-        .get_stream_no_info(key::JOBS_STREAM)
-        .await
-        .expect("our names are valid");
-    let jobs = Jobs::new(
-        bucket(key::JOBS_BUCKET).await,
-        queue,
-        context.clone(),
-        config.tomb_life,
-    );
+    let queue = context.get_stream_no_info(key::JOBS_STREAM).await.expect("our names are valid");
+    let jobs = Jobs::new(bucket(key::JOBS_BUCKET).await, queue, context.clone(), config.tomb_life);
     (Records::new(buckets, config.tomb_life), jobs)
 }
 
 async fn check_server(client: &Client) -> Result<(), SetupError> {
     let (major, minor, patch) = OLDEST;
     if !client.is_server_compatible(major, minor, patch) {
-        return Err(SetupError::TooOld {
-            found: client.server_info().version,
-        });
+        return Err(SetupError::TooOld { found: client.server_info().version });
     }
-    let info = client
-        .send_request("$JS.API.INFO", request(Vec::new()))
-        .await;
+    let info = client.send_request("$JS.API.INFO", request(Vec::new())).await;
     match info {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == RequestErrorKind::NoResponders => {
             Err(SetupError::NoJetStream)
         }
-        Err(source) => Err(SetupError::Silent {
-            subject: "$JS.API.INFO".to_owned(),
-            source,
-        }),
+        Err(source) => Err(SetupError::Silent { subject: "$JS.API.INFO".to_owned(), source }),
     }
 }
 
@@ -175,33 +147,21 @@ async fn refuse_other_shape(client: &Client) -> Result<(), SetupError> {
     let answer = call(client, "STREAM.INFO", &stream, Vec::new()).await?;
     match answer.error {
         Some(error) if error.err_code == STREAM_NOT_FOUND => Ok(()),
-        Some(error) => Err(SetupError::Refused {
-            stream,
-            message: error.description,
-        }),
+        Some(error) => Err(SetupError::Refused { stream, message: error.description }),
         None => Err(SetupError::OtherShape { stream }),
     }
 }
 
 async fn ensure(client: &Client, config: Config) -> Result<(), SetupError> {
     let stream = config.name.clone();
-    let wanted = serde_json::to_value(&config).map_err(|source| SetupError::Unreadable {
-        stream: stream.clone(),
-        source,
-    })?;
+    let wanted = serde_json::to_value(&config)
+        .map_err(|source| SetupError::Unreadable { stream: stream.clone(), source })?;
     let mut answer = call(client, "STREAM.CREATE", &stream, wanted.to_string().into()).await?;
-    if answer
-        .error
-        .as_ref()
-        .is_some_and(|error| error.err_code == STREAM_EXISTS)
-    {
+    if answer.error.as_ref().is_some_and(|error| error.err_code == STREAM_EXISTS) {
         answer = call(client, "STREAM.INFO", &stream, Vec::new()).await?;
     }
     if let Some(error) = answer.error {
-        return Err(SetupError::Refused {
-            stream,
-            message: error.description,
-        });
+        return Err(SetupError::Refused { stream, message: error.description });
     }
     compare(&stream, &wanted, &answer.config.unwrap_or_default())
 }
@@ -230,12 +190,7 @@ fn compare(stream: &str, wanted: &Value, found: &Value) -> Result<(), SetupError
         // Switches that are off are left out.
         let both_off = !is_on(&found) && !is_on(&wanted);
         if found != wanted && !both_off {
-            return Err(SetupError::Otherwise {
-                stream: stream.to_owned(),
-                field,
-                found,
-                wanted,
-            });
+            return Err(SetupError::Otherwise { stream: stream.to_owned(), field, found, wanted });
         }
     }
     Ok(())
@@ -261,19 +216,14 @@ async fn call(
     let subject = format!("$JS.API.{verb}.{stream}");
     let reply = client.send_request(subject.clone(), request(body)).await;
     let reply = reply.map_err(|source| SetupError::Silent { subject, source })?;
-    serde_json::from_slice(&reply.payload).map_err(|source| SetupError::Unreadable {
-        stream: stream.to_owned(),
-        source,
-    })
+    serde_json::from_slice(&reply.payload)
+        .map_err(|source| SetupError::Unreadable { stream: stream.to_owned(), source })
 }
 
 fn request(body: Vec<u8>) -> Request {
     let mut headers = HeaderMap::new();
     headers.insert("Nats-Required-Api-Level", API_LEVEL);
-    Request::new()
-        .payload(body.into())
-        .headers(headers)
-        .timeout(Some(TIMEOUT))
+    Request::new().payload(body.into()).headers(headers).timeout(Some(TIMEOUT))
 }
 
 const fn count(replicas: Replicas) -> usize {
@@ -345,10 +295,7 @@ mod tests {
             ("max_age", Value::from(1_000)),
         ] {
             let mut found = config();
-            found
-                .as_object_mut()
-                .unwrap()
-                .insert(field.to_owned(), value);
+            found.as_object_mut().unwrap().insert(field.to_owned(), value);
             let error = compare("KV_x", &config(), &found).unwrap_err().to_string();
             assert!(error.contains(field), "{error}");
         }
@@ -357,10 +304,7 @@ mod tests {
     #[test]
     fn a_switch_that_is_off_may_be_absent() {
         let mut found = config();
-        found
-            .as_object_mut()
-            .unwrap()
-            .remove("discard_new_per_subject");
+        found.as_object_mut().unwrap().remove("discard_new_per_subject");
         compare("KV_x", &config(), &found).unwrap();
     }
 }

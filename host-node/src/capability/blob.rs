@@ -90,28 +90,15 @@ impl Sink {
     /// The operating system's, when the file cannot be made.
     pub(crate) fn create(dir: &Dir, name: &str, limit_bytes: u64) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(FILE_MODE);
+        options.write(true).create(true).truncate(true).mode(FILE_MODE);
         let file = dir.open_with(name, &options)?.into_std();
-        let open = OpenOutput {
-            file,
-            hasher: Sha256::new(),
-            written: 0,
-            limit: limit_bytes,
-        };
-        Ok(Self {
-            output: Arc::new(Mutex::new(Output::Open(open))),
-        })
+        let open = OpenOutput { file, hasher: Sha256::new(), written: 0, limit: limit_bytes };
+        Ok(Self { output: Arc::new(Mutex::new(Output::Open(open))) })
     }
 
     /// Where another capability writes, from its own thread.
     pub(crate) fn writer(&self) -> SinkWriter {
-        SinkWriter {
-            output: Arc::clone(&self.output),
-        }
+        SinkWriter { output: Arc::clone(&self.output) }
     }
 
     /// Makes [`Sink::finish`] fail: the capability that wrote could not write all, and a guest that
@@ -139,17 +126,9 @@ impl Sink {
     /// operating system's when the disk refuses.
     pub(crate) fn finish(self) -> io::Result<Finished> {
         match std::mem::replace(&mut *lock(&self.output), Output::Closed) {
-            Output::Open(OpenOutput {
-                file,
-                hasher,
-                written,
-                ..
-            }) => {
+            Output::Open(OpenOutput { file, hasher, written, .. }) => {
                 file.sync_all()?;
-                Ok(Finished {
-                    size: written,
-                    sha256: hex::encode(hasher.finalize()),
-                })
+                Ok(Finished { size: written, sha256: hex::encode(hasher.finalize()) })
             }
             Output::Torn => Err(io::Error::other(BlobError::Torn)),
             Output::Closed => Err(io::Error::other(BlobError::Closed)),
@@ -209,17 +188,12 @@ impl Source {
     pub(crate) fn open(dir: &Dir, name: &str) -> io::Result<Self> {
         let file = dir.open(name)?.into_std();
         let size = file.metadata()?.len();
-        Ok(Self {
-            input: Arc::new(Mutex::new(Input::Open(file))),
-            size,
-        })
+        Ok(Self { input: Arc::new(Mutex::new(Input::Open(file))), size })
     }
 
     /// Where another capability reads, from its own thread, on from where the guest is.
     pub(crate) fn reader(&self) -> SourceReader {
-        SourceReader {
-            input: Arc::clone(&self.input),
-        }
+        SourceReader { input: Arc::clone(&self.input) }
     }
 }
 
@@ -259,10 +233,7 @@ fn failure(error: &io::Error) -> Failure {
         Some(BlobError::Limit { .. }) => Failure::Limit,
         Some(BlobError::Torn) => Failure::Unavailable,
         None => {
-            tracing::error!(
-                error = error as &dyn std::error::Error,
-                "a blob's file fails"
-            );
+            tracing::error!(error = error as &dyn std::error::Error, "a blob's file fails");
             Failure::Unavailable
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use tenon_protocol::clock::Millis;
 use tenon_protocol::OperationId;
+use tenon_protocol::clock::Millis;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use crate::guest::bindings::tenon::host::context::{Host, HostCall, add_to_linker as link};

@@ -57,9 +57,7 @@ impl FilesContext {
                 tree::remove_tree(&dir, &name)?;
             }
         }
-        Ok(Self {
-            shared: Arc::new(Shared { dir, host_path }),
-        })
+        Ok(Self { shared: Arc::new(Shared { dir, host_path }) })
     }
 
     fn dir(&self) -> &Dir {
@@ -217,12 +215,7 @@ impl Host for FilesView<'_> {
 
 impl HostRoot for FilesView<'_> {
     async fn host_path(&mut self, root: Resource<Root>) -> wasmtime::Result<String> {
-        Ok(self
-            .table
-            .get(&root)?
-            .host_path()
-            .to_string_lossy()
-            .into_owned())
+        Ok(self.table.get(&root)?.host_path().to_string_lossy().into_owned())
     }
 
     async fn make_dir(
@@ -230,8 +223,7 @@ impl HostRoot for FilesView<'_> {
         root: Resource<Root>,
         path: String,
     ) -> wasmtime::Result<Result<(), Failure>> {
-        self.on_root(&root, move |root| root.make_dir(&inner(&path)?))
-            .await
+        self.on_root(&root, move |root| root.make_dir(&inner(&path)?)).await
     }
 
     async fn remove(
@@ -240,13 +232,8 @@ impl HostRoot for FilesView<'_> {
         path: String,
         recursive: bool,
     ) -> wasmtime::Result<Result<(), Failure>> {
-        let depth = if recursive {
-            Removal::All
-        } else {
-            Removal::One
-        };
-        self.on_root(&root, move |root| root.remove(&inner(&path)?, depth))
-            .await
+        let depth = if recursive { Removal::All } else { Removal::One };
+        self.on_root(&root, move |root| root.remove(&inner(&path)?, depth)).await
     }
 
     async fn rename(
@@ -264,8 +251,7 @@ impl HostRoot for FilesView<'_> {
         root: Resource<Root>,
         path: String,
     ) -> wasmtime::Result<Result<Stat, Failure>> {
-        self.on_root(&root, move |root| root.stat(&inner(&path)?))
-            .await
+        self.on_root(&root, move |root| root.stat(&inner(&path)?)).await
     }
 
     async fn list(
@@ -277,11 +263,7 @@ impl HostRoot for FilesView<'_> {
     ) -> wasmtime::Result<Result<Vec<(String, Stat)>, Failure>> {
         let limit = limit.min(MAX_LIST) as usize;
         let work = move |root: &mut Root| {
-            let path = if path.is_empty() {
-                None
-            } else {
-                Some(inner(&path)?)
-            };
+            let path = if path.is_empty() { None } else { Some(inner(&path)?) };
             root.list(path.as_ref(), after.as_deref(), limit)
         };
         self.on_root(&root, work).await
@@ -294,8 +276,7 @@ impl HostRoot for FilesView<'_> {
         offset: u64,
         max: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, Failure>> {
-        self.on_root(&root, move |root| root.read(&inner(&path)?, offset, max))
-            .await
+        self.on_root(&root, move |root| root.read(&inner(&path)?, offset, max)).await
     }
 
     async fn write(
@@ -305,10 +286,7 @@ impl HostRoot for FilesView<'_> {
         offset: u64,
         bytes: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Failure>> {
-        self.on_root(&root, move |root| {
-            root.write(&inner(&path)?, offset, &bytes)
-        })
-        .await
+        self.on_root(&root, move |root| root.write(&inner(&path)?, offset, &bytes)).await
     }
 
     async fn used_bytes(&mut self, root: Resource<Root>) -> wasmtime::Result<Result<u64, Failure>> {

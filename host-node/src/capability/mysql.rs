@@ -65,11 +65,7 @@ impl Server {
 
     fn database_named(&self, name: DatabaseName) -> Database {
         let Self { context, server } = self.clone();
-        Database {
-            context,
-            server,
-            name,
-        }
+        Database { context, server, name }
     }
 }
 
@@ -174,11 +170,7 @@ impl HostDatabase for MysqlView<'_> {
         max_connections: u32,
     ) -> Answer<Account> {
         let database = self.table.get(&database)?.clone();
-        answer(
-            database
-                .create_account(&label, access, max_connections)
-                .await,
-        )
+        answer(database.create_account(&label, access, max_connections).await)
     }
 
     async fn account_user(
@@ -199,11 +191,7 @@ impl HostDatabase for MysqlView<'_> {
         max_connections: u32,
     ) -> Answer<Account> {
         let database = self.table.get(&database)?.clone();
-        answer(
-            database
-                .adopt_account(&user, password, access, max_connections)
-                .await,
-        )
+        answer(database.adopt_account(&user, password, access, max_connections).await)
     }
 
     async fn set_access(

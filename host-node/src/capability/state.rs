@@ -102,7 +102,8 @@ impl StateSession {
         let mut keys = stored.map_err(unavailable)?;
         for write in &self.staged.writes {
             let listed = keys.iter().position(|key| *key == write.key);
-            let wanted = write.key.starts_with(prefix) && after.is_none_or(|after| *write.key > *after);
+            let wanted =
+                write.key.starts_with(prefix) && after.is_none_or(|after| *write.key > *after);
             match (listed, &write.value) {
                 (Some(index), None) => drop(keys.remove(index)),
                 (None, Some(_)) if wanted => keys.push(write.key.clone()),

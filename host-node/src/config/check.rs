@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Capability, Config, ConfigError, OfferingConfig};
+use super::{Capability, Config, ConfigError, MysqlServerConfig, OfferingConfig, position};
 
 /// Most calls at once: each takes a slot of 4 GiB of address space.
 const MAX_CALLS: u32 = 1_000;
@@ -10,40 +10,46 @@ const MAX_CALLS: u32 = 1_000;
 /// Largest memory ceiling of a call: also the longest `memory.fill`, which nothing interrupts.
 const MAX_MEMORY_MIB: u32 = 1_024;
 
+/// A key, such as `offerings.0.label`, and what is wrong with it.
+type Problem = (String, String);
+
 impl Config {
-    /// Checks what types cannot.
+    /// Checks what types cannot. `text` is what the configuration was read from.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Value`] names the key and what is allowed.
-    pub(crate) fn check(&self, file: &str) -> Result<(), ConfigError> {
-        let wrong = |key: String, message: String| {
-            Err(ConfigError::Value { file: file.to_owned(), key, message })
-        };
+    /// [`ConfigError::Value`] names line, key and what is allowed.
+    pub(crate) fn check(&self, file: &str, text: &str) -> Result<(), ConfigError> {
+        self.check_all().map_err(|(key, message)| ConfigError::Value {
+            file: file.to_owned(),
+            line: position::line_of(text, &key),
+            key,
+            message,
+        })
+    }
+
+    fn check_all(&self) -> Result<(), Problem> {
         for (key, value, least, most) in self.numbers() {
             if value < least || value > most {
                 let message = format!("must be {least} to {most}, not {value}");
-                return wrong(key.to_owned(), message);
+                return Err((key.to_owned(), message));
             }
         }
+        let servers = check_servers(&self.mysql)?;
         if self.offerings.is_empty() {
-            return wrong("offerings".to_owned(), "must name at least one offering".to_owned());
-        }
-        let servers: HashSet<&str> = self.mysql.iter().map(|server| &*server.version).collect();
-        if servers.len() != self.mysql.len() {
-            return wrong("mysql.version".to_owned(), "two servers have the same".to_owned());
+            let message = "must name at least one offering".to_owned();
+            return Err(("offerings".to_owned(), message));
         }
         let mut seen = HashSet::new();
-        for offering in &self.offerings {
+        for (index, offering) in self.offerings.iter().enumerate() {
+            let at = |key: &str| format!("offerings.{index}.{key}");
             if !seen.insert((&offering.service, &offering.node_id)) {
                 let message = format!("{} is served twice by this node id", offering.service);
-                return wrong("offerings.service".to_owned(), message);
+                return Err((at("service"), message));
             }
-            if let Err((key, message)) = offering.check(&servers) {
-                return wrong(format!("offerings.{key}"), format!("{}: {message}", offering.label));
-            }
+            offering.check(&servers).map_err(|(key, message)| (at(key), message))?;
         }
-        self.check_prefixes().or_else(|message| wrong("offerings.mysql".to_owned(), message))
+        self.check_prefixes()
     }
 
     /// Key, value, least and most.
@@ -60,26 +66,49 @@ impl Config {
     }
 
     /// A name must belong to one offering only: no prefix may be the beginning of another.
-    fn check_prefixes(&self) -> Result<(), String> {
-        let grants = |offering: &&OfferingConfig| offering.capabilities.contains(&Capability::Mysql);
-        let users: Vec<&OfferingConfig> = self.offerings.iter().filter(grants).collect();
-        for (index, one) in users.iter().enumerate() {
-            for two in users.iter().skip(index + 1).filter(|two| two.label != one.label) {
-                for (a, b) in [
-                    (&one.mysql.database_prefix, &two.mysql.database_prefix),
-                    (&one.mysql.account_prefix, &two.mysql.account_prefix),
-                ] {
-                    if a.starts_with(b.as_str()) || b.starts_with(a.as_str()) {
-                        return Err(format!(
-                            "prefixes {a:?} of {} and {b:?} of {} overlap",
-                            one.label, two.label
-                        ));
-                    }
+    fn check_prefixes(&self) -> Result<(), Problem> {
+        let all = self.offerings.iter().enumerate();
+        let users: Vec<(usize, &OfferingConfig)> =
+            all.filter(|(_, one)| one.capabilities.contains(&Capability::Mysql)).collect();
+        for (position, (_, one)) in users.iter().enumerate() {
+            for (index, two) in users.iter().skip(position + 1) {
+                if let Some((a, b)) = overlap(one, two) {
+                    let (first, second) = (&one.label, &two.label);
+                    let message =
+                        format!("prefixes {a:?} of {first} and {b:?} of {second} overlap");
+                    return Err((format!("offerings.{index}.mysql"), message));
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Two prefixes of which one is the beginning of the other; nodes of one offering share theirs.
+fn overlap<'a>(one: &'a OfferingConfig, two: &'a OfferingConfig) -> Option<(&'a str, &'a str)> {
+    if one.label == two.label {
+        return None;
+    }
+    let pairs: [(&str, &str); 2] = [
+        (&one.mysql.database_prefix, &two.mysql.database_prefix),
+        (&one.mysql.account_prefix, &two.mysql.account_prefix),
+    ];
+    pairs.into_iter().find(|(a, b)| a.starts_with(b) || b.starts_with(a))
+}
+
+/// The versions of the servers.
+fn check_servers(servers: &[MysqlServerConfig]) -> Result<HashSet<&str>, Problem> {
+    let mut versions = HashSet::new();
+    for (index, server) in servers.iter().enumerate() {
+        if !versions.insert(&*server.version) {
+            let message = "another server has the same".to_owned();
+            return Err((format!("mysql.{index}.version"), message));
+        }
+        if server.pool_size == 0 {
+            return Err((format!("mysql.{index}.pool_size"), "must be at least 1".to_owned()));
+        }
+    }
+    Ok(versions)
 }
 
 impl OfferingConfig {
@@ -100,14 +129,19 @@ impl OfferingConfig {
         if self.capabilities.contains(&Capability::Mysql) {
             for version in &self.versions {
                 if !servers.contains(version.as_str()) {
-                    let known = servers.iter().copied().collect::<Vec<_>>().join(", ");
-                    let message = format!("{version} has no [[mysql]] server; there are: {known}");
-                    return Err(("versions", message));
+                    return Err(("versions", no_server(version, servers)));
                 }
             }
         }
         Ok(())
     }
+}
+
+fn no_server(version: &str, servers: &HashSet<&str>) -> String {
+    let mut known: Vec<&str> = servers.iter().copied().collect();
+    known.sort_unstable();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    format!("{version} has no [[mysql]] server; there are: {known}")
 }
 
 #[cfg(test)]
@@ -137,7 +171,7 @@ capabilities = ["mysql"]
 
     fn problem(text: &str) -> String {
         Config::parse("node.toml", text)
-            .and_then(|config| config.check("node.toml"))
+            .and_then(|config| config.check("node.toml", text))
             .map_or_else(|error| error.to_string(), |()| "none".to_owned())
     }
 
@@ -158,14 +192,16 @@ capabilities = ["mysql"]
     #[test]
     fn an_impossible_value_is_named_with_what_is_allowed() {
         let text = GOOD.replace("plugins_dir", "max_calls = 0\nplugins_dir");
-        assert_eq!(problem(&text), "node.toml: guests.max_calls: must be 1 to 1000, not 0");
+        assert_eq!(problem(&text), "node.toml:7: guests.max_calls: must be 1 to 1000, not 0");
         let text = GOOD.replace(r#"versions = ["10.11"]"#, r#"versions = ["5.5"]"#);
         assert_eq!(
             problem(&text),
-            "node.toml: offerings.versions: mysql: 5.5 has no [[mysql]] server; there are: 10.11"
+            "node.toml:18: offerings.0.versions: 5.5 has no [[mysql]] server; there are: 10.11"
         );
         let text = GOOD.replace(r#"["mysql"]"#, r#"["mysq"]"#);
-        assert!(problem(&text).contains("unknown variant `mysq`, expected one of `mysql`, `files`"));
+        assert!(
+            problem(&text).contains("unknown variant `mysq`, expected one of `mysql`, `files`")
+        );
     }
 
     #[test]
@@ -173,7 +209,7 @@ capabilities = ["mysql"]
         let text = GOOD.replace("\"hunter2\"", "12345");
         assert_eq!(
             problem(&text),
-            "node.toml:12: a secret is a text in quotes, or { file = \"path\" }"
+            "node.toml:12: password: a secret is a text in quotes, or { file = \"path\" }"
         );
     }
 
@@ -193,7 +229,7 @@ account_prefix = "w"
 "#;
         assert_eq!(
             problem(&format!("{GOOD}{second}")),
-            "node.toml: offerings.mysql: prefixes \"d\" of mysql and \"dx\" of shop overlap"
+            "node.toml:28: offerings.1.mysql: prefixes \"d\" of mysql and \"dx\" of shop overlap"
         );
     }
 }

@@ -7,7 +7,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tenon_protocol::Secret;
 
-use super::{Config, SecretSource, SecretText};
+use super::{Config, SecretSource, SecretText, position};
 
 /// Why a configuration is refused. Nothing was bound or started.
 #[derive(Debug, thiserror::Error)]
@@ -32,11 +32,13 @@ pub enum ConfigError {
         message: String,
     },
     /// A value that cannot work.
-    #[error("{file}: {key}: {message}")]
+    #[error("{file}:{line}: {key}: {message}")]
     Value {
         /// The configuration file.
         file: String,
-        /// The key, for example `guests.max_calls`.
+        /// Line, from 1; that of the table when the key itself is absent.
+        line: usize,
+        /// The key, for example `guests.max_calls` or `offerings.0.label`.
         key: String,
         /// What is wrong, and what is allowed.
         message: String,
@@ -55,7 +57,7 @@ impl Config {
         let mut config = Self::parse(&file, &text)?;
         let base = path.parent().unwrap_or_else(|| Path::new("."));
         config.read_secrets(base)?;
-        config.check(&file)?;
+        config.check(&file, &text)?;
         Ok(config)
     }
 
@@ -67,9 +69,13 @@ impl Config {
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
-            let line = text.bytes().take(start).filter(|&byte| byte == b'\n').count() + 1;
+            let line = position::line_at(text, start);
             // Only the message: the error's own picture would show the line, secrets included.
-            let message = error.message().to_owned();
+            let message = error.message().replace('\n', ", ");
+            let message = match position::key_at(text, start) {
+                Some(key) if !message.contains(&key) => format!("{key}: {message}"),
+                Some(_) | None => message,
+            };
             ConfigError::Syntax { file: file.to_owned(), line, message }
         })
     }

@@ -83,7 +83,8 @@ impl GuestCall for Provision {
     ) -> Outcome<Credential> {
         let guest = exports.lifecycle(store)?;
         let Self { instance, parameters, reuse } = self;
-        let result = guest.call_provision(store, cx, &instance, &parameters, reuse.as_ref()).await?;
+        let result =
+            guest.call_provision(store, cx, &instance, &parameters, reuse.as_ref()).await?;
         Ok(result.map_err(GuestFailure::Refused))
     }
 }
@@ -99,12 +100,7 @@ impl GuestCall for Unprovision {
     type Output = ();
     const NAME: &'static str = "unprovision";
 
-    async fn run(
-        self,
-        store: &mut Store<CallState>,
-        exports: &Exports<'_>,
-        cx: Cx,
-    ) -> Outcome<()> {
+    async fn run(self, store: &mut Store<CallState>, exports: &Exports<'_>, cx: Cx) -> Outcome<()> {
         let guest = exports.lifecycle(store)?;
         let result = guest.call_unprovision(store, cx, &self.instance, &self.bindings).await?;
         Ok(result.map_err(GuestFailure::Refused))
@@ -146,12 +142,7 @@ impl GuestCall for Unbind {
     type Output = ();
     const NAME: &'static str = "unbind";
 
-    async fn run(
-        self,
-        store: &mut Store<CallState>,
-        exports: &Exports<'_>,
-        cx: Cx,
-    ) -> Outcome<()> {
+    async fn run(self, store: &mut Store<CallState>, exports: &Exports<'_>, cx: Cx) -> Outcome<()> {
         let guest = exports.lifecycle(store)?;
         let result = guest.call_unbind(store, cx, &self.binding).await?;
         Ok(result.map_err(GuestFailure::Refused))
@@ -286,12 +277,7 @@ impl GuestCall for Restore {
     type Output = ();
     const NAME: &'static str = "restore";
 
-    async fn run(
-        self,
-        store: &mut Store<CallState>,
-        exports: &Exports<'_>,
-        cx: Cx,
-    ) -> Outcome<()> {
+    async fn run(self, store: &mut Store<CallState>, exports: &Exports<'_>, cx: Cx) -> Outcome<()> {
         let Some(guest) = exports.snapshots(store)? else {
             return Ok(Err(GuestFailure::NotOffered("snapshot")));
         };
@@ -337,12 +323,7 @@ impl GuestCall for Maintain {
     type Output = ();
     const NAME: &'static str = "maintain";
 
-    async fn run(
-        self,
-        store: &mut Store<CallState>,
-        exports: &Exports<'_>,
-        cx: Cx,
-    ) -> Outcome<()> {
+    async fn run(self, store: &mut Store<CallState>, exports: &Exports<'_>, cx: Cx) -> Outcome<()> {
         let Some(guest) = exports.maintenance(store)? else {
             return Ok(Err(GuestFailure::NotOffered("maintenance")));
         };

@@ -9,8 +9,8 @@ use cap_std::fs::Dir;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 
-use super::calls::{Describe, Health};
 use super::call::Guests;
+use super::calls::{Describe, Health};
 use super::compile::{CompileError, Compiler};
 use super::engine::Allocation;
 use super::failure::GuestFailure;

@@ -230,7 +230,8 @@ impl View {
         limit: usize,
     ) -> Result<Vec<String>, LedgerError> {
         let first = state_key(plugin, prefix);
-        let start = after.map_or_else(|| first.clone(), |key| format!("{}\0", state_key(plugin, key)));
+        let start =
+            after.map_or_else(|| first.clone(), |key| format!("{}\0", state_key(plugin, key)));
         let start = start.max(first.clone());
         let skip = plugin.len() + 1;
         let mut keys = Vec::new();

@@ -14,9 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::capability::files::FilesContext;
-use crate::capability::mysql::{
-    MysqlContext, MysqlGrant, MysqlServers, ServerSettings,
-};
+use crate::capability::mysql::{MysqlContext, MysqlGrant, MysqlServers, ServerSettings};
 use crate::config::{Capability, Config, MysqlServerConfig, OfferingConfig};
 use crate::crash::Crash;
 use crate::guest::{Bounds, Compiler, Grants, GuestEngine, Guests, Plugin, Watched};

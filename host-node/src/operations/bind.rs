@@ -45,10 +45,7 @@ pub(crate) async fn bind(
     offering.crash.point("bind.begun");
     let reuse = request.credentials.map(Credentials::from_message);
     let call = Bind {
-        binding: wit::BindingRef {
-            id: id.to_string(),
-            instance: offering.instance_ref(&instance),
-        },
+        binding: wit::BindingRef { id: id.to_string(), instance: offering.instance_ref(&instance) },
         parameters: attrs(&request.bind_opts.unwrap_or_default()),
         reuse: reuse.as_ref().map(Credentials::to_guest),
     };

@@ -81,7 +81,8 @@ pub(crate) fn present(offering: &Offering, job: &JobRecord) -> Result<InstanceEn
 /// Facts of a job's call: the same operation at every attempt.
 pub(crate) fn job_facts(job: &JobRecord, progress: Arc<Mutex<Progress>>) -> CallFacts {
     let internal = CallFacts::internal(job.instance.as_str());
-    let operation = OperationId::new(job.id.as_str()).unwrap_or_else(|_never| OperationId::random());
+    let operation =
+        OperationId::new(job.id.as_str()).unwrap_or_else(|_never| OperationId::random());
     CallFacts { operation, limit: TimeLimit::Job, progress, ..internal }
 }
 

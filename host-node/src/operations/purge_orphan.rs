@@ -1,8 +1,8 @@
 //! Purge orphan: what nobody owns goes.
 
-use tenon_protocol::message::{Object, PurgeOrphanRequest, UnbindRequest, UnprovisionRequest};
-use tenon_protocol::{BindingId, Fault, InstanceId, Order, OperationId};
 use tenon_protocol::clock::Millis;
+use tenon_protocol::message::{Object, PurgeOrphanRequest, UnbindRequest, UnprovisionRequest};
+use tenon_protocol::{BindingId, Fault, InstanceId, OperationId, Order};
 
 use super::{Task, unbind, unprovision};
 use crate::credentials::user_of;
@@ -42,12 +42,18 @@ pub(crate) async fn purge_orphan(
 }
 
 async fn purge_binding(offering: &Offering, credentials: &Object) -> Result<(), Fault> {
-    let name = credentials.get("name").and_then(|name| name.as_str()).unwrap_or_default();
-    let (Ok(id), Some(_)) = (InstanceId::new(name), user_of(credentials)) else {
+    let text = |key: &str| credentials.get(key).and_then(|value| value.as_str());
+    let id = InstanceId::new(text("name").unwrap_or_default());
+    let id = id.map_err(|_not_an_id| Fault::malformed())?;
+    let mut task = task(&id);
+    // Our gateways name a binding by its id, original ones by its user.
+    let binding = text("handle_id").map(BindingId::new).transpose();
+    task.order.binding = binding.map_err(|_not_an_id| Fault::malformed())?;
+    if task.order.binding.is_none() && user_of(credentials).is_none() {
         return Err(Fault::malformed());
-    };
+    }
     let request = UnbindRequest { credentials: credentials.clone() };
-    unbind::unbind(offering, &task(&id), &request).await
+    unbind::unbind(offering, &task, &request).await
 }
 
 async fn purge_strangers(offering: &Offering, ids: Vec<InstanceId>) -> Result<(), Fault> {
@@ -72,13 +78,12 @@ async fn purge_strangers(offering: &Offering, ids: Vec<InstanceId>) -> Result<()
 
 /// Like an original gateway: without a fence, and by credentials.
 fn task(instance: &InstanceId) -> Task {
-    let binding: Option<BindingId> = None;
     let order = Order {
         operation: OperationId::random(),
         generation: tenon_protocol::Generation::default(),
         deadline: Millis::now(),
         instance: instance.clone(),
-        binding,
+        binding: None,
         parameters: String::new(),
         traceparent: String::new(),
     };

@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn credentials_are_not_shown() {
         let reply: CredentialsReply =
-            serde_json::from_str(r#"{"success":true,"credentials":{"password":"hunter2"}}"#).unwrap();
+            serde_json::from_str(r#"{"success":true,"credentials":{"password":"hunter2"}}"#)
+                .unwrap();
         assert!(!format!("{reply:?}").contains("hunter2"));
     }
 }

@@ -244,8 +244,7 @@ mod tests {
 
     #[test]
     fn cleaning_a_ready_record_leaves_it_ready() {
-        let ready =
-            intent().moved(node("n2"), Millis::default()).unwrap().ready(sealed()).unwrap();
+        let ready = intent().moved(node("n2"), Millis::default()).unwrap().ready(sealed()).unwrap();
         assert!(ready.is_left_over(Millis::from_millis(1)));
         let clean = ready.cleaned(&node("n1"));
         assert_eq!(clean.phase, Phase::Ready);

@@ -54,14 +54,9 @@ pub(super) async fn during_provisions(
     let title = "kill -9 the node in the middle of provisions, start it again";
     let aftermath = narrator.step(title, kill(platform, &classic)).await?;
     let title = "Nothing is lost, nothing is left over";
-    narrator
-        .step(title, compare(platform, &aftermath, tenant))
-        .await?;
+    narrator.step(title, compare(platform, &aftermath, tenant)).await?;
     let remove = async {
-        let all = aftermath
-            .promised
-            .iter()
-            .map(|i| classic.unprovision(&i.service_id));
+        let all = aftermath.promised.iter().map(|i| classic.unprovision(&i.service_id));
         try_join_all(all).await?;
         Ok(Told::new(()))
     };
@@ -77,10 +72,7 @@ async fn kill(platform: &Platform, classic: &Classic) -> Result<Told<Aftermath>,
     let in_flight = format!("{} provisions were in flight when it died", in_flight?);
     let (promised, refused) = (aftermath.promised.len(), aftermath.refused.len());
     let counts = format!("{promised} databases were promised in all, {refused} refused");
-    let first = aftermath
-        .refused
-        .first()
-        .map(|error| format!("for example: {}", chain(error)));
+    let first = aftermath.refused.first().map(|error| format!("for example: {}", chain(error)));
     let mut told = Told::new(aftermath).with(in_flight).with(counts);
     if let Some(first) = first {
         told.line(first);
@@ -139,28 +131,15 @@ async fn compare(
     .await?;
     let owned = aftermath.promised.iter().chain([&tenant.instance]);
     let promised: BTreeSet<String> = owned.map(|i| i.service_id.clone()).collect();
-    let recorded = records
-        .living_instances_of("MyaaS")
-        .await?
-        .into_iter()
-        .collect();
+    let recorded = records.living_instances_of("MyaaS").await?.into_iter().collect();
     let there = platform.server(1)?.databases().await?.into_iter().collect();
     expect_same("in the records", &promised, &recorded)?;
     expect_same("on the server", &promised, &there)?;
     for instance in &aftermath.promised {
-        Login::read(&instance.credentials)?
-            .connect()
-            .await?
-            .disconnect()
-            .await?;
+        Login::read(&instance.credentials)?.connect().await?.disconnect().await?;
     }
-    let line = format!(
-        "{} databases promised, recorded, and on the server",
-        promised.len()
-    );
-    Ok(Told::new(())
-        .with(line)
-        .with("every promised credential logs in"))
+    let line = format!("{} databases promised, recorded, and on the server", promised.len());
+    Ok(Told::new(()).with(line).with("every promised credential logs in"))
 }
 
 fn expect_same(
@@ -173,17 +152,12 @@ fn expect_same(
     }
     let lost: Vec<_> = promised.difference(found).collect();
     let left: Vec<_> = found.difference(promised).collect();
-    Err(DemoError::NotAsTold(format!(
-        "{place} are lost: {lost:?}, left over: {left:?}"
-    )))
+    Err(DemoError::NotAsTold(format!("{place} are lost: {lost:?}, left over: {left:?}")))
 }
 
 impl Aftermath {
     fn of(results: impl Iterator<Item = Result<ServiceResponse, HarnessError>>) -> Self {
-        let mut aftermath = Self {
-            promised: Vec::new(),
-            refused: Vec::new(),
-        };
+        let mut aftermath = Self { promised: Vec::new(), refused: Vec::new() };
         for result in results {
             match result {
                 Ok(instance) => aftermath.promised.push(instance),

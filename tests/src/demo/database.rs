@@ -38,13 +38,7 @@ impl Tenant {
         let title = "Bind an application; it logs in and reads them";
         let binding = narrator.step(title, bind(&classic, &instance)).await?;
         let application = Login::read(&binding.credentials)?;
-        Ok(Self {
-            classic,
-            instance,
-            binding,
-            owner,
-            application,
-        })
+        Ok(Self { classic, instance, binding, owner, application })
     }
 
     /// Takes a snapshot, destroys the rows, and rolls back.
@@ -58,18 +52,13 @@ impl Tenant {
             let job = self.classic.completed(&id, &job).await?;
             let snapshots = self.classic.snapshots(&id).await?;
             let [snapshot] = snapshots.as_slice() else {
-                return Err(DemoError::NotAsTold(format!(
-                    "{} snapshots",
-                    snapshots.len()
-                )));
+                return Err(DemoError::NotAsTold(format!("{} snapshots", snapshots.len())));
             };
             let told = Told::new(snapshot.clone()).with(format!("job {} completed", job.job_id));
             let size = snapshot.size;
             Ok(told.with(format!("snapshot {} of {size} bytes", snapshot.snapshot_id)))
         };
-        let snapshot = narrator
-            .step("Take a snapshot, and wait for its job", job)
-            .await?;
+        let snapshot = narrator.step("Take a snapshot, and wait for its job", job).await?;
 
         let destroy = async {
             self.owner.execute("DROP TABLE letters").await?;
@@ -88,30 +77,22 @@ impl Tenant {
             let told = Told::new(()).with(format!("job {} completed", job.job_id));
             Ok(told.with("owner and application read all 1,000 rows"))
         };
-        narrator
-            .step("Roll back to the snapshot: the rows are there", roll_back)
-            .await
+        narrator.step("Roll back to the snapshot: the rows are there", roll_back).await
     }
 }
 
 async fn order(classic: &Classic) -> Result<Told<ServiceResponse>, DemoError> {
     let instance = classic.provision().await?;
     let login = Login::read(&instance.credentials)?;
-    let line = format!(
-        "instance {} on {}:{}",
-        instance.service_id, login.host, login.port
-    );
+    let line = format!("instance {} on {}:{}", instance.service_id, login.host, login.port);
     Ok(Told::new(instance).with(line))
 }
 
 async fn write(owner: &Login) -> Result<Told<()>, DemoError> {
-    let values: Vec<String> = (1..=ROWS)
-        .map(|id| format!("({id}, 'letter number {id}')"))
-        .collect();
+    let values: Vec<String> =
+        (1..=ROWS).map(|id| format!("({id}, 'letter number {id}')")).collect();
     owner.execute(CREATE).await?;
-    owner
-        .execute(&format!("INSERT INTO letters VALUES {}", values.join(", ")))
-        .await?;
+    owner.execute(&format!("INSERT INTO letters VALUES {}", values.join(", "))).await?;
     expect_rows(owner).await?;
     Ok(Told::new(()).with(format!("logged in as {}", owner.user)))
 }
@@ -123,19 +104,13 @@ async fn bind(
     let binding = classic.bind(&instance.service_id).await?;
     let application = Login::read(&binding.credentials)?;
     expect_rows(&application).await?;
-    let line = format!(
-        "binding {}, logged in as {}",
-        binding.service_id, application.user
-    );
+    let line = format!("binding {}, logged in as {}", binding.service_id, application.user);
     Ok(Told::new(binding).with(line))
 }
 
 async fn expect_rows(login: &Login) -> Result<(), DemoError> {
     match login.number(COUNT).await? {
         Some(ROWS) => Ok(()),
-        other => Err(DemoError::NotAsTold(format!(
-            "{} reads {other:?} rows",
-            login.user
-        ))),
+        other => Err(DemoError::NotAsTold(format!("{} reads {other:?} rows", login.user))),
     }
 }

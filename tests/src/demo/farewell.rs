@@ -25,18 +25,13 @@ pub(super) async fn leave(
     narrator.step("Unbind the application", unbind).await?;
 
     let unprovision = async {
-        tenant
-            .classic
-            .unprovision(&tenant.instance.service_id)
-            .await?;
+        tenant.classic.unprovision(&tenant.instance.service_id).await?;
         expect_refused(&tenant.owner).await?;
         let classic = platform.classic("files")?;
         try_join_all(files.iter().map(|instance| classic.unprovision(instance))).await?;
         Ok(Told::new(()))
     };
-    narrator
-        .step("Unprovision every instance", unprovision)
-        .await?;
+    narrator.step("Unprovision every instance", unprovision).await?;
     narrator.step("Nothing remains", look(platform)).await
 }
 
@@ -51,10 +46,7 @@ async fn look(platform: &Platform) -> Result<Told<()>, DemoError> {
     let mut told = Told::new(());
     for (what, names) in remains {
         if !names.is_empty() {
-            return Err(DemoError::NotAsTold(format!(
-                "{what} remain: {}",
-                names.join(", ")
-            )));
+            return Err(DemoError::NotAsTold(format!("{what} remain: {}", names.join(", "))));
         }
         told.line(format!("0 {what}"));
     }
@@ -64,9 +56,6 @@ async fn look(platform: &Platform) -> Result<Told<()>, DemoError> {
 async fn expect_refused(login: &Login) -> Result<(), DemoError> {
     match login.connect().await {
         Err(_) => Ok(()),
-        Ok(_) => Err(DemoError::NotAsTold(format!(
-            "{} still logs in",
-            login.user
-        ))),
+        Ok(_) => Err(DemoError::NotAsTold(format!("{} still logs in", login.user))),
     }
 }

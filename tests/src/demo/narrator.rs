@@ -19,10 +19,7 @@ pub(super) struct Told<T> {
 
 impl<T> Told<T> {
     pub(super) fn new(value: T) -> Self {
-        Self {
-            value,
-            lines: Vec::new(),
-        }
+        Self { value, lines: Vec::new() }
     }
 
     pub(super) fn line(&mut self, line: impl Display) {
@@ -61,16 +58,8 @@ impl Paint {
 impl Narrator {
     pub(super) fn new() -> Self {
         let is_terminal = io::stdout().is_terminal();
-        let paint = if is_terminal {
-            Paint::Colours
-        } else {
-            Paint::Plain
-        };
-        Self {
-            began: Instant::now(),
-            steps: 0,
-            paint,
-        }
+        let paint = if is_terminal { Paint::Colours } else { Paint::Plain };
+        Self { began: Instant::now(), steps: 0, paint }
     }
 
     pub(super) fn title(&self, title: &str) {
@@ -98,10 +87,7 @@ impl Narrator {
                 Ok(value)
             }
             Err(error) => {
-                print(&format!(
-                    " {}\n",
-                    self.paint.wrap(31, &format!("{duration}  FAILED"))
-                ));
+                print(&format!(" {}\n", self.paint.wrap(31, &format!("{duration}  FAILED"))));
                 print(&format!("    {}\n", self.paint.wrap(31, &chain(&error))));
                 Err(error)
             }
@@ -132,10 +118,7 @@ fn shown(duration: Duration) -> String {
 /// The error and its causes, on one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What was behind it all, in its own words.
@@ -147,9 +130,7 @@ pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
 fn print(text: &str) {
     let mut out = io::stdout().lock();
     // Nobody listens any more: the checks go on, and the exit code tells.
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .ok();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
 }
 
 #[cfg(test)]

@@ -42,29 +42,19 @@ async fn replace(platform: &Platform) -> Result<Told<Vec<String>>, DemoError> {
 
     let began = Instant::now();
     let is_over = AtomicBool::new(false);
-    let workers = instances
-        .iter()
-        .map(|instance| work(&classic, instance, &is_over));
-    let (tallies, swapped) = join(
-        futures_util::future::join_all(workers),
-        swap_often(platform, &is_over),
-    )
-    .await;
+    let workers = instances.iter().map(|instance| work(&classic, instance, &is_over));
+    let (tallies, swapped) =
+        join(futures_util::future::join_all(workers), swap_often(platform, &is_over)).await;
     swapped?;
 
     let calls: u64 = tallies.iter().map(|tally| tally.calls).sum();
     let lost: Vec<&HarnessError> = tallies.iter().flat_map(|tally| &tally.lost).collect();
     if let Some(first) = lost.first() {
-        return Err(DemoError::NotAsTold(format!(
-            "{} of {calls} calls lost: {first}",
-            lost.len()
-        )));
+        return Err(DemoError::NotAsTold(format!("{} of {calls} calls lost: {first}", lost.len())));
     }
     let seconds = began.elapsed().as_secs_f64();
     let line = format!("{calls} calls in {seconds:.1} s from {WORKERS} callers, 0 lost");
-    Ok(Told::new(instances)
-        .with(line)
-        .with(format!("{SWAPS} other builds took over")))
+    Ok(Told::new(instances).with(line).with(format!("{SWAPS} other builds took over")))
 }
 
 /// Binds and unbinds until it is over.

@@ -23,20 +23,13 @@ impl CloudController {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let mut listening = JoinSet::new();
         listening.spawn(listen(listener, Arc::clone(&heard)));
-        Self {
-            url: format!("http://{address}"),
-            heard,
-            _listening: listening,
-        }
+        Self { url: format!("http://{address}"), heard, _listening: listening }
     }
 
     /// The first request with this method and path; `None` when it has not come.
     pub(crate) fn heard(&self, method: &str, path: &str) -> Option<HttpRequest> {
         let heard = self.heard.lock().expect("nobody panics with it");
-        heard
-            .iter()
-            .find(|request| request.method == method && request.path == path)
-            .cloned()
+        heard.iter().find(|request| request.method == method && request.path == path).cloned()
     }
 }
 
@@ -51,11 +44,7 @@ async fn listen(listener: TcpListener, heard: Arc<Mutex<Vec<HttpRequest>>>) {
 /// One request for each connection.
 async fn answer(mut stream: TcpStream) -> Option<HttpRequest> {
     let request = read(&mut stream).await?;
-    let body = if request.method == "GET" {
-        r#"{"handles": []}"#
-    } else {
-        "{}"
-    };
+    let body = if request.method == "GET" { r#"{"handles": []}"# } else { "{}" };
     let response = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
@@ -68,19 +57,13 @@ async fn read(stream: &mut TcpStream) -> Option<HttpRequest> {
     let mut text = String::new();
     let mut buffer = [0; 4096];
     loop {
-        let count = stream
-            .read(&mut buffer)
-            .await
-            .ok()
-            .filter(|&count| count > 0)?;
+        let count = stream.read(&mut buffer).await.ok().filter(|&count| count > 0)?;
         text.push_str(std::str::from_utf8(buffer.get(..count)?).ok()?);
         let Some((_, body)) = text.split_once("\r\n\r\n") else {
             continue;
         };
         let request = HttpRequest::parse(&text);
-        let length = request
-            .header("content-length")
-            .and_then(|length| length.parse().ok());
+        let length = request.header("content-length").and_then(|length| length.parse().ok());
         if body.len() >= length.unwrap_or(0) {
             return Some(request);
         }

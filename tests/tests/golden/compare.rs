@@ -9,17 +9,8 @@ use serde_json::{Map, Value};
 use super::differences::is_declared;
 
 /// Fields whose value is made anew, or is where the servers happen to be.
-const MADE: [&str; 9] = [
-    "name",
-    "user",
-    "username",
-    "password",
-    "service_id",
-    "host",
-    "hostname",
-    "port",
-    "url",
-];
+const MADE: [&str; 9] =
+    ["name", "user", "username", "password", "service_id", "host", "hostname", "port", "url"];
 /// Stands for any value in an expected answer.
 const ANY: &str = "*";
 /// Shorter texts are words, and stand for nothing else.
@@ -102,10 +93,7 @@ impl Learned {
                 | Value::Object(_) => recorded == ours,
             };
         }
-        let known = self
-            .pairs
-            .iter()
-            .find(|(theirs, mine)| theirs == recorded || mine == ours);
+        let known = self.pairs.iter().find(|(theirs, mine)| theirs == recorded || mine == ours);
         if let Some((theirs, mine)) = known {
             return theirs == recorded && mine == ours;
         }
@@ -149,10 +137,7 @@ mod tests {
         let mut learned = Learned::default();
         learned.compare(&json!({"name": "d0202c6a"}), &json!({"name": "dmine"}));
         let recorded = json!({"description": "d0202c6a not found"});
-        assert_eq!(
-            learned.compare(&recorded, &json!({"description": "dmine not found"})),
-            [""; 0]
-        );
+        assert_eq!(learned.compare(&recorded, &json!({"description": "dmine not found"})), [""; 0]);
         assert_eq!(learned.compare(&recorded, &recorded).len(), 1);
     }
 
@@ -162,9 +147,6 @@ mod tests {
         let recorded = json!({"a": 1, "b": [1, 2], "c": "*"});
         let ours = json!({"b": [1, 3], "c": {"x": 1}, "d": 4});
         let unlike = learned.compare(&recorded, &ours);
-        assert_eq!(
-            unlike,
-            [".a: is missing", ".b[1]: 2 became 3", ".d: is new"]
-        );
+        assert_eq!(unlike, [".a: is missing", ".b[1]: 2 became 3", ".d: is new"]);
     }
 }

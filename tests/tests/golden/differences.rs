@@ -75,14 +75,8 @@ pub(crate) const OF_THE_GATEWAY: &[Difference] = &[
         original: MALFORMED,
         ours: r#"200 {"configuration":{"plan":"free","version":"5.5"},"service_id":"*","credentials":"*"}"#,
     },
-    unknown_route(
-        "GET /",
-        r#"404 {"code":30300,"description":"GET / not found"}"#,
-    ),
-    unknown_route(
-        "GET /nosuch",
-        r#"404 {"code":30300,"description":"GET /nosuch not found"}"#,
-    ),
+    unknown_route("GET /", r#"404 {"code":30300,"description":"GET / not found"}"#),
+    unknown_route("GET /nosuch", r#"404 {"code":30300,"description":"GET /nosuch not found"}"#),
     unknown_route(
         "GET /gateway/v1/configurations",
         r#"404 {"code":30300,"description":"GET /gateway/v1/configurations not found"}"#,
@@ -119,12 +113,7 @@ const fn malformed(request: &'static str) -> Difference {
 }
 
 const fn unknown_route(request: &'static str, ours: &'static str) -> Difference {
-    Difference {
-        id: "unknown-route",
-        request,
-        original: PAGE_OF_500,
-        ours,
-    }
+    Difference { id: "unknown-route", request, original: PAGE_OF_500, ours }
 }
 
 /// The one field that Tenon adds wherever credentials stand.
@@ -132,20 +121,9 @@ const ADDED: (&str, &str) = ("credentials-have-a-uri", "uri");
 
 /// Whether `name`, which the original does not have, is declared, and made of its neighbours.
 pub(crate) fn is_declared(name: &str, neighbours: &Map<String, Value>) -> bool {
-    let text = |name: &str| {
-        neighbours
-            .get(name)
-            .map(|value| value.to_string().replace('"', ""))
-    };
+    let text = |name: &str| neighbours.get(name).map(|value| value.to_string().replace('"', ""));
     let parts = ["user", "password", "host", "port", "name"].map(text);
-    let [
-        Some(user),
-        Some(password),
-        Some(host),
-        Some(port),
-        Some(database),
-    ] = parts
-    else {
+    let [Some(user), Some(password), Some(host), Some(port), Some(database)] = parts else {
         return false;
     };
     let uri = format!("mysql://{user}:{password}@{host}:{port}/{database}");
@@ -160,10 +138,7 @@ pub(crate) struct Declared {
 
 impl Declared {
     pub(crate) fn new(all: &'static [Difference]) -> Self {
-        Self {
-            all,
-            met: BTreeSet::new(),
-        }
+        Self { all, met: BTreeSet::new() }
     }
 
     /// What we are to answer to `request`, where the original answered `original`; `None` when it
@@ -177,16 +152,9 @@ impl Declared {
 
     /// Rows that no exchange met.
     pub(crate) fn unmet(&self) -> Vec<String> {
-        let rows = self
-            .all
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| !self.met.contains(at));
+        let rows = self.all.iter().enumerate().filter(|(at, _)| !self.met.contains(at));
         let tell = |(_, row): (usize, &Difference)| {
-            format!(
-                "declared as {}, and not met: {} {}",
-                row.id, row.request, row.original
-            )
+            format!("declared as {}, and not met: {} {}", row.id, row.request, row.original)
         };
         rows.map(tell).collect()
     }
@@ -199,14 +167,9 @@ pub(crate) fn value(text: &str) -> Value {
 
 #[test]
 fn the_page_and_the_tables_name_the_same_differences() {
-    let rows = PAGE
-        .lines()
-        .filter(|line| line.starts_with("| `") && line.contains("golden.rs"));
+    let rows = PAGE.lines().filter(|line| line.starts_with("| `") && line.contains("golden.rs"));
     let on_the_page: BTreeSet<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
-    let tables = [OF_THE_NODE, OF_THE_GATEWAY]
-        .into_iter()
-        .flatten()
-        .map(|row| row.id);
+    let tables = [OF_THE_NODE, OF_THE_GATEWAY].into_iter().flatten().map(|row| row.id);
     let in_the_tables: BTreeSet<&str> = tables.chain([ADDED.0]).collect();
     assert_eq!(on_the_page, in_the_tables);
 }

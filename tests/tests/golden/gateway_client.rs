@@ -26,9 +26,7 @@ impl GatewayClient {
     /// Waits until the gateway at `url` answers, and has heard a node on `announced`.
     pub(crate) async fn of(url: String, rig: &Rig, mut announced: Subscriber) -> Self {
         // An error says that one is installed already.
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        rustls::crypto::ring::default_provider().install_default().ok();
         let http = Client::builder().no_proxy().build().expect("a client");
         let answers = wait_until("the gateway answers", START_DEADLINE, async || {
             let request = http.get(&url).header("content-type", "application/json");
@@ -36,14 +34,9 @@ impl GatewayClient {
             let response = request.send().await.ok()?;
             (response.status() != 503).then_some(())
         });
-        answers
-            .await
-            .unwrap_or_else(|error| panic!("{error}\n{}", rig.logs()));
+        answers.await.unwrap_or_else(|error| panic!("{error}\n{}", rig.logs()));
         // It listens since before it answered: it hears the node now, if not before.
-        rig.bus
-            .publish("MyaaS.discover", "".into())
-            .await
-            .expect("the bus is there");
+        rig.bus.publish("MyaaS.discover", "".into()).await.expect("the bus is there");
         let announced = timeout(START_DEADLINE, announced.next()).await;
         assert!(matches!(announced, Ok(Some(_))), "{}", rig.logs());
         Self { http, url }
@@ -54,10 +47,7 @@ impl GatewayClient {
         let recorded = &exchange.request;
         let method: Method = recorded.method.parse().expect("a method");
         let url = format!("{}{}", self.url, learned.translate(&recorded.path));
-        let mut request = self
-            .http
-            .request(method, url)
-            .body(learned.translate(&recorded.body));
+        let mut request = self.http.request(method, url).body(learned.translate(&recorded.body));
         for name in HEADERS {
             if let Some(value) = recorded.header(name) {
                 request = request.header(name, value);
@@ -65,12 +55,7 @@ impl GatewayClient {
         }
         let response = request.send().await.expect("the gateway answers");
         let kind = response.headers().get("content-type").cloned();
-        assert_eq!(
-            kind.expect("a type"),
-            "application/json",
-            "{}",
-            exchange.name()
-        );
+        assert_eq!(kind.expect("a type"), "application/json", "{}", exchange.name());
         let status = response.status().as_u16();
         format!("{status} {}", response.text().await.expect("a whole body"))
     }

@@ -36,10 +36,7 @@ impl OriginalNode {
             let (bus, script) = (rig.bus.clone(), Arc::clone(&script));
             move |message| answer(bus.clone(), Arc::clone(&script), message)
         }));
-        Self {
-            script,
-            _playing: playing,
-        }
+        Self { script, _playing: playing }
     }
 
     /// The commands that are to come, and what it answers to them.
@@ -51,11 +48,8 @@ impl OriginalNode {
     /// What came otherwise, or did not come.
     pub(crate) fn unlike(&self) -> Vec<String> {
         let mut script = self.script.lock().expect("nobody panics with it");
-        let missing: Vec<String> = script
-            .expected
-            .drain(..)
-            .map(|command| format!("{command:?} did not come"))
-            .collect();
+        let missing: Vec<String> =
+            script.expected.drain(..).map(|command| format!("{command:?} did not come")).collect();
         script.unlike.extend(missing);
         std::mem::take(&mut script.unlike)
     }
@@ -67,10 +61,7 @@ async fn answer(bus: Client, script: Arc<Mutex<Script>>, message: Message) {
         send(&bus, "MyaaS.announce".to_owned(), announcement).await;
         return;
     }
-    let reply = script
-        .lock()
-        .expect("nobody panics with it")
-        .reply_to(&message);
+    let reply = script.lock().expect("nobody panics with it").reply_to(&message);
     if let (Some(inbox), Some(reply)) = (message.reply, reply) {
         send(&bus, inbox.to_string(), reply).await;
     }
@@ -80,21 +71,16 @@ impl Script {
     fn reply_to(&mut self, message: &Message) -> Option<String> {
         let payload = String::from_utf8_lossy(&message.payload);
         let Some(expected) = self.expected.pop_front() else {
-            self.unlike
-                .push(format!("{} {payload} came besides", message.subject));
+            self.unlike.push(format!("{} {payload} came besides", message.subject));
             return None;
         };
         let is_same = message.subject.as_str() == expected.subject
             && value(&payload) == value(&expected.payload);
         if !is_same {
-            self.unlike
-                .push(format!("{expected:?} became {} {payload}", message.subject));
+            self.unlike.push(format!("{expected:?} became {} {payload}", message.subject));
         }
         if message.headers.is_some() {
-            self.unlike.push(format!(
-                "{} has headers, which it cannot know",
-                message.subject
-            ));
+            self.unlike.push(format!("{} has headers, which it cannot know", message.subject));
         }
         expected.reply
     }

@@ -8,19 +8,8 @@ const RECORDED: &str = include_str!("../../golden/classic-v1.jsonl");
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Event {
-    Nats {
-        step: String,
-        op: Op,
-        subject: String,
-        reply: Option<String>,
-        payload: String,
-    },
-    Http {
-        step: String,
-        peer: String,
-        request: String,
-        response: String,
-    },
+    Nats { step: String, op: Op, subject: String, reply: Option<String>, payload: String },
+    Http { step: String, peer: String, request: String, response: String },
 }
 
 /// What the node did on its connection.
@@ -74,21 +63,15 @@ pub(crate) enum Caller {
 /// Requests to the node, in their order.
 pub(crate) fn node_exchanges() -> Vec<NodeExchange> {
     let events = events();
-    events
-        .iter()
-        .filter_map(|event| node_exchange(event, &events))
-        .collect()
+    events.iter().filter_map(|event| node_exchange(event, &events)).collect()
 }
 
 /// What the node announced by itself.
 pub(crate) fn announcements() -> Vec<String> {
     let announced = |event| match event {
-        Event::Nats {
-            op: Op::Pub,
-            subject,
-            payload,
-            ..
-        } if subject == "MyaaS.announce" => Some(payload),
+        Event::Nats { op: Op::Pub, subject, payload, .. } if subject == "MyaaS.announce" => {
+            Some(payload)
+        }
         Event::Nats { .. } | Event::Http { .. } => None,
     };
     events().into_iter().filter_map(announced).collect()
@@ -104,12 +87,7 @@ pub(crate) fn http_exchanges(caller: Caller) -> Vec<HttpExchange> {
     let mut exchanges: Vec<HttpExchange> = Vec::new();
     for event in &events {
         match event {
-            Event::Http {
-                step,
-                peer,
-                request,
-                response,
-            } if peer == name => {
+            Event::Http { step, peer, request, response } if peer == name => {
                 exchanges.push(HttpExchange::parse(step, request, response));
             }
             // A request is recorded when it comes, and what it leads to after it.
@@ -127,23 +105,13 @@ pub(crate) fn http_exchanges(caller: Caller) -> Vec<HttpExchange> {
 }
 
 fn node_exchange(event: &Event, all: &[Event]) -> Option<NodeExchange> {
-    let Event::Nats {
-        op: Op::Msg,
-        step,
-        subject,
-        reply: Some(inbox),
-        payload,
-    } = event
-    else {
+    let Event::Nats { op: Op::Msg, step, subject, reply: Some(inbox), payload } = event else {
         return None;
     };
     let reply = all.iter().find_map(|event| match event {
-        Event::Nats {
-            op: Op::Pub,
-            subject,
-            payload,
-            ..
-        } if subject == inbox => Some(payload.clone()),
+        Event::Nats { op: Op::Pub, subject, payload, .. } if subject == inbox => {
+            Some(payload.clone())
+        }
         Event::Nats { .. } | Event::Http { .. } => None,
     });
     Some(NodeExchange {
@@ -157,10 +125,7 @@ fn node_exchange(event: &Event, all: &[Event]) -> Option<NodeExchange> {
 impl HttpExchange {
     fn parse(step: &str, request: &str, response: &str) -> Self {
         let (head, reply) = split(response);
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         Self {
             step: step.to_owned(),
             request: HttpRequest::parse(request),
@@ -173,9 +138,7 @@ impl HttpExchange {
     /// Method, path and body.
     pub(crate) fn name(&self) -> String {
         let request = &self.request;
-        format!("{} {} {}", request.method, request.path, request.body)
-            .trim_end()
-            .to_owned()
+        format!("{} {} {}", request.method, request.path, request.body).trim_end().to_owned()
     }
 }
 
@@ -184,11 +147,7 @@ impl HttpRequest {
     pub(crate) fn parse(text: &str) -> Self {
         let (head, body) = split(text);
         let mut lines = head.split("\r\n");
-        let mut words = lines
-            .next()
-            .unwrap_or_default()
-            .split(' ')
-            .map(str::to_owned);
+        let mut words = lines.next().unwrap_or_default().split(' ').map(str::to_owned);
         let header = |line: &str| {
             let (name, value) = line.split_once(": ")?;
             Some((name.to_lowercase(), value.to_owned()))
@@ -215,8 +174,7 @@ fn events() -> Vec<Event> {
 
 /// Head and body of a request or response.
 fn split(text: &str) -> (&str, &str) {
-    text.split_once("\r\n\r\n")
-        .expect("a head ends with an empty line")
+    text.split_once("\r\n\r\n").expect("a head ends with an empty line")
 }
 
 #[test]
@@ -227,10 +185,7 @@ fn requests_to_the_node_are_read_with_their_replies() {
     assert_eq!(first.subject, "MyaaS.provision.mysql_node_free_1");
     assert_eq!(first.payload, r#"{"plan":"free","version":"5.5"}"#);
     let reply = first.reply.as_ref().expect("the node answered");
-    assert!(
-        reply.contains("d0202c6a3935447298320f96c18e61597"),
-        "{reply}"
-    );
+    assert!(reply.contains("d0202c6a3935447298320f96c18e61597"), "{reply}");
     let silent = all.iter().filter(|exchange| exchange.reply.is_none());
     let silent: Vec<&str> = silent.map(|exchange| exchange.payload.as_str()).collect();
     assert_eq!(silent, [r#"{"plan":"other"}"#, "{bad"]);
@@ -243,25 +198,13 @@ fn http_requests_are_read_with_their_answers() {
     assert_eq!(all.len(), 44);
     let first = all.first().expect("the first one");
     assert_eq!((first.request.method.as_str(), first.status), ("POST", 400));
-    assert_eq!(
-        first.request.header("x-vcap-service-token"),
-        Some("0xdeadbeef")
-    );
+    assert_eq!(first.request.header("x-vcap-service-token"), Some("0xdeadbeef"));
     assert_eq!(first.request.header("content-type"), Some("text/plain"));
-    assert_eq!(
-        first.reply,
-        r#"{"code":30000,"description":"Invalid Content-Type"}"#
-    );
+    assert_eq!(first.reply, r#"{"code":30000,"description":"Invalid Content-Type"}"#);
     let commands: usize = all.iter().map(|exchange| exchange.commands.len()).sum();
     assert_eq!(commands, 12);
     let own = http_exchanges(Caller::Gateway);
-    let paths: Vec<&str> = own
-        .iter()
-        .map(|exchange| exchange.request.path.as_str())
-        .collect();
-    let expected = [
-        "/services/v1/offerings",
-        "/services/v1/offerings/mysql-5.5/handles",
-    ];
+    let paths: Vec<&str> = own.iter().map(|exchange| exchange.request.path.as_str()).collect();
+    let expected = ["/services/v1/offerings", "/services/v1/offerings/mysql-5.5/handles"];
     assert_eq!(paths, expected);
 }

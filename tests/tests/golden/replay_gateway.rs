@@ -44,12 +44,7 @@ async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
         }
     }
     replay.unlike.extend(replay.declared.unmet());
-    assert!(
-        replay.unlike.is_empty(),
-        "\n{}\n{}",
-        replay.unlike.join("\n"),
-        rig.logs()
-    );
+    assert!(replay.unlike.is_empty(), "\n{}\n{}", replay.unlike.join("\n"), rig.logs());
 }
 
 /// Whether we are to do what the original did.
@@ -86,27 +81,19 @@ impl Replay {
         for header in ["content-type", "x-vcap-service-token"] {
             let (theirs, mine) = (recorded.header(header), ours.header(header));
             if theirs != mine {
-                self.unlike
-                    .push(format!("{name}: {header}: {theirs:?} became {mine:?}"));
+                self.unlike.push(format!("{name}: {header}: {theirs:?} became {mine:?}"));
             }
         }
-        let expected = self
-            .declared
-            .instead(&name, &recorded.body)
-            .unwrap_or(&recorded.body);
+        let expected = self.declared.instead(&name, &recorded.body).unwrap_or(&recorded.body);
         let found = self.learned.compare(&value(expected), &value(&ours.body));
-        self.unlike
-            .extend(found.into_iter().map(|field| format!("{name}: {field}")));
+        self.unlike.extend(found.into_iter().map(|field| format!("{name}: {field}")));
     }
 
     /// What the gateway answered, as status and body.
     fn answer(&mut self, exchange: &HttpExchange, ours: &str) -> Outcome {
         let recorded = format!("{} {}", exchange.status, exchange.reply);
         let instead = self.declared.instead(&exchange.name(), &recorded);
-        let (status, body) = instead
-            .unwrap_or(&recorded)
-            .split_once(' ')
-            .unwrap_or_default();
+        let (status, body) = instead.unwrap_or(&recorded).split_once(' ').unwrap_or_default();
         let (our_status, our_body) = ours.split_once(' ').unwrap_or_default();
         let mut found = self.learned.compare(&value(body), &value(our_body));
         if status != our_status {
@@ -114,37 +101,22 @@ impl Replay {
         }
         let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
         self.unlike.extend(found.into_iter().map(tell));
-        if instead.is_some() {
-            Outcome::Otherwise
-        } else {
-            Outcome::AsRecorded
-        }
+        if instead.is_some() { Outcome::Otherwise } else { Outcome::AsRecorded }
     }
 
     /// What the gateway asked the node.
     fn commands(&mut self, exchange: &HttpExchange, sent: &[Message]) {
         let is_command = |message: &&Message| !message.subject.starts_with("MyaaS.announce");
         let sent: Vec<&Message> = sent.iter().filter(is_command).collect();
-        let subjects: Vec<&str> = sent
-            .iter()
-            .map(|message| message.subject.as_str())
-            .collect();
-        let expected: Vec<&str> = exchange
-            .commands
-            .iter()
-            .map(|command| command.subject.as_str())
-            .collect();
+        let subjects: Vec<&str> = sent.iter().map(|message| message.subject.as_str()).collect();
+        let expected: Vec<&str> =
+            exchange.commands.iter().map(|command| command.subject.as_str()).collect();
         if subjects != expected {
-            self.unlike.push(format!(
-                "{}: {expected:?} became {subjects:?}",
-                exchange.name()
-            ));
+            self.unlike.push(format!("{}: {expected:?} became {subjects:?}", exchange.name()));
         }
         for (recorded, ours) in exchange.commands.iter().zip(sent) {
             let ours = String::from_utf8_lossy(&ours.payload);
-            let found = self
-                .learned
-                .compare(&value(&recorded.payload), &value(&ours));
+            let found = self.learned.compare(&value(&recorded.payload), &value(&ours));
             let tell = |field| format!("{} {}: {field}", exchange.step, recorded.subject);
             self.unlike.extend(found.into_iter().map(tell));
         }

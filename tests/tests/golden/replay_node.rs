@@ -41,18 +41,8 @@ async fn an_original_gateway_finds_our_node_as_it_found_its_own() {
 
 /// The node's answer; `None` when there is none.
 async fn ask(rig: &Rig, exchange: &NodeExchange, payload: String) -> Option<String> {
-    let patience = if exchange.reply.is_some() {
-        PATIENCE
-    } else {
-        SILENCE
-    };
-    let request = async_nats::Request::new()
-        .payload(payload.into())
-        .timeout(Some(patience));
-    let reply = rig
-        .bus
-        .send_request(exchange.subject.clone(), request)
-        .await
-        .ok()?;
+    let patience = if exchange.reply.is_some() { PATIENCE } else { SILENCE };
+    let request = async_nats::Request::new().payload(payload.into()).timeout(Some(patience));
+    let reply = rig.bus.send_request(exchange.subject.clone(), request).await.ok()?;
     String::from_utf8(reply.payload.to_vec()).ok()
 }

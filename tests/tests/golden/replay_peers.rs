@@ -24,12 +24,7 @@ impl Stage {
         let announced = rig.listen("MyaaS.announce").await;
         let url = rig.start_gateway(&cloud_controller.url, Peers::Original);
         let gateway = GatewayClient::of(url, &rig, announced).await;
-        Self {
-            rig,
-            node,
-            gateway,
-            _cloud_controller: cloud_controller,
-        }
+        Self { rig, node, gateway, _cloud_controller: cloud_controller }
     }
 }
 
@@ -56,12 +51,7 @@ async fn our_gateway_drives_an_original_node_as_the_original_did() {
         let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
         unlike.extend(found.into_iter().map(tell));
     }
-    assert!(
-        unlike.is_empty(),
-        "\n{}\n{}",
-        unlike.join("\n"),
-        stage.rig.logs()
-    );
+    assert!(unlike.is_empty(), "\n{}\n{}", unlike.join("\n"), stage.rig.logs());
 }
 
 /// `removed-once-confirmed`: the original forgot the instance with the node's first reply.
@@ -73,10 +63,7 @@ async fn a_removal_that_failed_is_told_and_not_forgotten() {
     let of_step = |step: &str, method: &str| -> HttpExchange {
         let is_it =
             |exchange: &&HttpExchange| exchange.step == step && exchange.request.method == method;
-        all.iter()
-            .find(is_it)
-            .expect("it is in the recording")
-            .clone()
+        all.iter().find(is_it).expect("it is in the recording").clone()
     };
     let provision = of_step("provision.default_plan", "POST");
     stage.node.expect(provision.commands.clone());
@@ -86,19 +73,11 @@ async fn a_removal_that_failed_is_told_and_not_forgotten() {
     let unprovision = of_step("unprovision.without_bindings", "DELETE");
     let failed = r#"{"success":false,"error":{"status":500,"msg":{"code":30500,"description":"Internal Error"}}}"#;
     let mut commands = unprovision.commands.clone();
-    commands
-        .iter_mut()
-        .for_each(|command| command.reply = Some(failed.to_owned()));
+    commands.iter_mut().for_each(|command| command.reply = Some(failed.to_owned()));
     stage.node.expect(commands);
     let first = stage.gateway.ask(&unprovision, &learned).await;
-    assert_eq!(
-        first,
-        r#"500 {"code":30500,"description":"Internal Error"}"#
-    );
+    assert_eq!(first, r#"500 {"code":30500,"description":"Internal Error"}"#);
     let second = stage.gateway.ask(&unprovision, &learned).await;
-    assert_eq!(
-        second,
-        r#"504 {"code":30700,"description":"Gateway timeout"}"#
-    );
+    assert_eq!(second, r#"504 {"code":30700,"description":"Gateway timeout"}"#);
     assert_eq!(stage.node.unlike(), [""; 0], "{}", stage.rig.logs());
 }

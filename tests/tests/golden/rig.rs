@@ -125,10 +125,7 @@ impl Rig {
     /// What the processes have logged.
     pub(crate) fn logs(&self) -> String {
         let dir = self.dir();
-        let read = |name: &str| {
-            dir.read_to_string(format!("{name}.log"))
-                .unwrap_or_default()
-        };
+        let read = |name: &str| dir.read_to_string(format!("{name}.log")).unwrap_or_default();
         format!("{}\n{}", read("tenon-node"), read("tenon-gateway"))
     }
 
@@ -227,8 +224,7 @@ free = false
         let guests = Dir::open_ambient_dir(guests.unwrap_or(Path::new("")), ambient_authority());
         let component = guests.and_then(|guests| guests.read("mysql.wasm"));
         let component = component.expect("the component is built: cargo xtask guests");
-        dir.write("plugins/mysql.wasm", component)
-            .expect("the directory takes it");
+        dir.write("plugins/mysql.wasm", component).expect("the directory takes it");
     }
 
     fn spawn(&mut self, program: &str, config: &str) {
@@ -238,18 +234,14 @@ free = false
         let mut open = OpenOptions::new();
         let log = dir.open_with(format!("{program}.log"), open.create(true).append(true));
         let log = log.expect("a new log").into_std();
-        let child = Command::new(
-            self.surroundings
-                .host(program)
-                .expect("the hosts are built"),
-        )
-        .arg("--config")
-        .arg(self.home.path().join(file))
-        .stdin(Stdio::null())
-        .stderr(log.try_clone().expect("a second handle"))
-        .stdout(log)
-        .kill_on_drop(true)
-        .spawn();
+        let child = Command::new(self.surroundings.host(program).expect("the hosts are built"))
+            .arg("--config")
+            .arg(self.home.path().join(file))
+            .stdin(Stdio::null())
+            .stderr(log.try_clone().expect("a second handle"))
+            .stdout(log)
+            .kill_on_drop(true)
+            .spawn();
         self.children.push(child.expect("the host starts"));
     }
 
@@ -263,21 +255,13 @@ async fn start_nats(home: &Path, surroundings: &Surroundings) -> NatsServer {
     let user = NatsUser {
         name: "all".to_owned(),
         password: Secret::new(PASSWORD.to_owned()),
-        permissions: Permissions {
-            publish: all.clone(),
-            subscribe: all,
-            responses: true,
-        },
+        permissions: Permissions { publish: all.clone(), subscribe: all, responses: true },
     };
     let program = surroundings.nats_server(None).await;
     let launch = NatsLaunch {
         name: "nats".to_owned(),
         program: program.expect("nats-server is installed"),
-        config: NatsConfig {
-            port: free_port(),
-            monitor_port: free_port(),
-            users: vec![user],
-        },
+        config: NatsConfig { port: free_port(), monitor_port: free_port(), users: vec![user] },
         setpriv: surroundings.setpriv(),
     };
     let started = NatsServer::start(home.to_owned(), launch).await;
@@ -314,12 +298,7 @@ fn surroundings() -> Surroundings {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "cargo xtask says where the binaries are"
-)]
+#[expect(clippy::disallowed_methods, reason = "cargo xtask says where the binaries are")]
 fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

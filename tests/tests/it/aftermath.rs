@@ -69,11 +69,7 @@ pub(crate) async fn check_aftermath(platform: &Platform, offering: &str, promise
         assert_eq!(accounts, expected, "an account for each");
     }
     check_promises(&recorded, promises);
-    for credentials in promises
-        .instances
-        .values()
-        .chain(promises.bindings.values())
-    {
+    for credentials in promises.instances.values().chain(promises.bindings.values()) {
         check_credentials(offering, credentials).await;
     }
 }
@@ -82,19 +78,12 @@ fn check_promises(recorded: &Existing, promises: &Promises) {
     let ids = |promised: &BTreeMap<String, Object>| promised.keys().cloned().collect();
     let lost: BTreeSet<String> = ids(&promises.instances);
     let lost: Vec<_> = lost.difference(&recorded.instances).collect();
-    assert!(
-        lost.is_empty(),
-        "instances were promised and lost: {lost:?}"
-    );
+    assert!(lost.is_empty(), "instances were promised and lost: {lost:?}");
     let lost: BTreeSet<String> = ids(&promises.bindings);
     let lost: Vec<_> = lost.difference(&recorded.bindings).collect();
     assert!(lost.is_empty(), "bindings were promised and lost: {lost:?}");
     let living: BTreeSet<_> = recorded.instances.union(&recorded.bindings).collect();
-    let zombies: Vec<_> = promises
-        .gone
-        .iter()
-        .filter(|id| living.contains(id))
-        .collect();
+    let zombies: Vec<_> = promises.gone.iter().filter(|id| living.contains(id)).collect();
     assert!(zombies.is_empty(), "were given back and live: {zombies:?}");
 }
 
@@ -130,17 +119,10 @@ async fn recorded(platform: &Platform, records: &Records, offering: &str) -> Exi
 async fn found(platform: &Platform, offering: &str) -> Existing {
     let page = Bus::open(platform, offering).await.inventory().await;
     assert_eq!(page.strangers, Vec::<String>::new());
-    let bindings = page
-        .instances
-        .iter()
-        .flat_map(|instance| &instance.bindings);
+    let bindings = page.instances.iter().flat_map(|instance| &instance.bindings);
     Existing {
         bindings: bindings.map(|binding| binding.id.to_string()).collect(),
-        instances: page
-            .instances
-            .iter()
-            .map(|instance| instance.id.to_string())
-            .collect(),
+        instances: page.instances.iter().map(|instance| instance.id.to_string()).collect(),
     }
 }
 
@@ -161,11 +143,7 @@ async fn there(platform: &Platform, offering: &str) -> Outside {
             }
         }
         "files" => {
-            let entries = platform
-                .dir()
-                .unwrap()
-                .read_dir("node-1/files/files")
-                .unwrap();
+            let entries = platform.dir().unwrap().read_dir("node-1/files/files").unwrap();
             let name = |entry: cap_std::fs::DirEntry| entry.file_name().into_string().unwrap();
             Outside {
                 instances: entries.map(|entry| name(entry.unwrap())).collect(),

@@ -48,79 +48,170 @@ impl Bench {
 #[tokio::test]
 async fn a_gateway_names_what_is_wrong_in_its_file() {
     let gateway = Bench::start("gateway-1").await;
-    gateway.check("[http]", "[http", expect![[r#"
+    gateway
+        .check(
+            "[http]",
+            "[http",
+            expect![[r#"
         error: D/bad.toml:1: unclosed table, expected `]`
-    "#]]).await;
+    "#]],
+        )
+        .await;
     gateway.check("[http]\nlisten", "[http]\nlisten_on", expect![[r#"
         error: D/bad.toml:2: unknown field `listen_on`, expected one of `listen`, `public_url`, `max_body_bytes`, `max_in_flight`, `max_connections`, `drain_seconds`
     "#]]).await;
-    gateway.check("[state]", "[state]\nreplicas = 2", expect![[r#"
+    gateway
+        .check(
+            "[state]",
+            "[state]\nreplicas = 2",
+            expect![[r#"
         error: D/bad.toml:14: replicas must be 1 or 3
-    "#]]).await;
-    gateway.check("reconcile_interval_seconds = 2", "reconcile_interval_seconds = 0", expect![[r#"
+    "#]],
+        )
+        .await;
+    gateway
+        .check(
+            "reconcile_interval_seconds = 2",
+            "reconcile_interval_seconds = 0",
+            expect![[r#"
         error: D/bad.toml:15: state.reconcile_interval_seconds must be 1 to 3600, not 0
-    "#]]).await;
-    gateway.check("reconcile_interval_seconds = 2", "reconcile_interval_seconds = \"2\"", expect![[r#"
+    "#]],
+        )
+        .await;
+    gateway
+        .check(
+            "reconcile_interval_seconds = 2",
+            "reconcile_interval_seconds = \"2\"",
+            expect![[r#"
         error: D/bad.toml:15: reconcile_interval_seconds: invalid type: string "2", expected u64
-    "#]]).await;
-    gateway.check("api = \"v1\"", "api = \"v3\"", expect![[r#"
+    "#]],
+        )
+        .await;
+    gateway
+        .check(
+            "api = \"v1\"",
+            "api = \"v3\"",
+            expect![[r#"
         error: D/bad.toml:19: api: unknown variant `v3`, expected `v1`
-    "#]]).await;
-    gateway.check("[[offerings]]", "[[offerings]]\nnode_timeout_seconds = -1", expect![[r#"
+    "#]],
+        )
+        .await;
+    gateway
+        .check(
+            "[[offerings]]",
+            "[[offerings]]\nnode_timeout_seconds = -1",
+            expect![[r#"
         error: D/bad.toml:22: node_timeout_seconds: invalid value: integer `-1`, expected u64
-    "#]]).await;
-    gateway.check("default_plan = \"free\"", "default_plan = \"gold\"", expect![[r#"
+    "#]],
+        )
+        .await;
+    gateway
+        .check(
+            "default_plan = \"free\"",
+            "default_plan = \"gold\"",
+            expect![[r#"
         error: D/bad.toml:29: offerings.0.default_plan must be one of free, not gold
-    "#]]).await;
-    gateway.check("EchoaaS", "CounteraaS", expect![[r#"
+    "#]],
+        )
+        .await;
+    gateway
+        .check(
+            "EchoaaS",
+            "CounteraaS",
+            expect![[r#"
         error: D/bad.toml:44: offerings.1.service must not be the same as in an entry before it
-    "#]]).await;
-    gateway.check("[admin]", "[admin]\ntoken = { file = \"nosuch\" }\n[admins]", expect![[r#"
+    "#]],
+        )
+        .await;
+    gateway
+        .check(
+            "[admin]",
+            "[admin]\ntoken = { file = \"nosuch\" }\n[admins]",
+            expect![[r#"
         error: D/bad.toml:4: missing field `listen`
-    "#]]).await;
+    "#]],
+        )
+        .await;
     expect![[r#"
         error: D/nosuch.toml cannot be read
           because: No such file or directory (os error 2)
-    "#]].assert_eq(&gateway.refusal("nosuch.toml").await);
+    "#]]
+    .assert_eq(&gateway.refusal("nosuch.toml").await);
 }
 
 #[tokio::test]
 async fn a_node_names_what_is_wrong_in_its_file() {
     let node = Bench::start("node-1").await;
-    node.check("[node]", "[node", expect![[r#"
+    node.check(
+        "[node]",
+        "[node",
+        expect![[r#"
         tenon-node: error: D/bad.toml:3: unclosed table, expected `]`
-    "#]]).await;
+    "#]],
+    )
+    .await;
     node.check("data_dir", "datadir", expect![[r#"
         tenon-node: error: D/bad.toml:4: unknown field `datadir`, expected `data_dir` or `drain_seconds`
     "#]]).await;
-    node.check("[guests]", "[guests]\nmax_calls = 0", expect![[r#"
-        tenon-node: error: D/bad.toml: guests.max_calls: must be 1 to 1000, not 0
-    "#]]).await;
-    node.check("[guests]", "[guests]\nmemory_mib = 100000", expect![[r#"
-        tenon-node: error: D/bad.toml: guests.memory_mib: must be 2 to 1024, not 100000
-    "#]]).await;
-    node.check("[guests]", "[guests]\ncpu_budget_ms = \"1s\"", expect![[r#"
-        tenon-node: error: D/bad.toml:15: invalid type: string "1s", expected u64
-    "#]]).await;
-    node.check("listen = \"127.0.0.1:", "listen = \"localhost:", expect![[r#"
-        tenon-node: error: D/bad.toml:7: invalid socket address syntax
-    "#]]).await;
+    node.check(
+        "[guests]",
+        "[guests]\nmax_calls = 0",
+        expect![[r#"
+        tenon-node: error: D/bad.toml:15: guests.max_calls: must be 1 to 1000, not 0
+    "#]],
+    )
+    .await;
+    node.check(
+        "[guests]",
+        "[guests]\nmemory_mib = 100000",
+        expect![[r#"
+        tenon-node: error: D/bad.toml:15: guests.memory_mib: must be 2 to 1024, not 100000
+    "#]],
+    )
+    .await;
+    node.check(
+        "[guests]",
+        "[guests]\ncpu_budget_ms = \"1s\"",
+        expect![[r#"
+        tenon-node: error: D/bad.toml:15: cpu_budget_ms: invalid type: string "1s", expected u64
+    "#]],
+    )
+    .await;
+    node.check(
+        "listen = \"127.0.0.1:",
+        "listen = \"localhost:",
+        expect![[r#"
+        tenon-node: error: D/bad.toml:7: listen: invalid socket address syntax
+    "#]],
+    )
+    .await;
     node.check("\"blob\"", "\"blobs\"", expect![[r#"
-        tenon-node: error: D/bad.toml:27: unknown variant `blobs`, expected one of `mysql`, `files`, `state`, `secrets`, `blob`
+        tenon-node: error: D/bad.toml:27: capabilities: unknown variant `blobs`, expected one of `mysql`, `files`, `state`, `secrets`, `blob`
     "#]]).await;
     node.check("capabilities = [", "capabilities = [\"mysql\", ", expect![[r#"
-        tenon-node: error: D/bad.toml: offerings.versions: echo: 1.0 has no [[mysql]] server; there are: 
+        tenon-node: error: D/bad.toml:25: offerings.0.versions: 1.0 has no [[mysql]] server; there are: none
     "#]]).await;
-    node.check("label = \"echo\"", "label = \"Echo\"", expect![[r#"
-        tenon-node: error: D/bad.toml: offerings.label: Echo: must be 1 to 40 of a-z 0-9 _ -
-    "#]]).await;
+    node.check(
+        "label = \"echo\"",
+        "label = \"Echo\"",
+        expect![[r#"
+        tenon-node: error: D/bad.toml:21: offerings.0.label: must be 1 to 40 of a-z 0-9 _ -
+    "#]],
+    )
+    .await;
     node.check("EchoaaS", "CounteraaS", expect![[r#"
-        tenon-node: error: D/bad.toml: offerings.service: CounteraaS is served twice by this node id
+        tenon-node: error: D/bad.toml:31: offerings.1.service: CounteraaS is served twice by this node id
     "#]]).await;
-    node.check("versions = [\"1.0\"]", "versions = []", expect![[r#"
-        tenon-node: error: D/bad.toml: offerings.versions: echo: must name at least one version
-    "#]]).await;
+    node.check(
+        "versions = [\"1.0\"]",
+        "versions = []",
+        expect![[r#"
+        tenon-node: error: D/bad.toml:25: offerings.0.versions: must name at least one version
+    "#]],
+    )
+    .await;
     expect![[r#"
         tenon-node: error: D/nosuch.toml cannot be read: No such file or directory (os error 2)
-    "#]].assert_eq(&node.refusal("nosuch.toml").await);
+    "#]]
+    .assert_eq(&node.refusal("nosuch.toml").await);
 }

@@ -55,9 +55,7 @@ impl Bus {
         }
         let subject = subject::operation(&self.service, operation, &self.node);
         let payload = serde_json::to_vec(body).unwrap();
-        let request = self
-            .client
-            .request_with_headers(subject, headers, payload.into());
+        let request = self.client.request_with_headers(subject, headers, payload.into());
         let answer = request.await?;
         Ok(serde_json::from_slice(&answer.payload).unwrap())
     }

@@ -26,13 +26,7 @@ pub(crate) fn operation(point: &str) -> &str {
 
 /// Has a gateway ask again, and give up, sooner than it would: a test has many deaths to die.
 pub(crate) async fn hurry(platform: &Platform, gateway: &str) {
-    settings::set(
-        platform,
-        gateway,
-        "[[offerings]]",
-        "node_timeout_seconds = 2",
-    )
-    .await;
+    settings::set(platform, gateway, "[[offerings]]", "node_timeout_seconds = 2").await;
 }
 
 /// Has `child` die at `point` in the middle of `request`, and starts it again, while the request is
@@ -59,10 +53,7 @@ pub(crate) async fn dies_at<T>(
 
 /// How often `child` died as by `kill -9`.
 fn kills(platform: &Platform, child: &str) -> usize {
-    platform
-        .output()
-        .matches(&format!("{child} ended with signal: 9"))
-        .count()
+    platform.output().matches(&format!("{child} ended with signal: 9")).count()
 }
 
 /// Asks until there is an answer that is not "come back later", as platforms do.
@@ -111,9 +102,7 @@ impl Tenant<'_> {
     }
 
     async fn own_binding(&mut self, instance: &str) -> String {
-        let made = insist(async || self.again.bind(instance).await)
-            .await
-            .unwrap();
+        let made = insist(async || self.again.bind(instance).await).await.unwrap();
         self.promises.binding(&made);
         made.service_id
     }

@@ -21,10 +21,7 @@ fn points_of(operation: &str) -> Vec<&'static str> {
 }
 
 async fn two_gateways(offering: &str) -> Platform {
-    let options = Options {
-        gateways: 2,
-        ..Options::of(&[offering])
-    };
+    let options = Options { gateways: 2, ..Options::of(&[offering]) };
     let platform = Platform::start(options).await.unwrap();
     hurry(&platform, "gateway-1").await;
     hurry(&platform, "gateway-2").await;
@@ -34,9 +31,7 @@ async fn two_gateways(offering: &str) -> Platform {
 #[test]
 fn every_point_belongs_to_an_operation_that_is_interrupted_here() {
     let operations = REQUESTS.iter().chain(&["snapshot"]);
-    let walked: Vec<usize> = operations
-        .map(|operation| points_of(operation).len())
-        .collect();
+    let walked: Vec<usize> = operations.map(|operation| points_of(operation).len()).collect();
     assert_eq!(walked.iter().sum::<usize>(), points(SOURCE).len());
     assert!(walked.iter().all(|points| *points >= 3), "{walked:?}");
 }
@@ -71,14 +66,9 @@ async fn a_snapshot_that_a_dying_gateway_wrote_down_is_taken() {
     let again = platform.classic_at(2, "files").unwrap();
     let mut instances = Vec::new();
     for point in points_of("snapshot") {
-        let instance = insist(async || again.provision().await)
-            .await
-            .unwrap()
-            .service_id;
+        let instance = insist(async || again.provision().await).await.unwrap().service_id;
         let ordered = classic.take_snapshot(&instance);
-        dies_at(&platform, "gateway-1", point, ordered)
-            .await
-            .unwrap_err();
+        dies_at(&platform, "gateway-1", point, ordered).await.unwrap_err();
         instances.push((point, instance));
     }
     for (point, instance) in &instances {
@@ -86,9 +76,7 @@ async fn a_snapshot_that_a_dying_gateway_wrote_down_is_taken() {
         check_snapshots(&again, instance, expected, point).await;
     }
     for (point, instance) in &instances {
-        let job = insist(async || again.take_snapshot(instance).await)
-            .await
-            .unwrap();
+        let job = insist(async || again.take_snapshot(instance).await).await.unwrap();
         again.completed(instance, &job).await.unwrap();
         let expected = 1 + usize::from(*point != "snapshot.before-record");
         check_snapshots(&again, instance, expected, point).await;

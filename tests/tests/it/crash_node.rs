@@ -77,9 +77,7 @@ async fn instance_with_letter(classic: &Classic) -> ServiceResponse {
 }
 
 fn directory(instance: &ServiceResponse) -> Dir {
-    let path = instance.credentials["internal"]["local_path"]
-        .as_str()
-        .unwrap();
+    let path = instance.credentials["internal"]["local_path"].as_str().unwrap();
     Dir::open_ambient_dir(path, ambient_authority()).unwrap()
 }
 
@@ -103,33 +101,12 @@ async fn a_job_that_a_dying_node_leaves_is_finished_when_it_is_back() {
         } else {
             let snapshot = snapshot_of(&classic, &instance).await;
             directory(&made).write("letter", "lost").unwrap();
-            dies_at(
-                &platform,
-                "node-1",
-                point,
-                classic.roll_back(&instance, &snapshot),
-            )
-            .await
+            dies_at(&platform, "node-1", point, classic.roll_back(&instance, &snapshot)).await
         };
         let job = ordered.unwrap_or_else(|error| panic!("{point}: {error}"));
-        jobs.push((
-            made,
-            Interrupted {
-                point,
-                instance,
-                job,
-            },
-        ));
+        jobs.push((made, Interrupted { point, instance, job }));
     }
-    for (
-        made,
-        Interrupted {
-            point,
-            instance,
-            job,
-        },
-    ) in &jobs
-    {
+    for (made, Interrupted { point, instance, job }) in &jobs {
         let done = classic.completed(instance, job).await;
         done.unwrap_or_else(|error| panic!("{point}: {error}"));
         let snapshots = classic.snapshots(instance).await.unwrap();
@@ -145,7 +122,5 @@ async fn a_job_that_a_dying_node_leaves_is_finished_when_it_is_back() {
 fn stored(platform: &Platform, instance: &str) -> Vec<String> {
     let path = format!("snapshots/FilesystemaaS/{instance}");
     let entries = platform.dir().unwrap().read_dir(path).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }

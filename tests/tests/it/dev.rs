@@ -10,23 +10,14 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const RECONNECT_DEADLINE: Duration = Duration::from_secs(60);
 
 fn is_running(pid: u32) -> bool {
-    std::path::Path::new("/proc")
-        .join(pid.to_string())
-        .join("exe")
-        .read_link()
-        .is_ok()
+    std::path::Path::new("/proc").join(pid.to_string()).join("exe").read_link().is_ok()
 }
 
 #[tokio::test]
 async fn a_restart_finds_instances_and_addresses_again() {
     let mut platform = Platform::start(Options::of(&["files"])).await.unwrap();
     let before = platform.dev_file().unwrap();
-    let instance = platform
-        .classic("files")
-        .unwrap()
-        .provision()
-        .await
-        .unwrap();
+    let instance = platform.classic("files").unwrap().provision().await.unwrap();
 
     platform.restart().await.unwrap();
     let after = platform.dev_file().unwrap();
@@ -51,16 +42,9 @@ async fn a_stop_is_in_order_and_leaves_no_process() {
     let mut platform = Platform::start(Options::of(&["files"])).await.unwrap();
     let pids = platform.dev_file().unwrap().pids;
     platform.stop().await.unwrap();
-    assert!(matches!(
-        platform.dev_file(),
-        Err(HarnessError::NotRunning(_))
-    ));
+    assert!(matches!(platform.dev_file(), Err(HarnessError::NotRunning(_))));
     assert!(!pids.values().any(|pid| is_running(*pid)), "{pids:?}");
-    assert!(
-        platform.output().ends_with("Stopping ...\nStopped.\n"),
-        "{}",
-        platform.output()
-    );
+    assert!(platform.output().ends_with("Stopping ...\nStopped.\n"), "{}", platform.output());
 }
 
 #[tokio::test]
@@ -82,26 +66,15 @@ async fn a_killed_child_is_reported_and_started_again_when_asked() {
     let instance = classic.provision().await.unwrap();
     for child in ["node-1", "gateway-1", "nats"] {
         platform.kill(child).await.unwrap();
-        assert!(
-            platform
-                .output()
-                .contains(&format!("{child} ended with signal: 9"))
-        );
-        platform
-            .control()
-            .unwrap()
-            .start(child, None)
-            .await
-            .unwrap();
+        assert!(platform.output().contains(&format!("{child} ended with signal: 9")));
+        platform.control().unwrap().start(child, None).await.unwrap();
     }
     let twice = platform.control().unwrap().start("node-1", None).await;
     assert!(matches!(twice, Err(HarnessError::Control { .. })));
     // Both take a moment to notice that the bus is back, and answer 503 until then.
-    wait_until(
-        "the platform serves again",
-        RECONNECT_DEADLINE,
-        async || classic.unprovision(&instance.service_id).await.ok(),
-    )
+    wait_until("the platform serves again", RECONNECT_DEADLINE, async || {
+        classic.unprovision(&instance.service_id).await.ok()
+    })
     .await
     .unwrap();
 }
@@ -111,31 +84,19 @@ async fn a_plugin_that_is_refused_is_named_and_the_others_serve() {
     let options = Options::of(&["files", "broken=hostile-incomplete"]);
     let platform = Platform::start(options).await.unwrap();
     let output = platform.output();
-    assert!(
-        output.contains("node-1 does not serve broken: it refused"),
-        "{output}"
-    );
-    platform
-        .classic("files")
-        .unwrap()
-        .provision()
-        .await
-        .unwrap();
+    assert!(output.contains("node-1 does not serve broken: it refused"), "{output}");
+    platform.classic("files").unwrap().provision().await.unwrap();
 }
 
 #[tokio::test]
 async fn the_cloud_controller_hears_of_every_offering() {
-    let platform = Platform::start(Options::of(&["files", "echo"]))
-        .await
-        .unwrap();
+    let platform = Platform::start(Options::of(&["files", "echo"])).await.unwrap();
     let control = platform.control().unwrap();
     let expected = [("echo-1.0", Some(true)), ("files-1.0", Some(true))];
     wait_until("both offerings are heard of", DEADLINE, async || {
         let offerings = control.offerings().await.unwrap();
-        let mut heard: Vec<(&str, Option<bool>)> = offerings
-            .iter()
-            .map(|notice| (notice.label.as_str(), notice.active))
-            .collect();
+        let mut heard: Vec<(&str, Option<bool>)> =
+            offerings.iter().map(|notice| (notice.label.as_str(), notice.active)).collect();
         heard.sort_unstable();
         (heard == expected).then_some(())
     })

@@ -33,35 +33,20 @@ async fn a_files_instance_lives_its_whole_life() {
     let job = classic.take_snapshot(id).await.unwrap();
     classic.completed(id, &job).await.unwrap();
     let snapshots = classic.snapshots(id).await.unwrap();
-    let [snapshot] = snapshots.as_slice() else {
-        panic!("{snapshots:?}")
-    };
+    let [snapshot] = snapshots.as_slice() else { panic!("{snapshots:?}") };
 
     open(&bound).remove_file("letter").unwrap();
     let job = classic.roll_back(id, &snapshot.snapshot_id).await.unwrap();
     classic.completed(id, &job).await.unwrap();
-    assert_eq!(
-        open(&directory(&instance))
-            .read_to_string("letter")
-            .unwrap(),
-        "dear all"
-    );
+    assert_eq!(open(&directory(&instance)).read_to_string("letter").unwrap(), "dear all");
 
     classic.unbind(id, &binding.service_id).await.unwrap();
     classic.unprovision(id).await.unwrap();
     assert!(Dir::open_ambient_dir(directory(&instance), ambient_authority()).is_err());
     let records = platform.records().await.unwrap();
-    assert_eq!(
-        records.living_instances().await.unwrap(),
-        Vec::<String>::new()
-    );
-    assert_eq!(
-        records.living_bindings().await.unwrap(),
-        Vec::<String>::new()
-    );
+    assert_eq!(records.living_instances().await.unwrap(), Vec::<String>::new());
+    assert_eq!(records.living_bindings().await.unwrap(), Vec::<String>::new());
 
-    let Err(HarnessError::Refused(refusal)) = classic.bind(id).await else {
-        panic!("bound")
-    };
+    let Err(HarnessError::Refused(refusal)) = classic.bind(id).await else { panic!("bound") };
     assert_eq!((refusal.status, refusal.code), (404, 30300));
 }

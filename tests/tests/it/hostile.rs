@@ -46,15 +46,8 @@ impl Hostile {
         let mut order = self.classic.order();
         order["plan_option"] = json!({ "do": deed });
         let began = Instant::now();
-        let answer = self
-            .classic
-            .send(Method::POST, "/gateway/v1/configurations", &order)
-            .await;
-        assert!(
-            began.elapsed() < LONGEST_ANSWER,
-            "{deed}: {:?}",
-            began.elapsed()
-        );
+        let answer = self.classic.send(Method::POST, "/gateway/v1/configurations", &order).await;
+        assert!(began.elapsed() < LONGEST_ANSWER, "{deed}: {:?}", began.elapsed());
         answer
     }
 
@@ -92,10 +85,7 @@ impl Hostile {
         let proc = format!("/proc/{}", self.pid());
         let dir = Dir::open_ambient_dir(proc, ambient_authority()).unwrap();
         let status = dir.read_to_string("status").unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
@@ -119,12 +109,7 @@ impl Neighbour {
         let classic = platform.classic("echo").unwrap();
         let instance = classic.provision().await.unwrap().service_id;
         let (served, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self {
-            classic,
-            instance,
-            served,
-            is_over,
-        }
+        Self { classic, instance, served, is_over }
     }
 
     fn served(&self) -> usize {
@@ -135,10 +120,7 @@ impl Neighbour {
     async fn live(&self) {
         while !self.is_over.load(Ordering::Relaxed) {
             let binding = self.classic.bind(&self.instance).await.unwrap();
-            self.classic
-                .unbind(&self.instance, &binding.service_id)
-                .await
-                .unwrap();
+            self.classic.unbind(&self.instance, &binding.service_id).await.unwrap();
             self.served.fetch_add(2, Ordering::Relaxed);
         }
     }
@@ -180,13 +162,7 @@ async fn all_misdeeds(hostile: &Hostile, neighbour: &Neighbour) {
     let logged = [r#""blame":"Guest""#, "unreachable", "told to panic"];
     hostile.check("panic", told, &logged).await;
 
-    hostile
-        .check(
-            "state-hog",
-            "500 / 30512: state of the service is full",
-            &[],
-        )
-        .await;
+    hostile.check("state-hog", "500 / 30512: state of the service is full", &[]).await;
     log_flood(hostile).await;
 }
 
@@ -197,11 +173,7 @@ async fn log_flood(hostile: &Hostile) {
     let log = hostile.platform.log(NODE).split_off(before);
     assert!(log.len() < MOST_LOGGED_BYTES, "{} bytes", log.len());
     assert!(log.contains(r#""message":"log lines dropped""#), "{log}");
-    hostile
-        .classic
-        .unprovision(&instance.service_id)
-        .await
-        .unwrap();
+    hostile.classic.unprovision(&instance.service_id).await.unwrap();
 }
 
 #[tokio::test]
@@ -210,9 +182,7 @@ async fn a_result_that_fits_into_the_guest_and_not_through_the_door_is_refused()
     settings::set(&hostile.platform, NODE, "[guests]", "memory_mib = 512").await;
     let before = hostile.resident_kib();
     let logged = [r#""blame":"Guest""#, "fuel"];
-    hostile
-        .check("huge-result", "500 / 30512: The service failed", &logged)
-        .await;
+    hostile.check("huge-result", "500 / 30512: The service failed", &logged).await;
     hostile.is_clean().await;
     let growth = hostile.resident_kib().saturating_sub(before);
     assert!(growth < MOST_GROWTH_KIB, "{growth} KiB");

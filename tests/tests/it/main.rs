@@ -5,6 +5,10 @@
 #[cfg(test)]
 mod aftermath;
 #[cfg(test)]
+mod bad_config;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod bus;
 #[cfg(test)]
 mod crash;
@@ -23,6 +27,8 @@ mod load_errors;
 #[cfg(test)]
 mod mysql_life;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod settings;
 #[cfg(test)]
 mod several;
@@ -30,7 +36,3 @@ mod several;
 mod swap;
 #[cfg(test)]
 mod swap_under_load;
-#[cfg(test)]
-mod bad_input;
-#[cfg(test)]
-mod bad_config;

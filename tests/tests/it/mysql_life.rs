@@ -21,14 +21,8 @@ async fn a_mysql_instance_lives_its_whole_life() {
     let id = &instance.service_id;
     assert_eq!(server.databases().await.unwrap(), std::slice::from_ref(id));
     let owner = Login::read(&instance.credentials).unwrap();
-    owner
-        .execute("CREATE TABLE letters (id INT PRIMARY KEY)")
-        .await
-        .unwrap();
-    owner
-        .execute("INSERT INTO letters VALUES (1), (2), (3)")
-        .await
-        .unwrap();
+    owner.execute("CREATE TABLE letters (id INT PRIMARY KEY)").await.unwrap();
+    owner.execute("INSERT INTO letters VALUES (1), (2), (3)").await.unwrap();
 
     let binding = classic.bind(id).await.unwrap();
     let application = Login::read(&binding.credentials).unwrap();
@@ -38,9 +32,7 @@ async fn a_mysql_instance_lives_its_whole_life() {
     let job = classic.take_snapshot(id).await.unwrap();
     classic.completed(id, &job).await.unwrap();
     let snapshots = classic.snapshots(id).await.unwrap();
-    let [snapshot] = snapshots.as_slice() else {
-        panic!("{snapshots:?}")
-    };
+    let [snapshot] = snapshots.as_slice() else { panic!("{snapshots:?}") };
 
     application.execute("DELETE FROM letters").await.unwrap();
     let job = classic.roll_back(id, &snapshot.snapshot_id).await.unwrap();
@@ -55,12 +47,6 @@ async fn a_mysql_instance_lives_its_whole_life() {
     assert_eq!(server.databases().await.unwrap(), Vec::<String>::new());
     assert_eq!(server.accounts().await.unwrap(), Vec::<String>::new());
     let records = platform.records().await.unwrap();
-    assert_eq!(
-        records.living_instances().await.unwrap(),
-        Vec::<String>::new()
-    );
-    assert_eq!(
-        records.living_bindings().await.unwrap(),
-        Vec::<String>::new()
-    );
+    assert_eq!(records.living_instances().await.unwrap(), Vec::<String>::new());
+    assert_eq!(records.living_bindings().await.unwrap(), Vec::<String>::new());
 }

@@ -13,17 +13,9 @@ async fn another_build_takes_over_and_nonsense_does_not() {
     platform.swap("files", &other).await.unwrap();
     let binding = classic.bind(&instance.service_id).await.unwrap();
 
-    platform
-        .put_component("files", b"no component at all")
-        .unwrap();
-    platform
-        .logs("node-1", "a plugin was refused")
-        .await
-        .unwrap();
+    platform.put_component("files", b"no component at all").unwrap();
+    platform.logs("node-1", "a plugin was refused").await.unwrap();
     assert_eq!(platform.swaps("files").await.unwrap(), [1]);
-    classic
-        .unbind(&instance.service_id, &binding.service_id)
-        .await
-        .unwrap();
+    classic.unbind(&instance.service_id, &binding.service_id).await.unwrap();
     classic.unprovision(&instance.service_id).await.unwrap();
 }

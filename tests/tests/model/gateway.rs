@@ -97,10 +97,7 @@ pub(crate) enum Failure {
 }
 
 impl Gateway {
-    pub(crate) const IDLE: Self = Self {
-        asker: Asker::Nobody,
-        work: Work::Idle,
-    };
+    pub(crate) const IDLE: Self = Self { asker: Asker::Nobody, work: Work::Idle };
 
     /// Somebody wrote the record.
     pub(crate) fn outdate(&mut self) {
@@ -171,11 +168,7 @@ impl Gateway {
 impl Held {
     /// The command to remove what `node` has of it.
     pub(crate) fn removal(self, node: Place) -> Command {
-        Command {
-            node,
-            deed: Deed::Unprovision,
-            generation: self.record.generation,
-        }
+        Command { node, deed: Deed::Unprovision, generation: self.record.generation }
     }
 }
 
@@ -183,11 +176,7 @@ impl Errand {
     /// The command that it is about.
     pub(crate) fn command(self) -> Command {
         let record = self.held.record;
-        Command {
-            node: record.node,
-            deed: Deed::Provision,
-            generation: record.generation,
-        }
+        Command { node: record.node, deed: Deed::Provision, generation: record.generation }
     }
 
     /// `record` without the node of this errand among its garbage, when no command can have
@@ -199,10 +188,6 @@ impl Errand {
             (Failure::Silent, _) => rules.believes_silence(),
             (Failure::Elsewhere | Failure::Refused, _) => false,
         };
-        if is_untouched {
-            record.cleaned(self.held.record.node)
-        } else {
-            record
-        }
+        if is_untouched { record.cleaned(self.held.record.node) } else { record }
     }
 }

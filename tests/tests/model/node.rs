@@ -99,12 +99,7 @@ enum Decision {
 
 impl Node {
     /// A node that never heard of the instance.
-    pub(crate) const EMPTY: Self = Self {
-        up: true,
-        entry: None,
-        written: None,
-        copies: 0,
-    };
+    pub(crate) const EMPTY: Self = Self { up: true, entry: None, written: None, copies: 0 };
 
     /// What becomes of the node when `command` reaches it and ends as `outcome` says. `None` when
     /// the command cannot end so.
@@ -134,10 +129,7 @@ impl Node {
     /// What was noted is lost: the process died, or the disk refused. That it may not be lost any
     /// more needs no step of its own: there, it never is.
     pub(crate) fn noted_lost(self) -> Option<Self> {
-        (self.entry != self.written).then_some(Self {
-            entry: self.written,
-            ..self
-        })
+        (self.entry != self.written).then_some(Self { entry: self.written, ..self })
     }
 
     /// The process starts again.
@@ -148,18 +140,13 @@ impl Node {
     /// The node goes on with a removal that is left. An unfinished provision it leaves: the
     /// gateway has a record of it.
     pub(crate) fn resumed(self, rules: Rules) -> Option<Self> {
-        let entry = self
-            .entry
-            .filter(|entry| entry.phase == EntryPhase::Removing)?;
+        let entry = self.entry.filter(|entry| entry.phase == EntryPhase::Removing)?;
         self.up.then(|| self.removed(entry.generation, rules))
     }
 
     /// Whether the node has work left.
     pub(crate) fn is_busy(self) -> bool {
-        !self.up
-            || self
-                .entry
-                .is_some_and(|entry| entry.phase == EntryPhase::Removing)
+        !self.up || self.entry.is_some_and(|entry| entry.phase == EntryPhase::Removing)
     }
 
     fn decide(self, command: Command, rules: Rules) -> Decision {
@@ -197,11 +184,7 @@ impl Node {
     fn decide_unprovision(self, generation: u8, rules: Rules) -> Decision {
         let Some(entry) = self.entry else {
             // Not known: it may be a provision that is still on its way. The fence stops it.
-            return if rules.has_fence() {
-                Decision::Start
-            } else {
-                Decision::Repeat
-            };
+            return if rules.has_fence() { Decision::Start } else { Decision::Repeat };
         };
         if rules.has_fence() && generation < entry.generation {
             return Decision::Refuse;
@@ -217,9 +200,7 @@ impl Node {
 
     fn provision(self, command: Command, outcome: Outcome, rules: Rules) -> Option<(Self, Reply)> {
         let generation = command.generation;
-        let is_new = self
-            .entry
-            .is_none_or(|entry| entry.phase == EntryPhase::Gone);
+        let is_new = self.entry.is_none_or(|entry| entry.phase == EntryPhase::Gone);
         let begun = self.with(EntryPhase::Provisioning, generation);
         let done = begun.made(rules);
         let recorded = done.with(EntryPhase::Present, generation).durable(rules);
@@ -228,10 +209,7 @@ impl Node {
             Outcome::Full if is_new => (self, Reply::Elsewhere),
             Outcome::Full => return None,
             Outcome::Undone => (done.removed(generation, rules), Reply::Elsewhere),
-            Outcome::Failed => (
-                done.with(EntryPhase::Removing, generation),
-                Reply::Elsewhere,
-            ),
+            Outcome::Failed => (done.with(EntryPhase::Removing, generation), Reply::Elsewhere),
             Outcome::DiedBegun => begun.died(),
             Outcome::DiedDone => done.died(),
         })
@@ -243,16 +221,10 @@ impl Node {
         outcome: Outcome,
         rules: Rules,
     ) -> Option<(Self, Reply)> {
-        let fence = self
-            .entry
-            .map_or(0, |entry| entry.generation)
-            .max(command.generation);
+        let fence = self.entry.map_or(0, |entry| entry.generation).max(command.generation);
         let begun = self.with(EntryPhase::Removing, fence);
         let recorded = begun.removed(fence, rules);
-        let done = Self {
-            copies: recorded.copies,
-            ..begun
-        };
+        let done = Self { copies: recorded.copies, ..begun };
         Some(match outcome {
             Outcome::Well => (recorded, Reply::Done),
             Outcome::Failed => (begun, Reply::Refused),
@@ -263,41 +235,23 @@ impl Node {
     }
 
     fn with(self, phase: EntryPhase, generation: u8) -> Self {
-        Self {
-            entry: Some(Entry { phase, generation }),
-            ..self
-        }
+        Self { entry: Some(Entry { phase, generation }), ..self }
     }
 
     fn durable(self, rules: Rules) -> Self {
-        let written = if rules.writes_results() {
-            self.entry
-        } else {
-            self.written
-        };
+        let written = if rules.writes_results() { self.entry } else { self.written };
         Self { written, ..self }
     }
 
     /// The guest creates by name: what is there is not made again.
     fn made(self, rules: Rules) -> Self {
-        let copies = if rules.is_idempotent() {
-            1
-        } else {
-            (self.copies + 1).min(MANY)
-        };
+        let copies = if rules.is_idempotent() { 1 } else { (self.copies + 1).min(MANY) };
         Self { copies, ..self }
     }
 
     fn removed(self, generation: u8, rules: Rules) -> Self {
-        let copies = if rules.is_idempotent() {
-            0
-        } else {
-            self.copies.saturating_sub(1)
-        };
-        Self {
-            copies,
-            ..self.with(EntryPhase::Gone, generation).durable(rules)
-        }
+        let copies = if rules.is_idempotent() { 0 } else { self.copies.saturating_sub(1) };
+        Self { copies, ..self.with(EntryPhase::Gone, generation).durable(rules) }
     }
 
     fn died(self) -> (Self, Reply) {

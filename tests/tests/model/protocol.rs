@@ -30,11 +30,7 @@ pub(crate) enum Action {
     /// A gateway dies, and starts again with nothing in mind.
     GatewayDies { at: usize },
     /// A command reaches its node; the answer reaches a gateway, or nobody.
-    Arrives {
-        command: Command,
-        outcome: Outcome,
-        answer: Option<usize>,
-    },
+    Arrives { command: Command, outcome: Outcome, answer: Option<usize> },
     /// A node dies between two commands.
     NodeDies { place: Place },
     /// What a node has noted is lost.
@@ -79,11 +75,9 @@ impl Model for Protocol {
             Action::Reconcile { at } => step::reconcile(last, at, self.rules),
             Action::Gateway { at, step } => step::advance(last, at, step, self.rules),
             Action::GatewayDies { at } => Some(gateway_dies(last, at)),
-            Action::Arrives {
-                command,
-                outcome,
-                answer,
-            } => self.arrives(last, command, outcome, answer),
+            Action::Arrives { command, outcome, answer } => {
+                self.arrives(last, command, outcome, answer)
+            }
             Action::NodeDies { place } => node_dies(last, place),
             Action::NoteIsLost { place } => change_node(last, place, Node::noted_lost),
             Action::NodeStarts { place } => change_node(last, place, Node::restarted),
@@ -129,10 +123,7 @@ impl Model for Protocol {
             }),
             Property::<Self>::sometimes("a node died over a provision", |_, state| {
                 state.nodes.iter().any(|node| {
-                    !node.up
-                        && node
-                            .entry
-                            .is_some_and(|e| e.phase == EntryPhase::Provisioning)
+                    !node.up && node.entry.is_some_and(|e| e.phase == EntryPhase::Provisioning)
                 })
             }),
         ]
@@ -142,18 +133,11 @@ impl Model for Protocol {
 impl Protocol {
     fn gateway_actions(&self, state: &State, at: usize, actions: &mut Vec<Action>) {
         if state.gateways[at].work == Work::Idle {
-            actions.extend([
-                Action::Order { at },
-                Action::Delete { at },
-                Action::Reconcile { at },
-            ]);
+            actions.extend([Action::Order { at }, Action::Delete { at }, Action::Reconcile { at }]);
             return;
         }
         actions.push(Action::Gateway { at, step: Step::On });
-        actions.push(Action::Gateway {
-            at,
-            step: Step::GiveUp,
-        });
+        actions.push(Action::Gateway { at, step: Step::GiveUp });
         if state.mishaps.gateway_deaths > 0 {
             actions.push(Action::GatewayDies { at });
         }
@@ -193,19 +177,11 @@ fn arrivals(state: &State, command: Command, actions: &mut Vec<Action>) {
     }
     for &outcome in &outcomes {
         for &answer in &answers {
-            actions.push(Action::Arrives {
-                command,
-                outcome,
-                answer,
-            });
+            actions.push(Action::Arrives { command, outcome, answer });
         }
     }
     if state.mishaps.node_deaths > 0 {
-        let deaths = DEATHS.map(|outcome| Action::Arrives {
-            command,
-            outcome,
-            answer: None,
-        });
+        let deaths = DEATHS.map(|outcome| Action::Arrives { command, outcome, answer: None });
         actions.extend(deaths);
     }
 }
@@ -234,10 +210,7 @@ fn is_true(state: &State) -> bool {
         return true;
     };
     let node = state.node(record.node);
-    node.copies > 0
-        && node
-            .entry
-            .is_some_and(|entry| entry.phase == EntryPhase::Present)
+    node.copies > 0 && node.entry.is_some_and(|entry| entry.phase == EntryPhase::Present)
 }
 
 /// No node has it, and no record lets it come back.

@@ -79,26 +79,17 @@ impl Record {
 
     /// [`Life::ready`]; `None` where it refuses.
     pub(crate) fn ready(self) -> Option<Self> {
-        self.life()
-            .ready(VALUES.credentials.clone())
-            .ok()
-            .map(|life| Self::of(&life))
+        self.life().ready(VALUES.credentials.clone()).ok().map(|life| Self::of(&life))
     }
 
     /// [`Life::moved`]; `None` where it refuses.
     pub(crate) fn moved(self, node: Place) -> Option<Self> {
-        self.life()
-            .moved(id(node), DEADLINE)
-            .ok()
-            .map(|life| Self::of(&life))
+        self.life().moved(id(node), DEADLINE).ok().map(|life| Self::of(&life))
     }
 
     /// [`Life::deleting`]; `None` where it refuses.
     pub(crate) fn deleting(self) -> Option<Self> {
-        self.life()
-            .deleting(DEADLINE)
-            .ok()
-            .map(|life| Self::of(&life))
+        self.life().deleting(DEADLINE).ok().map(|life| Self::of(&life))
     }
 
     /// [`Life::cleaned`].
@@ -143,11 +134,7 @@ impl Record {
             deadline: DEADLINE,
             // No transition looks at it; what gateways do about it is the rules' business.
             on_abandon: Abandon::Undo,
-            garbage: PLACES
-                .into_iter()
-                .filter(|p| self.garbage[p.index()])
-                .map(id)
-                .collect(),
+            garbage: PLACES.into_iter().filter(|p| self.garbage[p.index()]).map(id).collect(),
             credentials: has_credentials.then(|| VALUES.credentials.clone()),
         }
     }
@@ -170,14 +157,8 @@ fn id(place: Place) -> NodeId {
 /// Any order that is one: gateways are sorted by what they do.
 impl Ord for Record {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |record: &Self| {
-            (
-                record.phase as u8,
-                record.node,
-                record.generation,
-                record.garbage,
-            )
-        };
+        let key =
+            |record: &Self| (record.phase as u8, record.node, record.generation, record.garbage);
         key(self).cmp(&key(other))
     }
 }

@@ -67,11 +67,7 @@ impl State {
                 has_deleted: false,
                 told: Told::Nothing,
             },
-            mishaps: Mishaps {
-                gateway_deaths: 1,
-                node_deaths: 1,
-                refusals: 1,
-            },
+            mishaps: Mishaps { gateway_deaths: 1, node_deaths: 1, refusals: 1 },
         }
     }
 
@@ -81,11 +77,7 @@ impl State {
             return None;
         }
         // Placement is random: the second attempt would have gone elsewhere.
-        let place = if self.platform.has_ordered {
-            Place::Second
-        } else {
-            Place::First
-        };
+        let place = if self.platform.has_ordered { Place::Second } else { Place::First };
         let mut next = self.with_gateway(at, Asker::Order, Work::Ordered { place });
         next.platform.orders -= 1;
         next.platform.has_ordered = true;
@@ -125,13 +117,7 @@ impl State {
         let mut next = self.clone();
         next.record = Some(record);
         next.gateways.iter_mut().for_each(Gateway::outdate);
-        Some((
-            next,
-            Held {
-                record,
-                fresh: true,
-            },
-        ))
+        Some((next, Held { record, fresh: true }))
     }
 
     /// Gateway `at` goes on with `work` for `asker`.
@@ -180,9 +166,7 @@ impl State {
 
     /// Whether nobody has anything left to do. Late commands may still arrive.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.gateways
-            .iter()
-            .all(|gateway| gateway.work == Work::Idle)
+        self.gateways.iter().all(|gateway| gateway.work == Work::Idle)
             && !self.nodes.iter().any(|node| node.is_busy())
             && !self.record.is_some_and(Record::is_left_over)
     }

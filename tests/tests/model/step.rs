@@ -30,20 +30,11 @@ pub(crate) fn reconcile(state: &State, at: usize, rules: Rules) -> Option<State>
             record.claimed()
         }
     };
-    let (next, held) = state.written(
-        Some(Held {
-            record,
-            fresh: true,
-        }),
-        taken,
-        rules,
-    )?;
+    let (next, held) = state.written(Some(Held { record, fresh: true }), taken, rules)?;
     let work = match taken.phase {
-        Phase::Intent => Work::Intending(Errand {
-            held,
-            moves: Moves::Left,
-            origin: Origin::TakenOver,
-        }),
+        Phase::Intent => {
+            Work::Intending(Errand { held, moves: Moves::Left, origin: Origin::TakenOver })
+        }
         Phase::Ready | Phase::Deleting | Phase::Tomb => Work::Cleaning(held),
     };
     Some(next.with_gateway(at, Asker::Nobody, work))
@@ -89,24 +80,9 @@ pub(crate) fn advance(state: &State, at: usize, step: Step, rules: Rules) -> Opt
 /// Writes the intent, where nothing stands.
 fn begin(state: &State, at: usize, place: Place, rules: Rules) -> State {
     let record = Record::intent(place, rules.on_abandon());
-    let errand = |held, moves| {
-        Work::Intending(Errand {
-            held,
-            moves,
-            origin: Origin::Own,
-        })
-    };
+    let errand = |held, moves| Work::Intending(Errand { held, moves, origin: Origin::Own });
     if !rules.records_first() {
-        return state.going_on(
-            at,
-            errand(
-                Held {
-                    record,
-                    fresh: true,
-                },
-                Moves::None,
-            ),
-        );
+        return state.going_on(at, errand(Held { record, fresh: true }, Moves::None));
     }
     match state.written(None, record, rules) {
         Some((next, held)) => next.going_on(at, errand(held, Moves::Left)),
@@ -134,10 +110,7 @@ fn ask_to_make(state: &State, at: usize, errand: Errand) -> State {
 fn finish(state: &State, at: usize, held: Held, rules: Rules) -> State {
     // Who acts first has no record to compare with.
     let expected = rules.records_first().then_some(held);
-    let written = held
-        .record
-        .ready()
-        .and_then(|ready| state.written(expected, ready, rules));
+    let written = held.record.ready().and_then(|ready| state.written(expected, ready, rules));
     match written {
         Some((next, _)) => next.answered(at, Told::Made),
         None => state.ended(at),
@@ -163,11 +136,7 @@ fn place_elsewhere(
     let moved = errand.forget_untouched(record.moved(record.node.other())?, failure, rules);
     Some(match state.written(Some(errand.held), moved, rules) {
         Some((next, held)) => {
-            let errand = Errand {
-                held,
-                moves: Moves::None,
-                ..errand
-            };
+            let errand = Errand { held, moves: Moves::None, ..errand };
             next.going_on(at, Work::Intending(errand))
         }
         None => state.ended(at),
@@ -175,11 +144,7 @@ fn place_elsewhere(
 }
 
 fn give_up(state: &State, at: usize, errand: Errand, failure: Failure, rules: Rules) -> State {
-    let going = errand
-        .held
-        .record
-        .deleting()
-        .filter(|_going| rules.records_first());
+    let going = errand.held.record.deleting().filter(|_going| rules.records_first());
     let Some(going) = going else {
         return state.ended(at);
     };
@@ -201,10 +166,7 @@ fn delete(state: &State, at: usize, rules: Rules) -> State {
         Phase::Tomb => state.answered(at, Told::Gone),
         Phase::Deleting => state.going_on(at, Work::JoiningDelete),
         Phase::Intent | Phase::Ready => {
-            let held = Held {
-                record,
-                fresh: true,
-            };
+            let held = Held { record, fresh: true };
             let going = record.deleting();
             match going.and_then(|going| state.written(Some(held), going, rules)) {
                 Some((next, held)) => next.going_on(at, Work::Cleaning(held)),
@@ -238,10 +200,7 @@ fn join_delete(state: &State, at: usize, rules: Rules) -> Option<State> {
     match record.phase {
         Phase::Tomb => Some(state.answered(at, Told::Gone)),
         Phase::Deleting => {
-            let held = Held {
-                record,
-                fresh: true,
-            };
+            let held = Held { record, fresh: true };
             let (next, held) = state.written(Some(held), record.claimed(), rules)?;
             Some(next.going_on(at, Work::Cleaning(held)))
         }

@@ -48,10 +48,8 @@ const NEVER: &[Never] = &[
 ];
 
 /// The only crates of the guests that come with Tenon; for their tests anything goes.
-const ONLY: &[(&str, &[&str])] = &[
-    ("guests/mysql", &["tenon-guest"]),
-    ("guests/files", &["tenon-guest"]),
-];
+const ONLY: &[(&str, &[&str])] =
+    &[("guests/mysql", &["tenon-guest"]), ("guests/files", &["tenon-guest"])];
 
 /// Crates that one part of a folder may use, and the rest may not.
 const CONFINED: &[(&str, &str, &[&str], &str)] = &[(
@@ -80,16 +78,11 @@ fn no_folder_depends_on_what_it_never_does() {
 #[test]
 fn the_protocol_depends_on_no_crate_of_the_workspace() {
     let files = files();
-    let manifests = files
-        .iter()
-        .filter(|file| file.path.ends_with("Cargo.toml"));
+    let manifests = files.iter().filter(|file| file.path.ends_with("Cargo.toml"));
     let names: Vec<String> = manifests.filter_map(package).collect();
     let protocol = files.iter().find(|file| file.path == "protocol/Cargo.toml");
     let used = dependencies(protocol.expect("protocol has a manifest"), &ALL_KINDS);
-    let ours: Vec<String> = used
-        .into_iter()
-        .filter(|name| names.contains(name))
-        .collect();
+    let ours: Vec<String> = used.into_iter().filter(|name| names.contains(name)).collect();
     assert_none(&ours);
 }
 
@@ -99,9 +92,7 @@ fn guests_that_come_with_tenon_need_the_sdk_only() {
         let manifest = format!("{folder}/Cargo.toml");
         let file = files().into_iter().find(|file| file.path == manifest);
         let used = dependencies(&file.expect("a guest has a manifest"), &SHIPPED_KINDS);
-        let others = used
-            .into_iter()
-            .filter(|name| !allowed.contains(&name.as_str()));
+        let others = used.into_iter().filter(|name| !allowed.contains(&name.as_str()));
         let problems: Vec<String> = others.map(|name| format!("{manifest}: {name}")).collect();
         assert_none(&problems);
     }
@@ -112,9 +103,7 @@ fn what_is_confined_stays_where_it_belongs() {
     let files = files();
     let mut problems = Vec::new();
     for (folder, name, places, why) in CONFINED {
-        let sources = files
-            .iter()
-            .filter(|file| file.is_rust() && file.is_in(folder));
+        let sources = files.iter().filter(|file| file.is_rust() && file.is_in(folder));
         for file in sources.filter(|file| !places.contains(&file.path.as_str())) {
             let lines = file.code().filter(|(_, line)| names_crate(line, name));
             problems.extend(lines.map(|(at, _)| format!("{}:{at}: {name}: {why}", file.path)));
@@ -127,9 +116,7 @@ fn broken(rule: &Never, file: &File) -> Vec<String> {
     if file.path.ends_with("Cargo.toml") {
         let used = dependencies(file, &ALL_KINDS).into_iter();
         let wrong = used.filter(|name| rule.crates.contains(&name.as_str()));
-        return wrong
-            .map(|name| format!("{}: {name}: {}", file.path, rule.why))
-            .collect();
+        return wrong.map(|name| format!("{}: {name}: {}", file.path, rule.why)).collect();
     }
     if !file.is_rust() {
         return Vec::new();
@@ -148,16 +135,11 @@ fn broken(rule: &Never, file: &File) -> Vec<String> {
 fn names_crate(line: &str, name: &str) -> bool {
     let path = format!("{}::", name.replace('-', "_"));
     let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    line.match_indices(&path)
-        .any(|(at, _)| !line[..at].ends_with(is_word))
+    line.match_indices(&path).any(|(at, _)| !line[..at].ends_with(is_word))
 }
 
 fn package(manifest: &File) -> Option<String> {
-    let name = parse(manifest)
-        .get("package")?
-        .get("name")?
-        .as_str()?
-        .to_owned();
+    let name = parse(manifest).get("package")?.get("name")?.as_str()?.to_owned();
     Some(name)
 }
 
@@ -165,10 +147,7 @@ fn package(manifest: &File) -> Option<String> {
 fn dependencies(manifest: &File, kinds: &[&str]) -> Vec<String> {
     let manifest = parse(manifest);
     let targets = manifest.get("target").and_then(Value::as_table);
-    let targets = targets
-        .into_iter()
-        .flat_map(Table::values)
-        .filter_map(Value::as_table);
+    let targets = targets.into_iter().flat_map(Table::values).filter_map(Value::as_table);
     let mut names = Vec::new();
     for table in targets.chain([&manifest]) {
         for kind in kinds {
@@ -183,10 +162,7 @@ fn dependencies(manifest: &File, kinds: &[&str]) -> Vec<String> {
 }
 
 fn parse(manifest: &File) -> Table {
-    manifest
-        .text
-        .parse()
-        .unwrap_or_else(|error| panic!("{}: {error}", manifest.path))
+    manifest.text.parse().unwrap_or_else(|error| panic!("{}: {error}", manifest.path))
 }
 
 #[test]

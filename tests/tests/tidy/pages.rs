@@ -26,28 +26,15 @@ fn the_page_of_subjects_lists_every_function_header_and_key() {
     names.extend(public(&text("protocol/src/record/key.rs"), "pub fn "));
     names.extend(public(&text("protocol/src/record/key.rs"), "pub const "));
     let order = text("protocol/src/order.rs");
-    let headers = order
-        .lines()
-        .filter(|line| line.starts_with("    pub const "));
-    names.extend(
-        headers
-            .filter_map(|line| line.split('"').nth(1))
-            .map(str::to_owned),
-    );
-    assert!(
-        names.len() > 30,
-        "the sources are not read as they should be: {names:?}"
-    );
+    let headers = order.lines().filter(|line| line.starts_with("    pub const "));
+    names.extend(headers.filter_map(|line| line.split('"').nth(1)).map(str::to_owned));
+    assert!(names.len() > 30, "the sources are not read as they should be: {names:?}");
     let in_page = |name: &String| {
         let quoted = format!("`{name}`");
         listed.iter().any(|cell| cell.contains(&quoted)) || page.contains(&quoted)
     };
     let missing = names.iter().filter(|name| !in_page(name));
-    assert_none(
-        &missing
-            .map(|name| format!("subjects.md lacks {name}"))
-            .collect::<Vec<_>>(),
-    );
+    assert_none(&missing.map(|name| format!("subjects.md lacks {name}")).collect::<Vec<_>>());
 }
 
 #[test]
@@ -57,17 +44,9 @@ fn the_page_of_differences_names_tests_that_are_there() {
     let tests: Vec<&str> = tests.filter_map(|cell| cell.split('`').nth(1)).collect();
     assert!(tests.len() > 10, "the page is not read as it should be");
     let files = files();
-    let is_there = |test: &str| {
-        files
-            .iter()
-            .any(|file| file.path.ends_with(&format!("/{test}")))
-    };
+    let is_there = |test: &str| files.iter().any(|file| file.path.ends_with(&format!("/{test}")));
     let missing = tests.into_iter().filter(|test| !is_there(test));
-    assert_none(
-        &missing
-            .map(|test| format!("there is no {test}"))
-            .collect::<Vec<_>>(),
-    );
+    assert_none(&missing.map(|test| format!("there is no {test}")).collect::<Vec<_>>());
 }
 
 /// Number, status and blame of a line such as `Self::new(30000, 400, Blame::Caller);`.
@@ -81,16 +60,11 @@ fn code(line: &str) -> Option<[String; 3]> {
 
 /// The cells of a row of a table; `None` for headings and other lines.
 fn row(line: &str) -> Option<std::vec::IntoIter<&str>> {
-    let cells = line
-        .strip_prefix('|')?
-        .strip_suffix('|')?
-        .split('|')
-        .map(str::trim);
+    let cells = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
     let cells: Vec<&str> = cells.collect();
     let is_row = !cells.iter().all(|cell| cell.starts_with("---"));
-    let is_heading = cells
-        .first()
-        .is_some_and(|cell| ["number", "function", "header"].contains(cell));
+    let is_heading =
+        cells.first().is_some_and(|cell| ["number", "function", "header"].contains(cell));
     (is_row && !is_heading).then(|| cells.into_iter())
 }
 
@@ -103,8 +77,5 @@ fn first_three(cells: impl Iterator<Item = impl AsRef<str>>) -> [String; 3] {
 fn public(source: &str, keyword: &str) -> Vec<String> {
     let lines = source.lines().filter_map(|line| line.strip_prefix(keyword));
     let end = |c: char| !(c.is_alphanumeric() || c == '_');
-    lines
-        .filter_map(|rest| rest.split(end).next())
-        .map(str::to_owned)
-        .collect()
+    lines.filter_map(|rest| rest.split(end).next()).map(str::to_owned).collect()
 }

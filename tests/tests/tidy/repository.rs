@@ -26,11 +26,7 @@ impl File {
 
     /// Lines of code with their numbers: comments are left out.
     pub(super) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self
-            .text
-            .lines()
-            .enumerate()
-            .map(|(at, line)| (at + 1, line));
+        let lines = self.text.lines().enumerate().map(|(at, line)| (at + 1, line));
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 }
@@ -40,25 +36,15 @@ pub(super) fn files() -> Vec<File> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = manifest.parent().expect("tests/ lies in the repository");
     let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)
         .output()
         .expect("git lists the files");
     assert!(listed.status.success(), "git ls-files failed: {listed:?}");
     let names = String::from_utf8(listed.stdout).expect("names are UTF-8");
     let root = Dir::open_ambient_dir(root, ambient_authority()).expect("the root can be read");
-    let read = |path: &str| {
-        Some(File {
-            path: path.to_owned(),
-            text: root.read_to_string(path).ok()?,
-        })
-    };
+    let read =
+        |path: &str| Some(File { path: path.to_owned(), text: root.read_to_string(path).ok()? });
     names.split_terminator('\0').filter_map(read).collect()
 }
 

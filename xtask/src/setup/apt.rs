@@ -35,9 +35,7 @@ pub(super) fn install(packages: &[&str]) -> Result<(), Stop> {
     let list = packages.join(" ");
     let by_hand = format!("apt-get update && apt-get install --no-install-recommends {list}");
     let mut command = as_root(&by_hand)?;
-    command
-        .args(["sh", "-c", INSTALL, WAIT_FOR_OTHER_APT])
-        .args(packages);
+    command.args(["sh", "-c", INSTALL, WAIT_FOR_OTHER_APT]).args(packages);
     process::run_quietly(&mut command, &format!("install {list}"))
         .map_err(|stop| stop.or_type(&by_hand))
 }

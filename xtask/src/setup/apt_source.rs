@@ -41,13 +41,7 @@ pub(super) fn testing_source(files: &[SourceFile], codename: &str) -> Option<Str
         .flat_map(SourceFile::sources)
         .filter(|source| source.is_main_archive(codename))
         // Not max_by_key, which returns the last of equals: the administrator wrote the first one first.
-        .reduce(|best, next| {
-            if next.confidence() > best.confidence() {
-                next
-            } else {
-                best
-            }
-        })
+        .reduce(|best, next| if next.confidence() > best.confidence() { next } else { best })
         .map(|source| source.as_testing())
 }
 
@@ -55,10 +49,7 @@ impl SourceFile {
     fn sources(&self) -> Vec<Source> {
         match self {
             Self::OneLine(text) => text.lines().filter_map(Source::from_line).collect(),
-            Self::Deb822(text) => paragraphs(text)
-                .iter()
-                .filter_map(Source::from_fields)
-                .collect(),
+            Self::Deb822(text) => paragraphs(text).iter().filter_map(Source::from_fields).collect(),
         }
     }
 }
@@ -84,21 +75,14 @@ impl Source {
         let mut words = rest.split_whitespace().map(str::to_owned);
         let uris = words.next()?;
         let suites = vec![words.next()?];
-        let options: BTreeMap<&str, &str> = options
-            .split_whitespace()
-            .filter_map(|option| option.split_once('='))
-            .collect();
+        let options: BTreeMap<&str, &str> =
+            options.split_whitespace().filter_map(|option| option.split_once('=')).collect();
         let kept = KEPT_FIELDS
             .iter()
             // Lists are comma-separated there and space-separated in deb822.
             .filter_map(|(field, option)| Some((*field, options.get(option)?.replace(',', " "))))
             .collect();
-        Some(Self {
-            uris,
-            suites,
-            components: words.collect(),
-            kept,
-        })
+        Some(Self { uris, suites, components: words.collect(), kept })
     }
 
     fn from_fields(fields: &BTreeMap<String, String>) -> Option<Self> {
@@ -108,9 +92,7 @@ impl Source {
                 .map(|value| value.split_whitespace().map(str::to_owned).collect())
                 .unwrap_or_default()
         };
-        if fields
-            .get("enabled")
-            .is_some_and(|value| value.trim() == "no")
+        if fields.get("enabled").is_some_and(|value| value.trim() == "no")
             || !words("types").contains(&"deb".into())
         {
             return None;
@@ -138,23 +120,16 @@ impl Source {
 
     /// Some vendors use Debian's suite names; these signs tell Debian's own archive.
     fn confidence(&self) -> usize {
-        let keyring = self
-            .kept
-            .get("Signed-By")
-            .is_some_and(|keyring| keyring.contains("debian-archive"));
-        let path = self
-            .uris
-            .split_whitespace()
-            .any(|uri| uri.trim_end_matches('/').ends_with("/debian"));
+        let keyring =
+            self.kept.get("Signed-By").is_some_and(|keyring| keyring.contains("debian-archive"));
+        let path =
+            self.uris.split_whitespace().any(|uri| uri.trim_end_matches('/').ends_with("/debian"));
         usize::from(keyring) + usize::from(path)
     }
 
     fn as_testing(&self) -> String {
-        let kept: String = self
-            .kept
-            .iter()
-            .map(|(field, value)| format!("{field}: {value}\n"))
-            .collect();
+        let kept: String =
+            self.kept.iter().map(|(field, value)| format!("{field}: {value}\n")).collect();
         format!(
             "Types: deb\nURIs: {}\nSuites: testing\nComponents: main\nTargets: Packages\nLanguages: none\n{kept}",
             self.uris
@@ -214,9 +189,7 @@ mod tests {
     #[test]
     fn a_one_line_source_keeps_its_mirror_and_drops_its_suite() {
         check_source(
-            &[one_line(
-                "deb http://m.example/debian bookworm main contrib # ours",
-            )],
+            &[one_line("deb http://m.example/debian bookworm main contrib # ours")],
             Some(&["http://m.example/debian"]),
         );
         check_source(
@@ -246,10 +219,7 @@ mod tests {
             Suites: bookworm bookworm-updates\nComponents: main\nSigned-By: /debian-archive-keyring.gpg\n";
         check_source(
             &[deb822(text)],
-            Some(&[
-                "http://m.example/debian",
-                "Signed-By: /debian-archive-keyring.gpg",
-            ]),
+            Some(&["http://m.example/debian", "Signed-By: /debian-archive-keyring.gpg"]),
         );
     }
 
@@ -259,20 +229,14 @@ mod tests {
             signed-by:\n -----BEGIN\n .\n AbC=\n -----END\n";
         check_source(
             &[deb822(text)],
-            Some(&[
-                "http://m.example/debian",
-                "Signed-By: \n -----BEGIN\n .\n AbC=\n -----END",
-            ]),
+            Some(&["http://m.example/debian", "Signed-By: \n -----BEGIN\n .\n AbC=\n -----END"]),
         );
     }
 
     #[test]
     fn several_mirrors_of_one_source_all_stay() {
         let text = "Types: deb\nURIs: http://a.example/debian\n http://b.example/debian\nSuites: bookworm\nComponents: main\n";
-        check_source(
-            &[deb822(text)],
-            Some(&["http://a.example/debian http://b.example/debian"]),
-        );
+        check_source(&[deb822(text)], Some(&["http://a.example/debian http://b.example/debian"]));
     }
 
     #[test]

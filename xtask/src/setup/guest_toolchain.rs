@@ -10,14 +10,10 @@ use crate::stop::Stop;
 /// The script prints its own line on what it does.
 pub(crate) fn ensure(repository: &Repository) -> Result<(), Stop> {
     let mut script = Command::new("bash");
-    script
-        .arg(repository.root.join("guests/toolchain.sh"))
-        .stdin(Stdio::null());
+    script.arg(repository.root.join("guests/toolchain.sh")).stdin(Stdio::null());
     clean_environment(&mut script);
     if process::status(&mut script)?.success() {
         return Ok(());
     }
-    Err(Stop::new(
-        "guests cannot be built on this machine yet; the lines above say why",
-    ))
+    Err(Stop::new("guests cannot be built on this machine yet; the lines above say why"))
 }

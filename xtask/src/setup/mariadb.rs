@@ -65,28 +65,13 @@ mod tests {
     use super::missing_packages;
 
     fn check_missing(there: &[&str], expected: &[&str]) {
-        assert_eq!(
-            missing_packages(|program| there.contains(&program)),
-            expected
-        );
+        assert_eq!(missing_packages(|program| there.contains(&program)), expected);
     }
 
     #[test]
     fn only_packages_of_missing_programs_are_installed_and_each_once() {
         check_missing(&[], &["mariadb-server", "mariadb-client", "zstd"]);
-        check_missing(
-            &["mariadbd", "mariadb-install-db", "zstd"],
-            &["mariadb-client"],
-        );
-        check_missing(
-            &[
-                "mariadbd",
-                "mariadb-install-db",
-                "mariadb-dump",
-                "mariadb",
-                "zstd",
-            ],
-            &[],
-        );
+        check_missing(&["mariadbd", "mariadb-install-db", "zstd"], &["mariadb-client"]);
+        check_missing(&["mariadbd", "mariadb-install-db", "mariadb-dump", "mariadb", "zstd"], &[]);
     }
 }

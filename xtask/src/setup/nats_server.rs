@@ -14,10 +14,7 @@ use crate::process;
 use crate::stop::Stop;
 
 /// The first with per-key expiry that keeps its promises and every option that we write.
-const OLDEST: Version = Version {
-    major: 2,
-    minor: 12,
-};
+const OLDEST: Version = Version { major: 2, minor: 12 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Version {
@@ -27,10 +24,7 @@ struct Version {
 
 /// Makes sure that [`find`] finds one.
 pub(super) fn ensure(cache: &Path) -> Result<(), Stop> {
-    if find_in_environment()?
-        .or_else(|| find_installed(cache))
-        .is_some()
-    {
+    if find_in_environment()?.or_else(|| find_installed(cache)).is_some() {
         say("nats-server", "ready");
         return Ok(());
     }
@@ -44,11 +38,9 @@ pub(super) fn ensure(cache: &Path) -> Result<(), Stop> {
 
 /// The nats-server to run: `TENON_NATS_SERVER`, or one on the PATH, or the fetched one.
 pub(crate) fn find(cache: &Path) -> Result<PathBuf, Stop> {
-    find_in_environment()?
-        .or_else(|| find_installed(cache))
-        .ok_or_else(|| {
-            Stop::new("there is no nats-server 2.12 or newer").or_type("cargo xtask setup")
-        })
+    find_in_environment()?.or_else(|| find_installed(cache)).ok_or_else(|| {
+        Stop::new("there is no nats-server 2.12 or newer").or_type("cargo xtask setup")
+    })
 }
 
 fn find_in_environment() -> Result<Option<PathBuf>, Stop> {
@@ -60,10 +52,7 @@ fn find_in_environment() -> Result<Option<PathBuf>, Stop> {
     if is_new_enough(&path) {
         return Ok(Some(path));
     }
-    Err(Stop::new(format!(
-        "TENON_NATS_SERVER={} is no nats-server 2.12 or newer",
-        path.display()
-    )))
+    Err(Stop::new(format!("TENON_NATS_SERVER={} is no nats-server 2.12 or newer", path.display())))
 }
 
 fn find_installed(cache: &Path) -> Option<PathBuf> {
@@ -86,10 +75,7 @@ fn is_new_enough(server: &Path) -> bool {
 /// From `nats-server: v2.15.1`, with or without a suffix.
 fn parse_version(text: &str) -> Option<Version> {
     let mut numbers = text.trim().strip_prefix("nats-server: v")?.split('.');
-    Some(Version {
-        major: numbers.next()?.parse().ok()?,
-        minor: numbers.next()?.parse().ok()?,
-    })
+    Some(Version { major: numbers.next()?.parse().ok()?, minor: numbers.next()?.parse().ok()? })
 }
 
 /// The apt source to fetch from; elsewhere than on Debian, what to install instead.
@@ -109,9 +95,7 @@ fn debian_source() -> Result<String, Stop> {
 }
 
 fn os_release_value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
     Some(value.trim().trim_matches('"'))
 }
 
@@ -122,10 +106,7 @@ fn source_files(etc_apt: &Path) -> Vec<SourceFile> {
         .unwrap_or_default();
     parts.sort();
     parts.insert(0, etc_apt.join("sources.list"));
-    parts
-        .iter()
-        .filter_map(|path| read_source_file(path))
-        .collect()
+    parts.iter().filter_map(|path| read_source_file(path)).collect()
 }
 
 fn read_source_file(path: &Path) -> Option<SourceFile> {
@@ -156,10 +137,7 @@ fn fetch_with(source: &str, scratch: &Path, destination: &Path) -> Result<(), St
     fs::write(scratch.join("sources/testing.sources"), source).map_err(disk)?;
     fs::write(scratch.join("status"), "").map_err(disk)?;
 
-    process::run_quietly(
-        private_apt(scratch).arg("update"),
-        "read Debian testing's package list",
-    )?;
+    process::run_quietly(private_apt(scratch).arg("update"), "read Debian testing's package list")?;
     process::run_quietly(
         private_apt(scratch).args(["download", "nats-server"]),
         "download nats-server",
@@ -196,10 +174,7 @@ fn private_apt(scratch: &Path) -> Command {
         ("Dir::Etc::sourceparts", scratch.join("sources")),
         // A pin against testing is meant for what gets installed.
         ("Dir::Etc::preferences", Path::new("/dev/null").to_owned()),
-        (
-            "Dir::Etc::preferencesparts",
-            Path::new("/dev/null").to_owned(),
-        ),
+        ("Dir::Etc::preferencesparts", Path::new("/dev/null").to_owned()),
         ("Dir::State", scratch.to_owned()),
         ("Dir::State::lists", scratch.join("lists")),
         ("Dir::State::status", scratch.join("status")),
@@ -210,8 +185,7 @@ fn private_apt(scratch: &Path) -> Command {
         apt.arg("-o").arg(format!("{name}={}", path.display()));
     }
     // The cache is in a home directory, where apt's own user may not look.
-    apt.args(["-q", "-o", "APT::Sandbox::User=root"])
-        .current_dir(scratch.join("download"));
+    apt.args(["-q", "-o", "APT::Sandbox::User=root"]).current_dir(scratch.join("download"));
     apt
 }
 
@@ -220,10 +194,7 @@ mod tests {
     use super::{OLDEST, Version, os_release_value, parse_version};
 
     fn check_version(text: &str, expected: Option<(u32, u32)>) {
-        assert_eq!(
-            parse_version(text),
-            expected.map(|(major, minor)| Version { major, minor })
-        );
+        assert_eq!(parse_version(text), expected.map(|(major, minor)| Version { major, minor }));
     }
 
     #[test]

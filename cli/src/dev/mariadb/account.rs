@@ -37,14 +37,9 @@ fn is_reachable(directory: &Directory) -> bool {
 
 /// The user of that name in the text of `/etc/passwd`.
 fn find_user(users: &str, name: &str) -> Option<SystemUser> {
-    let user = users
-        .lines()
-        .find(|line| line.split(':').next() == Some(name))?;
+    let user = users.lines().find(|line| line.split(':').next() == Some(name))?;
     let mut numbers = user.split(':').skip(2);
-    Some(SystemUser {
-        uid: numbers.next()?.parse().ok()?,
-        gid: numbers.next()?.parse().ok()?,
-    })
+    Some(SystemUser { uid: numbers.next()?.parse().ok()?, gid: numbers.next()?.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -54,10 +49,7 @@ mod tests {
     #[test]
     fn a_user_is_found_by_its_whole_name() {
         let users = "root:x:0:0:root:/root:/bin/bash\nmysqlx:x:1:1::/:\nmysql:x:101:104:MySQL:/:/bin/false\n";
-        assert_eq!(
-            find_user(users, "mysql"),
-            Some(SystemUser { uid: 101, gid: 104 })
-        );
+        assert_eq!(find_user(users, "mysql"), Some(SystemUser { uid: 101, gid: 104 }));
         assert_eq!(find_user(users, "sql"), None);
         assert_eq!(find_user("mysql:x:many:4", "mysql"), None);
     }

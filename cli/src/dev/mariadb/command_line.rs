@@ -98,10 +98,7 @@ mod tests {
     use crate::dev::directory::SystemUser;
 
     fn check_has(arguments: &[OsString], expected: &str) {
-        assert!(
-            arguments.iter().any(|argument| argument == expected),
-            "{arguments:?}"
-        );
+        assert!(arguments.iter().any(|argument| argument == expected), "{arguments:?}");
     }
 
     #[test]

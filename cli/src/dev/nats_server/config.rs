@@ -75,11 +75,7 @@ accounts {{
 }
 
 fn user(user: &NatsUser) -> String {
-    let Permissions {
-        publish,
-        subscribe,
-        responses,
-    } = &user.permissions;
+    let Permissions { publish, subscribe, responses } = &user.permissions;
     let mut text = format!(
         "      {{
         user: {name}
@@ -95,22 +91,15 @@ fn user(user: &NatsUser) -> String {
     );
     if *responses {
         // Writing to a String cannot fail.
-        writeln!(
-            text,
-            "          allow_responses: {{ max: 1, expires: \"{REPLY_SECONDS}s\" }}"
-        )
-        .ok();
+        writeln!(text, "          allow_responses: {{ max: 1, expires: \"{REPLY_SECONDS}s\" }}")
+            .ok();
     }
     text.push_str("        }\n      }\n");
     text
 }
 
 fn list(subjects: &Subjects) -> String {
-    subjects
-        .iter()
-        .map(|subject| quoted(subject))
-        .collect::<Vec<_>>()
-        .join(", ")
+    subjects.iter().map(|subject| quoted(subject)).collect::<Vec<_>>().join(", ")
 }
 
 fn quoted(text: &str) -> String {
@@ -134,11 +123,7 @@ mod tests {
                 responses: true,
             },
         };
-        let config = NatsConfig {
-            port: 4222,
-            monitor_port: 8222,
-            users: vec![user],
-        };
+        let config = NatsConfig { port: 4222, monitor_port: 8222, users: vec![user] };
         expect![[r#"
             listen: "127.0.0.1:4222"
             http: "127.0.0.1:8222"

@@ -39,11 +39,7 @@ pub fn of_node(node: &NodeId, services: &[ServiceName]) -> Permissions {
             subject::inventory(service, node),
         ]);
     }
-    Permissions {
-        publish,
-        subscribe,
-        responses: true,
-    }
+    Permissions { publish, subscribe, responses: true }
 }
 
 /// What a consumer of jobs needs of JetStream's own subjects.
@@ -65,19 +61,12 @@ fn job_queue() -> Subjects {
 #[must_use]
 pub fn of_gateway(services: &[ServiceName]) -> Permissions {
     let shared = ["tenon.>", "$JS.>", "$KV.>"].map(str::to_owned);
-    let mut publish: Subjects = services
-        .iter()
-        .map(|service| format!("{service}.>"))
-        .collect();
+    let mut publish: Subjects = services.iter().map(|service| format!("{service}.>")).collect();
     publish.extend(shared);
     let mut subscribe = publish.clone();
     // Its own, and the usual one of tools that look in with its password.
     subscribe.extend(["_INBOX_gw.>", "_INBOX.>"].map(str::to_owned));
-    Permissions {
-        publish,
-        subscribe,
-        responses: true,
-    }
+    Permissions { publish, subscribe, responses: true }
 }
 
 #[cfg(test)]

@@ -49,13 +49,7 @@ impl Book {
             None => Handles::default(),
         };
         let offerings = BTreeMap::new();
-        Ok(Self {
-            directory,
-            tokens,
-            is_available: true,
-            offerings,
-            handles,
-        })
+        Ok(Self { directory, tokens, is_available: true, offerings, handles })
     }
 
     /// The label of an offering whose token was given; the text may carry a version.
@@ -65,14 +59,8 @@ impl Book {
         }
         let label = self.known(text)?;
         let expected = self.tokens.get(&label);
-        let is_right = expected
-            .zip(token)
-            .is_some_and(|(expected, given)| expected.matches(given));
-        if is_right {
-            Ok(label)
-        } else {
-            Err(Refusal::NotAuthorized)
-        }
+        let is_right = expected.zip(token).is_some_and(|(expected, given)| expected.matches(given));
+        if is_right { Ok(label) } else { Err(Refusal::NotAuthorized) }
     }
 
     /// The label of an offering: `mysql` of `mysql` and of `mysql-10.11`.
@@ -95,10 +83,7 @@ impl Book {
     }
 
     pub(super) fn show_offerings(&self) -> Value {
-        self.offerings
-            .values()
-            .map(|notice| json!(notice))
-            .collect()
+        self.offerings.values().map(|notice| json!(notice)).collect()
     }
 
     pub(super) fn show_handles(&self) -> Value {
@@ -106,20 +91,11 @@ impl Book {
     }
 
     pub(super) fn handles_of(&self, label: &str) -> Vec<Value> {
-        self.handles
-            .0
-            .get(label)
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .cloned()
-            .collect()
+        self.handles.0.get(label).into_iter().flat_map(BTreeMap::values).cloned().collect()
     }
 
     pub(super) fn has_handle(&self, label: &str, id: &str) -> bool {
-        self.handles
-            .0
-            .get(label)
-            .is_some_and(|handles| handles.contains_key(id))
+        self.handles.0.get(label).is_some_and(|handles| handles.contains_key(id))
     }
 
     pub(super) fn put_handle(
@@ -167,23 +143,11 @@ mod tests {
         let keep = tempfile::tempdir().unwrap();
         let mut book = book(&Directory::open(keep.path()).unwrap());
         assert_eq!(book.admit("mysql-10.11", Some("t")).unwrap(), "mysql");
-        assert!(matches!(
-            book.admit("mysql-10.11", Some("u")),
-            Err(Refusal::NotAuthorized)
-        ));
-        assert!(matches!(
-            book.admit("mysql", None),
-            Err(Refusal::NotAuthorized)
-        ));
-        assert!(matches!(
-            book.admit("redis-1", Some("t")),
-            Err(Refusal::UnknownService(_))
-        ));
+        assert!(matches!(book.admit("mysql-10.11", Some("u")), Err(Refusal::NotAuthorized)));
+        assert!(matches!(book.admit("mysql", None), Err(Refusal::NotAuthorized)));
+        assert!(matches!(book.admit("redis-1", Some("t")), Err(Refusal::UnknownService(_))));
         book.set_available(false);
-        assert!(matches!(
-            book.admit("mysql", Some("t")),
-            Err(Refusal::Unavailable)
-        ));
+        assert!(matches!(book.admit("mysql", Some("t")), Err(Refusal::Unavailable)));
     }
 
     #[test]

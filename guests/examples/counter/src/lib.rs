@@ -41,8 +41,7 @@ impl Service for Counter {
         let first: u64 = parameters.get("first")?.unwrap_or(1);
         // Only if there is no counter yet: a repeated call must not set it back.
         if next_number(cx, instance)?.is_none() {
-            cx.state()
-                .create(&counter_key(&instance.id), first.to_string().as_bytes())?;
+            cx.state().create(&counter_key(&instance.id), first.to_string().as_bytes())?;
         }
         Ok(Credential::new().public("first", first))
     }
@@ -75,16 +74,12 @@ impl Service for Counter {
         };
         // Both writes become durable together with this answer, or neither does: a call that
         // fails, or whose node dies, has written nothing.
-        Ok(Credential::new()
-            .public("user", binding.id.as_str())
-            .public("number", number))
+        Ok(Credential::new().public("user", binding.id.as_str()).public("number", number))
     }
 
     /// Takes the access away. The number is not drawn again.
     fn unbind(cx: &Call<'_>, binding: &Binding) -> Result<()> {
-        Ok(cx
-            .state()
-            .delete(&ticket_key(&binding.instance.id, &binding.id))?)
+        Ok(cx.state().delete(&ticket_key(&binding.instance.id, &binding.id))?)
     }
 
     /// What really exists. The platform compares it with what it believes, and has the rest
@@ -93,15 +88,8 @@ impl Service for Counter {
         // A page is one reading of at most 1,000 keys. What `next` holds is ours to choose: it
         // comes back as `page`.
         let keys = cx.state().keys("", page, 1_000)?;
-        let next = if keys.len() == 1_000 {
-            keys.last().cloned()
-        } else {
-            None
-        };
-        let mut found = InventoryPage {
-            next,
-            ..InventoryPage::default()
-        };
+        let next = if keys.len() == 1_000 { keys.last().cloned() } else { None };
+        let mut found = InventoryPage { next, ..InventoryPage::default() };
         for key in keys {
             match key.split('/').collect::<Vec<_>>().as_slice() {
                 ["counter", instance] => found.instances.push((*instance).to_owned()),
@@ -120,8 +108,7 @@ impl Service for Counter {
     fn purge(cx: &Call<'_>, instances: &[Instance], bindings: &[FoundBinding]) -> Result<u32> {
         let mut purged = 0;
         for found in bindings {
-            cx.state()
-                .delete(&ticket_key(&found.instance, &found.user))?;
+            cx.state().delete(&ticket_key(&found.instance, &found.user))?;
             purged += 1;
         }
         for instance in instances {
@@ -155,8 +142,7 @@ impl Snapshots for Counter {
         // A snapshot may have been damaged, or made up: read no more than it can be, check it,
         // and only then replace anything.
         let next = number_in(&input.read_all(20)?)?;
-        cx.state()
-            .put(&counter_key(&instance.id), next.to_string().as_bytes())?;
+        cx.state().put(&counter_key(&instance.id), next.to_string().as_bytes())?;
         Ok(())
     }
 }
@@ -168,11 +154,9 @@ fn draw(cx: &Call<'_>, instance: &Instance) -> Result<u64> {
     let entry = cx.state().get(&key)?.ok_or_else(|| no_counter(instance))?;
     let number = number_in(&entry.value)?;
     // Numbers that came with a request or a snapshot may be as large as can be.
-    let next = number
-        .checked_add(1)
-        .ok_or_else(|| Error::quota_exceeded(0, "no number is left"))?;
-    cx.state()
-        .replace(&key, next.to_string().as_bytes(), entry.revision)?;
+    let next =
+        number.checked_add(1).ok_or_else(|| Error::quota_exceeded(0, "no number is left"))?;
+    cx.state().replace(&key, next.to_string().as_bytes(), entry.revision)?;
     Ok(number)
 }
 
@@ -193,18 +177,13 @@ fn users(cx: &Call<'_>, instance: &str) -> Result<Vec<String>> {
             return Ok(users);
         };
         last = Some(key.clone());
-        users.extend(
-            keys.iter()
-                .filter_map(|key| key.strip_prefix(&prefix))
-                .map(str::to_owned),
-        );
+        users.extend(keys.iter().filter_map(|key| key.strip_prefix(&prefix)).map(str::to_owned));
     }
 }
 
 fn number_in(bytes: &[u8]) -> Result<u64> {
     let text = str::from_utf8(bytes).unwrap_or_default();
-    text.parse()
-        .map_err(|cause| Error::corrupt_data(0, format!("not a number: {cause}")))
+    text.parse().map_err(|cause| Error::corrupt_data(0, format!("not a number: {cause}")))
 }
 
 /// An error is a kind, which says whose fault it is; a number, 0 when there is no special one;

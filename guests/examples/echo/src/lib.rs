@@ -62,44 +62,28 @@ mod tests {
     use super::*;
 
     fn instance() -> Instance {
-        Instance {
-            id: "e1".to_owned(),
-            plan: "free".to_owned(),
-            version: "1".to_owned(),
-        }
+        Instance { id: "e1".to_owned(), plan: "free".to_owned(), version: "1".to_owned() }
     }
 
     #[test]
     fn provision_answers_with_host_and_port() {
         let world = World::new().with_setting("host", "echo.example");
-        let made = world
-            .call(|cx| Echo::provision(cx, &instance(), &Parameters::new(), None))
-            .unwrap();
-        assert_eq!(
-            made,
-            Credential::new()
-                .public("host", "echo.example")
-                .public("port", 5002)
-        );
+        let made =
+            world.call(|cx| Echo::provision(cx, &instance(), &Parameters::new(), None)).unwrap();
+        assert_eq!(made, Credential::new().public("host", "echo.example").public("port", 5002));
     }
 
     #[test]
     fn a_binding_gets_the_same_as_the_instance() {
-        let binding = BindingRef {
-            id: "b1".to_owned(),
-            instance: instance(),
-        };
-        let bound = World::new()
-            .call(|cx| Echo::bind(cx, &binding, &Parameters::new(), None))
-            .unwrap();
+        let binding = BindingRef { id: "b1".to_owned(), instance: instance() };
+        let bound =
+            World::new().call(|cx| Echo::bind(cx, &binding, &Parameters::new(), None)).unwrap();
         assert_eq!(bound.require("host"), Ok("127.0.0.1".to_owned()));
     }
 
     #[test]
     fn a_credential_from_elsewhere_is_kept() {
-        let known = Credential::new()
-            .public("host", "old.example")
-            .public("port", 7);
+        let known = Credential::new().public("host", "old.example").public("port", 7);
         let made = World::new()
             .call(|cx| Echo::provision(cx, &instance(), &Parameters::new(), Some(&known)));
         assert_eq!(made, Ok(known));

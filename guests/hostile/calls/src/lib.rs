@@ -27,11 +27,7 @@ const MEBIBYTE: usize = 1 << 20;
 
 impl Service for Hostile {
     fn describe() -> Offering {
-        Offering::new(
-            "hostile",
-            "Misbehaves as it is told",
-            env!("CARGO_PKG_VERSION"),
-        )
+        Offering::new("hostile", "Misbehaves as it is told", env!("CARGO_PKG_VERSION"))
     }
 
     fn provision(
@@ -126,11 +122,7 @@ mod tests {
 
     fn provision(world: &World, parameters: &Parameters) -> Result<Credential> {
         let id = "h1".to_owned();
-        let instance = Instance {
-            id,
-            plan: "free".to_owned(),
-            version: "1".to_owned(),
-        };
+        let instance = Instance { id, plan: "free".to_owned(), version: "1".to_owned() };
         world.call(|cx| Hostile::provision(cx, &instance, parameters, None))
     }
 
@@ -140,19 +132,13 @@ mod tests {
 
     #[test]
     fn untold_it_behaves_well() {
-        assert_eq!(
-            provision(&World::new(), &Parameters::new()),
-            Ok(well_behaved())
-        );
+        assert_eq!(provision(&World::new(), &Parameters::new()), Ok(well_behaved()));
     }
 
     #[test]
     #[should_panic(expected = "told to panic")]
     fn told_to_panic_it_does() {
-        assert_eq!(
-            provision(&World::new(), &told_to("panic")),
-            Ok(well_behaved())
-        );
+        assert_eq!(provision(&World::new(), &told_to("panic")), Ok(well_behaved()));
     }
 
     #[test]

@@ -12,10 +12,7 @@ mod bindings {
 
 struct Incomplete;
 
-#[expect(
-    unsafe_code,
-    reason = "generated: it crosses the sandbox's wall with raw memory"
-)]
+#[expect(unsafe_code, reason = "generated: it crosses the sandbox's wall with raw memory")]
 const _: () = {
     bindings::export!(Incomplete with_types_in bindings);
 };

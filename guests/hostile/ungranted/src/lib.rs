@@ -12,11 +12,7 @@ tenon_guest::export!(Ungranted: Service);
 
 impl Service for Ungranted {
     fn describe() -> Offering {
-        Offering::new(
-            "hostile-ungranted",
-            "Wants directories",
-            env!("CARGO_PKG_VERSION"),
-        )
+        Offering::new("hostile-ungranted", "Wants directories", env!("CARGO_PKG_VERSION"))
     }
 
     fn provision(

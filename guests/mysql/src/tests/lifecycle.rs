@@ -9,9 +9,7 @@ use super::{Node, VERSION, provision, unprovision};
 use crate::MySql;
 
 fn known_from_elsewhere() -> Credential {
-    Credential::new()
-        .public("user", "uElsewhere")
-        .secret("password", "p@ss/word")
+    Credential::new().public("user", "uElsewhere").secret("password", "p@ss/word")
 }
 
 #[test]
@@ -68,10 +66,7 @@ fn a_credential_from_elsewhere_without_a_password_is_refused() {
     let world = World::new().with_mysql(VERSION);
     let partial = Credential::new().public("user", "u1");
     let refused = provision(&world, "d2", Some(&partial)).unwrap_err();
-    assert_eq!(
-        refused,
-        Error::invalid_input(0, "credential has no password")
-    );
+    assert_eq!(refused, Error::invalid_input(0, "credential has no password"));
 }
 
 #[test]
@@ -80,39 +75,28 @@ fn an_id_that_is_no_database_name_of_ours_is_refused() {
     let refused = provision(&world, "1f", None).unwrap_err();
     expect![[r#"instance id "1f" does not start with 'd'"#]].assert_eq(refused.message());
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);
-    assert_eq!(
-        provision(&world, "d1_f", None).unwrap_err().kind(),
-        ErrorKind::InvalidInput
-    );
+    assert_eq!(provision(&world, "d1_f", None).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(world.mysql(VERSION).to_string(), "");
 }
 
 #[test]
 fn a_version_without_a_server_is_refused() {
     let refused = provision(&World::new(), "d1f", None).unwrap_err();
-    assert_eq!(
-        refused,
-        Error::invalid_input(30004, "Unsupported version 10.11")
-    );
+    assert_eq!(refused, Error::invalid_input(30004, "Unsupported version 10.11"));
 }
 
 #[test]
 fn a_server_that_is_away_is_unavailable_and_serves_again_when_it_is_back() {
     let node = Node::new();
     node.world.mysql(VERSION).stop();
-    assert_eq!(
-        provision(&node.world, "d2", None).unwrap_err().kind(),
-        ErrorKind::Unavailable
-    );
+    assert_eq!(provision(&node.world, "d2", None).unwrap_err().kind(), ErrorKind::Unavailable);
     node.world.mysql(VERSION).start();
     assert!(provision(&node.world, "d2", None).is_ok());
 }
 
 #[test]
 fn a_setting_that_is_no_number_is_the_operators_fault() {
-    let world = World::new()
-        .with_mysql(VERSION)
-        .with_setting("max_connections", "many");
+    let world = World::new().with_mysql(VERSION).with_setting("max_connections", "many");
     let refused = provision(&world, "d1f", None).unwrap_err();
     expect![[r#"setting max_connections is "many": invalid digit found in string"#]]
         .assert_eq(refused.message());
@@ -124,10 +108,7 @@ fn a_binding_has_an_account_of_its_own() {
     let node = Node::new();
     let binding = node.bind("b1", &Parameters::new()).unwrap();
     assert_eq!(node.login(&binding), Some(Access::ReadWrite));
-    assert_ne!(
-        binding.require::<String>("user"),
-        node.owner.require::<String>("user"),
-    );
+    assert_ne!(binding.require::<String>("user"), node.owner.require::<String>("user"),);
     node.check_server(&expect![[r#"
         d1f: 0 bytes
           uc9ee2d42f4fa9db5 reads and writes, connections: 20
@@ -140,19 +121,12 @@ fn privileges_of_a_binding_are_full_or_read_only() {
     let node = Node::new();
     let access = |privileges: Value| {
         let parameters = Parameters::new().with("privileges", privileges);
-        node.bind("b1", &parameters)
-            .map(|binding| node.login(&binding))
+        node.bind("b1", &parameters).map(|binding| node.login(&binding))
     };
     assert_eq!(access(json!(["FULL"])), Ok(Some(Access::ReadWrite)));
     assert_eq!(access(json!(["READ_ONLY"])), Ok(Some(Access::ReadOnly)));
     assert_eq!(access(json!(null)), Ok(Some(Access::ReadWrite)));
-    for wrong in [
-        "[]",
-        r#"["ALL"]"#,
-        r#"["FULL", "READ_ONLY"]"#,
-        r#""FULL""#,
-        "{",
-    ] {
+    for wrong in ["[]", r#"["ALL"]"#, r#"["FULL", "READ_ONLY"]"#, r#""FULL""#, "{"] {
         let parameters = Parameters::from(vec![("privileges".to_owned(), wrong.to_owned())]);
         let refused = node.bind("b1", &parameters).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{wrong}");
@@ -162,14 +136,9 @@ fn privileges_of_a_binding_are_full_or_read_only() {
 #[test]
 fn binding_to_a_database_that_is_gone_has_the_classic_number() {
     let node = Node::new();
-    node.world
-        .call(|cx| Ok(cx.mysql(VERSION)?.drop_database("1f")?))
-        .unwrap();
+    node.world.call(|cx| Ok(cx.mysql(VERSION)?.drop_database("1f")?)).unwrap();
     let refused = node.bind("b1", &Parameters::new()).unwrap_err();
-    assert_eq!(
-        refused,
-        Error::not_found(31002, "Mysql configuration d1f not found.")
-    );
+    assert_eq!(refused, Error::not_found(31002, "Mysql configuration d1f not found."));
 }
 
 #[test]
@@ -203,10 +172,7 @@ fn unbind_while_the_server_is_away_fails() {
     let node = Node::new();
     let binding = node.bind("b1", &Parameters::new()).unwrap();
     node.world.mysql(VERSION).stop();
-    assert_eq!(
-        node.unbind("b1", &binding).unwrap_err().kind(),
-        ErrorKind::Unavailable
-    );
+    assert_eq!(node.unbind("b1", &binding).unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[test]
@@ -216,10 +182,7 @@ fn unprovision_leaves_nothing_and_succeeds_when_nothing_is_there() {
     assert_eq!(unprovision(&node.world, "d1f"), Ok(()));
     node.check_server(&expect![[""]]);
     assert_eq!(unprovision(&node.world, "d1f"), Ok(()));
-    let keys = node
-        .world
-        .call(|cx| Ok(cx.state().keys("", None, 10)?))
-        .unwrap();
+    let keys = node.world.call(|cx| Ok(cx.state().keys("", None, 10)?)).unwrap();
     assert_eq!(keys, [""; 0]);
 }
 

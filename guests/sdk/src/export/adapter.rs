@@ -32,12 +32,7 @@ impl<T: Service> lifecycle::exports::tenon::service::lifecycle::Guest for Adapte
     ) -> Answer<types::Credential> {
         report_panics();
         let reuse = reuse.map(Credential::from);
-        let made = T::provision(
-            &Call::new(cx),
-            &instance,
-            &parameters.into(),
-            reuse.as_ref(),
-        )?;
+        let made = T::provision(&Call::new(cx), &instance, &parameters.into(), reuse.as_ref())?;
         Ok(made.into())
     }
 
@@ -106,12 +101,7 @@ impl<T: Snapshots> snapshots::exports::tenon::service::snapshots::Guest for Adap
         format: String,
     ) -> Answer<()> {
         report_panics();
-        Ok(T::restore(
-            &Call::new(cx),
-            &instance,
-            &Source::new(input),
-            &format,
-        )?)
+        Ok(T::restore(&Call::new(cx), &instance, &Source::new(input), &format)?)
     }
 }
 
@@ -123,12 +113,7 @@ impl<T: Suspension> suspension::exports::tenon::service::suspension::Guest for A
         bindings: Vec<types::Binding>,
     ) -> Answer<()> {
         report_panics();
-        Ok(T::disable(
-            &Call::new(cx),
-            &instance,
-            &owner.into(),
-            &ours(bindings),
-        )?)
+        Ok(T::disable(&Call::new(cx), &instance, &owner.into(), &ours(bindings))?)
     }
 
     fn enable(
@@ -138,12 +123,7 @@ impl<T: Suspension> suspension::exports::tenon::service::suspension::Guest for A
         bindings: Vec<types::Binding>,
     ) -> Answer<()> {
         report_panics();
-        Ok(T::enable(
-            &Call::new(cx),
-            &instance,
-            &owner.into(),
-            &ours(bindings),
-        )?)
+        Ok(T::enable(&Call::new(cx), &instance, &owner.into(), &ours(bindings))?)
     }
 }
 
@@ -161,18 +141,8 @@ impl<T: Metering> metering::exports::tenon::service::metering::Guest for Adapter
         block_writes: bool,
     ) -> Answer<()> {
         report_panics();
-        let writes = if block_writes {
-            Writes::Blocked
-        } else {
-            Writes::Allowed
-        };
-        Ok(T::enforce(
-            &Call::new(cx),
-            &instance,
-            &owner.into(),
-            &ours(bindings),
-            writes,
-        )?)
+        let writes = if block_writes { Writes::Blocked } else { Writes::Allowed };
+        Ok(T::enforce(&Call::new(cx), &instance, &owner.into(), &ours(bindings), writes)?)
     }
 }
 
@@ -186,10 +156,7 @@ impl<T: Migration> migration::exports::tenon::service::migration::Guest for Adap
         report_panics();
         let (owner, bindings) =
             T::adopt(&Call::new(cx), &instance, &owner.into(), &ours(bindings))?;
-        Ok((
-            owner.into(),
-            bindings.into_iter().map(types::Binding::from).collect(),
-        ))
+        Ok((owner.into(), bindings.into_iter().map(types::Binding::from).collect()))
     }
 
     fn finish(
@@ -201,13 +168,7 @@ impl<T: Migration> migration::exports::tenon::service::migration::Guest for Adap
     ) -> Answer<()> {
         report_panics();
         let outcome = if moved { Move::Succeeded } else { Move::Failed };
-        Ok(T::finish(
-            &Call::new(cx),
-            &instance,
-            &owner.into(),
-            &ours(bindings),
-            outcome,
-        )?)
+        Ok(T::finish(&Call::new(cx), &instance, &owner.into(), &ours(bindings), outcome)?)
     }
 }
 
@@ -216,12 +177,10 @@ impl<T: Maintenance> maintenance::exports::tenon::service::maintenance::Guest fo
         report_panics();
         T::tasks()
             .into_iter()
-            .map(
-                |task| maintenance::exports::tenon::service::maintenance::Task {
-                    name: task.name,
-                    every_seconds: task.every_seconds,
-                },
-            )
+            .map(|task| maintenance::exports::tenon::service::maintenance::Task {
+                name: task.name,
+                every_seconds: task.every_seconds,
+            })
             .collect()
     }
 
@@ -238,24 +197,13 @@ fn ours(bindings: Vec<types::Binding>) -> Vec<Binding> {
 impl From<types::Binding> for Binding {
     fn from(raw: types::Binding) -> Self {
         let BindingRef { id, instance } = raw.binding;
-        Self {
-            id,
-            instance,
-            credential: raw.credential.into(),
-        }
+        Self { id, instance, credential: raw.credential.into() }
     }
 }
 
 impl From<Binding> for types::Binding {
     fn from(binding: Binding) -> Self {
-        let Binding {
-            id,
-            instance,
-            credential,
-        } = binding;
-        Self {
-            binding: BindingRef { id, instance },
-            credential: credential.into(),
-        }
+        let Binding { id, instance, credential } = binding;
+        Self { binding: BindingRef { id, instance }, credential: credential.into() }
     }
 }

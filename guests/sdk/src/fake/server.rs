@@ -54,28 +54,18 @@ impl Server {
 
     /// What is in a database; `None` when there is none of that name.
     pub fn content(&self, database: &str) -> Option<Vec<u8>> {
-        self.0
-            .borrow()
-            .databases
-            .get(database)
-            .map(|found| found.content.clone())
+        self.0.borrow().databases.get(database).map(|found| found.content.clone())
     }
 
     /// Puts something into a database, which is made if it is not there.
     pub fn set_content(&self, database: &str, content: &[u8]) {
         let content = content.to_vec();
-        self.0
-            .borrow_mut()
-            .databases
-            .insert(database.to_owned(), Database { content });
+        self.0.borrow_mut().databases.insert(database.to_owned(), Database { content });
     }
 
     /// What to answer to a statement; all others are syntax errors.
     pub fn answer(&self, statement: &str, rows: Vec<Vec<Value>>) {
-        self.0
-            .borrow_mut()
-            .answers
-            .insert(statement.to_owned(), rows);
+        self.0.borrow_mut().answers.insert(statement.to_owned(), rows);
     }
 
     /// Whether `user` could log in to `database` with `password`, and what it may do there.
@@ -101,11 +91,7 @@ impl fmt::Display for Server {
                     Some(Access::ReadWrite) => "reads and writes",
                     None => "is locked out",
                 };
-                writeln!(
-                    out,
-                    "  {user} {access}, connections: {}",
-                    account.max_connections
-                )?;
+                writeln!(out, "  {user} {access}, connections: {}", account.max_connections)?;
             }
         }
         Ok(())

@@ -51,10 +51,9 @@ impl From<&ProvisionError> for Fault {
             ProvisionError::NoNode(plan) => {
                 Self::new(Code::NO_NODE, format!("No node of plan {plan} is there"))
             }
-            ProvisionError::Full(plan) => Self::new(
-                Code::NO_CAPACITY,
-                format!("All nodes of plan {plan} are full"),
-            ),
+            ProvisionError::Full(plan) => {
+                Self::new(Code::NO_CAPACITY, format!("All nodes of plan {plan} are full"))
+            }
             ProvisionError::Operation(error) => error.into(),
         }
     }

@@ -13,10 +13,7 @@ pub(super) fn plan_of<'a>(
     offering: &'a OfferingConfig,
     request: &ProvisionServiceRequest,
 ) -> Result<&'a PlanConfig, ProvisionError> {
-    let found = offering
-        .plans
-        .iter()
-        .find(|plan| plan.unique_id == request.unique_id);
+    let found = offering.plans.iter().find(|plan| plan.unique_id == request.unique_id);
     let plan = found.ok_or(ProvisionError::UnknownUniqueId)?;
     match &request.plan {
         Some(name) if *name != plan.name => Err(ProvisionError::UnknownPlan(name.clone())),
@@ -39,22 +36,14 @@ pub(super) fn version_of(
 
 /// The user's parameters as JSON text; empty unless they are an object.
 pub(super) fn parameters_of(request: &ProvisionServiceRequest) -> Result<String, OperationError> {
-    let Some(object) = request
-        .plan_option
-        .as_ref()
-        .and_then(|option| option.as_object())
-    else {
+    let Some(object) = request.plan_option.as_ref().and_then(|option| option.as_object()) else {
         return Ok(String::new());
     };
     if object.is_empty() {
         return Ok(String::new());
     }
     let text = serde_json::to_string(object).map_err(|_not_json| OperationError::Malformed)?;
-    if text.len() > MAX_PARAMETERS {
-        Err(OperationError::Malformed)
-    } else {
-        Ok(text)
-    }
+    if text.len() > MAX_PARAMETERS { Err(OperationError::Malformed) } else { Ok(text) }
 }
 
 /// The id that the same request gets again.
@@ -91,10 +80,7 @@ mod tests {
 
     fn offering() -> OfferingConfig {
         let text = include_str!("../../../testdata/gateway.toml");
-        Config::parse(text, Path::new("gw.toml"))
-            .unwrap()
-            .offerings
-            .remove(0)
+        Config::parse(text, Path::new("gw.toml")).unwrap().offerings.remove(0)
     }
 
     fn request(changes: &Value) -> ProvisionServiceRequest {
@@ -110,10 +96,7 @@ mod tests {
         let plan = plan_of(&offering, &request(changes));
         let plan = plan.map(|plan| plan.name.as_str());
         let plan = plan.map_err(|error| Fault::from(&error).msg.description);
-        assert_eq!(
-            plan.as_ref().map(|plan| *plan).map_err(String::as_str),
-            expected
-        );
+        assert_eq!(plan.as_ref().map(|plan| *plan).map_err(String::as_str), expected);
     }
 
     #[test]
@@ -125,10 +108,7 @@ mod tests {
         check_plan(&json!({"plan": "large"}), Err("Unknown plan large"));
         check_plan(&json!({"unique_id": "nope"}), Err("Unknown unique_id"));
         // A plan of another offering.
-        check_plan(
-            &json!({"unique_id": "core_files_free"}),
-            Err("Unknown unique_id"),
-        );
+        check_plan(&json!({"unique_id": "core_files_free"}), Err("Unknown unique_id"));
     }
 
     fn check_version(changes: &Value, expected: Result<&str, &str>) {
@@ -161,11 +141,7 @@ mod tests {
         assert_eq!(id(json!({}), "r1"), id(json!({}), "r1"));
         assert_ne!(id(json!({}), "r1"), id(json!({}), "r2"));
         for field in ["name", "email", "organization_guid", "space_guid"] {
-            assert_ne!(
-                id(json!({}), "r1"),
-                id(json!({ field: "other" }), "r1"),
-                "{field}"
-            );
+            assert_ne!(id(json!({}), "r1"), id(json!({ field: "other" }), "r1"), "{field}");
         }
     }
 }

@@ -10,7 +10,7 @@ use tenon_protocol::record::{Abandon, BindingRecord, InstanceRecord, Life, Phase
 use tenon_protocol::{NodeId, ServiceName};
 
 use crate::config::OfferingConfig;
-use crate::operations::{OperationError, Operations, bind, provision, unbind, unprovision};
+use crate::operations::{OperationError, Operations, Origin, bind, provision, unbind, unprovision};
 use crate::patience::Patience;
 use crate::state::{Bucket, Cas, Entry, Queued, Record, StateError, Stored, decode, decode_job};
 
@@ -40,10 +40,7 @@ pub(super) struct Pass {
 impl Pass {
     /// A pass in which every node may still answer.
     pub(super) fn new(ops: Arc<Operations>) -> Self {
-        Self {
-            ops,
-            silent: Mutex::default(),
-        }
+        Self { ops, silent: Mutex::default() }
     }
 
     /// Takes up the record under `key`, if its work is due and nobody else does it.
@@ -108,7 +105,9 @@ impl Pass {
             return Ok(Settled::NotOurs);
         };
         let left = match taken.record.life.phase {
-            Phase::Intent => bind::carry_out(ops, &offering, taken, patience).await?,
+            Phase::Intent => {
+                bind::carry_out(ops, &offering, (taken, Origin::TakenOver), patience).await?
+            }
             Phase::Ready | Phase::Deleting | Phase::Tomb => {
                 unbind::clean(ops, &offering, taken, patience).await?
             }
@@ -145,13 +144,10 @@ async fn finish_instance(
     intent: Stored<InstanceRecord>,
     patience: Patience,
 ) -> Result<Settled, OperationError> {
-    let Some(plan) = offering
-        .plans
-        .iter()
-        .find(|plan| plan.name == intent.record.plan)
-    else {
+    let Some(plan) = offering.plans.iter().find(|plan| plan.name == intent.record.plan) else {
         return Ok(Settled::NotOurs);
     };
+    let intent = (intent, Origin::TakenOver);
     match provision::carry_out(ops, offering, plan, intent, patience).await {
         Ok(_ready) => Ok(Settled::Done),
         Err(provision::ProvisionError::Operation(error)) => Err(error),
@@ -164,11 +160,7 @@ async fn finish_instance(
 
 fn idle(life: &Life) -> Settled {
     let ever = Millis::from_millis(u64::MAX);
-    if life.is_left_over(ever) {
-        Settled::NotOurs
-    } else {
-        Settled::Nothing
-    }
+    if life.is_left_over(ever) { Settled::NotOurs } else { Settled::Nothing }
 }
 
 /// Claims a record: an abandoned intent is turned into a removal, if it is to be undone; of the
@@ -180,9 +172,9 @@ async fn take<R: Record>(
 ) -> Result<Option<Stored<R>>, StateError> {
     let life = stored.record.life();
     let claimed = match (life.phase, life.on_abandon) {
-        (Phase::Intent, Abandon::Undo) => life
-            .deleting(patience.lease())
-            .unwrap_or_else(|_going| life.clone()),
+        (Phase::Intent, Abandon::Undo) => {
+            life.deleting(patience.lease()).unwrap_or_else(|_going| life.clone())
+        }
         (Phase::Intent, Abandon::Finish) | (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
             life.claimed(patience.lease())
         }

@@ -11,36 +11,22 @@ struct Fixture {
 fn fixture() -> Fixture {
     let on_disk = tempfile::tempdir().unwrap();
     let dir = Dir::open_ambient_dir(on_disk.path(), cap_std::ambient_authority()).unwrap();
-    Fixture {
-        dir,
-        table: ResourceTable::new(),
-        _on_disk: on_disk,
-    }
+    Fixture { dir, table: ResourceTable::new(), _on_disk: on_disk }
 }
 
 impl Fixture {
     fn sink(&mut self, limit: u64) -> Resource<Sink> {
-        self.table
-            .push(Sink::create(&self.dir, "blob", limit).unwrap())
-            .unwrap()
+        self.table.push(Sink::create(&self.dir, "blob", limit).unwrap()).unwrap()
     }
 
     async fn write(&mut self, sink: &Resource<Sink>, bytes: &[u8]) -> Result<(), Failure> {
-        let mut view = BlobView {
-            table: &mut self.table,
-        };
-        view.write(Resource::new_borrow(sink.rep()), bytes.to_vec())
-            .await
-            .unwrap()
+        let mut view = BlobView { table: &mut self.table };
+        view.write(Resource::new_borrow(sink.rep()), bytes.to_vec()).await.unwrap()
     }
 
     async fn read(&mut self, source: &Resource<Source>, max: u32) -> Result<Vec<u8>, Failure> {
-        let mut view = BlobView {
-            table: &mut self.table,
-        };
-        view.read(Resource::new_borrow(source.rep()), max)
-            .await
-            .unwrap()
+        let mut view = BlobView { table: &mut self.table };
+        view.read(Resource::new_borrow(source.rep()), max).await.unwrap()
     }
 
     fn finish(&mut self, sink: Resource<Sink>) -> io::Result<Finished> {
@@ -56,10 +42,7 @@ async fn what_is_written_is_counted_hashed_and_read_again() {
     fixture.write(&sink, b"world").await.unwrap();
     let finished = fixture.finish(sink).unwrap();
     assert_eq!(finished.size, 11);
-    assert_eq!(
-        finished.sha256,
-        "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"
-    );
+    assert_eq!(finished.sha256, "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9");
 
     let source = Source::open(&fixture.dir, "blob").unwrap();
     assert_eq!(source.size, 11);
@@ -74,14 +57,8 @@ async fn a_write_beyond_the_limit_fails_and_so_does_the_finish() {
     let mut fixture = fixture();
     let sink = fixture.sink(10);
     fixture.write(&sink, &[0; 10]).await.unwrap();
-    assert!(matches!(
-        fixture.write(&sink, &[0; 1]).await,
-        Err(Failure::Limit)
-    ));
-    assert!(matches!(
-        fixture.write(&sink, &[0; 1]).await,
-        Err(Failure::Unavailable)
-    ));
+    assert!(matches!(fixture.write(&sink, &[0; 1]).await, Err(Failure::Limit)));
+    assert!(matches!(fixture.write(&sink, &[0; 1]).await, Err(Failure::Unavailable)));
     let error = fixture.finish(sink).unwrap_err();
     assert!(matches!(blob_error(&error), Some(BlobError::Torn)));
 }
@@ -91,10 +68,7 @@ async fn a_chunk_of_more_than_a_mebibyte_is_refused_and_does_no_harm() {
     let mut fixture = fixture();
     let sink = fixture.sink(u64::MAX);
     let large = vec![0; MAX_CHUNK + 1];
-    assert!(matches!(
-        fixture.write(&sink, &large).await,
-        Err(Failure::Limit)
-    ));
+    assert!(matches!(fixture.write(&sink, &large).await, Err(Failure::Limit)));
     fixture.write(&sink, &large[1..]).await.unwrap();
     assert_eq!(fixture.finish(sink).unwrap().size, MAX_CHUNK as u64);
 }
@@ -119,15 +93,8 @@ fn an_end_that_outlives_its_call_moves_no_more_bytes() {
 #[test]
 fn a_sink_starts_empty_whatever_an_earlier_attempt_left() {
     let fixture = fixture();
-    Sink::create(&fixture.dir, "blob", 100)
-        .unwrap()
-        .writer()
-        .write_all(b"old")
-        .unwrap();
-    let finished = Sink::create(&fixture.dir, "blob", 100)
-        .unwrap()
-        .finish()
-        .unwrap();
+    Sink::create(&fixture.dir, "blob", 100).unwrap().writer().write_all(b"old").unwrap();
+    let finished = Sink::create(&fixture.dir, "blob", 100).unwrap().finish().unwrap();
     assert_eq!(finished.size, 0);
 }
 

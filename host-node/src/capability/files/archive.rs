@@ -26,10 +26,7 @@ const MAX_TAIL: u64 = 1 << 20;
 
 /// Packs all below `root` into `out`; bytes written.
 pub(super) fn pack(root: &Dir, out: impl Write) -> Result<u64, FilesError> {
-    let counted = Counted {
-        inner: out,
-        bytes: 0,
-    };
+    let counted = Counted { inner: out, bytes: 0 };
     let mut encoder = zstd::Encoder::new(counted, LEVEL)?;
     // A damaged archive is noticed when it is read.
     encoder.include_checksum(true)?;
@@ -41,11 +38,7 @@ pub(super) fn pack(root: &Dir, out: impl Write) -> Result<u64, FilesError> {
 fn add(builder: &mut Builder<impl Write>, dir: &Dir, found: &Found) -> Result<(), FilesError> {
     let mut header = Header::new_gnu();
     header.set_mode(found.metadata.permissions().mode() & 0o777);
-    let modified = found
-        .metadata
-        .modified()?
-        .into_std()
-        .duration_since(UNIX_EPOCH);
+    let modified = found.metadata.modified()?.into_std().duration_since(UNIX_EPOCH);
     header.set_mtime(modified.map_or(0, |since| since.as_secs()));
     if found.metadata.is_dir() {
         header.set_entry_type(EntryType::Directory);
@@ -59,14 +52,7 @@ fn add(builder: &mut Builder<impl Write>, dir: &Dir, found: &Found) -> Result<()
     };
     let size = file.metadata()?.len();
     header.set_size(size);
-    builder.append_data(
-        &mut header,
-        &found.path,
-        Exactly {
-            inner: file,
-            left: size,
-        },
-    )?;
+    builder.append_data(&mut header, &found.path, Exactly { inner: file, left: size })?;
     Ok(())
 }
 
@@ -79,12 +65,7 @@ fn add(builder: &mut Builder<impl Write>, dir: &Dir, found: &Found) -> Result<()
 pub(super) fn unpack(input: impl Read, root: &Dir, max_bytes: u64) -> Result<u64, FilesError> {
     let decoder = zstd::Decoder::new(input)?;
     let mut archive = Archive::new(decoder);
-    let mut unpacking = Unpacking {
-        root,
-        bytes: 0,
-        max_bytes,
-        long_name: None,
-    };
+    let mut unpacking = Unpacking { root, bytes: 0, max_bytes, long_name: None };
     // Raw: the crate would read names of any length into memory.
     for (count, entry) in archive.entries().map_err(damaged)?.raw(true).enumerate() {
         if count as u64 > MAX_ENTRIES {
@@ -96,9 +77,7 @@ pub(super) fn unpack(input: impl Read, root: &Dir, max_bytes: u64) -> Result<u64
     let mut tail = archive.into_inner().take(MAX_TAIL);
     let read = io::copy(&mut tail, &mut io::sink()).map_err(damaged)?;
     if read == MAX_TAIL {
-        return Err(FilesError::Corrupt(
-            "there is more behind its end".to_owned(),
-        ));
+        return Err(FilesError::Corrupt("there is more behind its end".to_owned()));
     }
     Ok(unpacking.bytes)
 }
@@ -112,20 +91,14 @@ struct Unpacking<'a> {
 }
 
 impl Unpacking<'_> {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "anything else is refused, new types too"
-    )]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "anything else is refused, new types too")]
     fn entry(&mut self, mut entry: tar::Entry<'_, impl Read>) -> Result<(), FilesError> {
         let kind = entry.header().entry_type();
         if kind == EntryType::GNULongName {
             self.long_name = Some(read_name(&mut entry)?);
             return Ok(());
         }
-        let name = self
-            .long_name
-            .take()
-            .unwrap_or_else(|| entry.path_bytes().into_owned());
+        let name = self.long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
         if is_root(&name) {
             return Ok(());
         }
@@ -139,9 +112,7 @@ impl Unpacking<'_> {
             | EntryType::Char
             | EntryType::Block
             | EntryType::Fifo => Ok(()),
-            _ => Err(FilesError::Corrupt(format!(
-                "entries of type {kind:?} are not read"
-            ))),
+            _ => Err(FilesError::Corrupt(format!("entries of type {kind:?} are not read"))),
         }
     }
 
@@ -156,10 +127,7 @@ impl Unpacking<'_> {
             return Err(FilesError::Quota);
         }
         if let Some(parent) = path.split().0.and_then(|parent| parent.to_str()) {
-            make_dirs(
-                self.root,
-                &InnerPath::new(parent).ok_or(FilesError::BadPath)?,
-            )?;
+            make_dirs(self.root, &InnerPath::new(parent).ok_or(FilesError::BadPath)?)?;
         }
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(tree::FILE_MODE);
@@ -172,9 +140,8 @@ impl Unpacking<'_> {
         copy(entry, &mut file, size)?;
         let mode = entry.header().mode().map_err(damaged)?;
         file.set_permissions(Permissions::from_mode(restored_mode(mode)))?;
-        let modified = UNIX_EPOCH.checked_add(Duration::from_secs(
-            entry.header().mtime().map_err(damaged)?,
-        ));
+        let modified =
+            UNIX_EPOCH.checked_add(Duration::from_secs(entry.header().mtime().map_err(damaged)?));
         if let Some(modified) = modified {
             file.into_std().set_modified(modified)?;
         }
@@ -184,10 +151,7 @@ impl Unpacking<'_> {
 
 fn read_name(entry: &mut impl Read) -> Result<Vec<u8>, FilesError> {
     let mut name = Vec::new();
-    entry
-        .take(MAX_PATH as u64 + 2)
-        .read_to_end(&mut name)
-        .map_err(damaged)?;
+    entry.take(MAX_PATH as u64 + 2).read_to_end(&mut name).map_err(damaged)?;
     // GNU tar ends it by a zero.
     if name.last() == Some(&0) {
         name.pop();
@@ -232,11 +196,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write, size: u64) -> Result<(), File
         to.write_all(chunk)?;
         copied += read as u64;
     }
-    if copied == size {
-        Ok(())
-    } else {
-        Err(FilesError::Corrupt("it is cut off".to_owned()))
-    }
+    if copied == size { Ok(()) } else { Err(FilesError::Corrupt("it is cut off".to_owned())) }
 }
 
 /// An error of the reader: the source's own, or what zstd and tar say of damaged bytes.
@@ -272,9 +232,7 @@ struct Exactly<R> {
 
 impl<R: Read> Read for Exactly<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let Some(buffer) = buffer.get_mut(..most) else {
             return Ok(0);
         };

@@ -72,10 +72,7 @@ impl FilesError {
                 Failure::Corrupt
             }
             Self::Unavailable(cause) => {
-                tracing::error!(
-                    error = &cause as &dyn std::error::Error,
-                    "files do not answer"
-                );
+                tracing::error!(error = &cause as &dyn std::error::Error, "files do not answer");
                 Failure::Unavailable
             }
         }

@@ -48,9 +48,7 @@ impl InnerPath {
         let good = bytes.len() <= MAX_PATH
             && !bytes.contains(&0)
             && names.clone().count() <= MAX_DEPTH
-            && names
-                .into_iter()
-                .all(|name| !matches!(name, b"" | b"." | b".."));
+            && names.into_iter().all(|name| !matches!(name, b"" | b"." | b".."));
         good.then(|| Self(bytes.to_vec()))
     }
 
@@ -61,14 +59,8 @@ impl InnerPath {
     /// The directory that holds it, `None` for the root itself, and its name there.
     pub(super) fn split(&self) -> (Option<&Path>, &OsStr) {
         let path = self.as_path();
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        (
-            parent,
-            path.file_name()
-                .expect("no name of the path is empty, `.` or `..`"),
-        )
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        (parent, path.file_name().expect("no name of the path is empty, `.` or `..`"))
     }
 }
 
@@ -81,34 +73,14 @@ mod tests {
         for good in ["a", "0", "-", "d1f-2", &"x".repeat(64)] {
             assert!(Label::new(good).is_some(), "{good}");
         }
-        for bad in [
-            "",
-            ".",
-            "..",
-            "A",
-            "a/b",
-            "a\0",
-            "a_b",
-            "ä",
-            ".new-a",
-            &"x".repeat(65),
-        ] {
+        for bad in ["", ".", "..", "A", "a/b", "a\0", "a_b", "ä", ".new-a", &"x".repeat(65)] {
             assert!(Label::new(bad).is_none(), "{bad}");
         }
     }
 
     #[test]
     fn paths_are_relative_and_go_down_only() {
-        for good in [
-            "a",
-            "a/b",
-            "...",
-            "a b",
-            "ä",
-            ".hidden",
-            "a\\b",
-            &"x/".repeat(64)[..127],
-        ] {
+        for good in ["a", "a/b", "...", "a b", "ä", ".hidden", "a\\b", &"x/".repeat(64)[..127]] {
             assert!(InnerPath::new(good).is_some(), "{good}");
         }
         let deep = "x/".repeat(65);

@@ -42,13 +42,7 @@ impl Root {
         max_bytes: Option<u64>,
     ) -> Result<Self, FilesError> {
         let dir = Arc::new(context.dir().open_dir(label.as_str())?);
-        Ok(Self {
-            context: context.clone(),
-            label,
-            max_bytes,
-            dir,
-            used: None,
-        })
+        Ok(Self { context: context.clone(), label, max_bytes, dir, used: None })
     }
 
     /// The directory `label`, made if it is not there.
@@ -102,14 +96,8 @@ impl Root {
     pub(super) fn rename(&self, old: &InnerPath, new: &InnerPath) -> Result<(), FilesError> {
         let (old_dir, old_name) = self.parent_of(old)?;
         let (new_dir, new_name) = self.parent_of(new)?;
-        rustix::fs::renameat_with(
-            &old_dir,
-            old_name,
-            &new_dir,
-            new_name,
-            RenameFlags::NOREPLACE,
-        )
-        .map_err(io::Error::from)?;
+        rustix::fs::renameat_with(&old_dir, old_name, &new_dir, new_name, RenameFlags::NOREPLACE)
+            .map_err(io::Error::from)?;
         Ok(())
     }
 
@@ -178,9 +166,7 @@ impl Root {
         if bytes.len() > MAX_CHUNK {
             return Err(FilesError::Quota);
         }
-        let end = offset
-            .checked_add(bytes.len() as u64)
-            .ok_or(FilesError::Quota)?;
+        let end = offset.checked_add(bytes.len() as u64).ok_or(FilesError::Quota)?;
         let size = match self.dir.metadata(path.as_path()) {
             Ok(metadata) if metadata.is_dir() => return Err(FilesError::Exists),
             Ok(metadata) => metadata.len(),
@@ -248,10 +234,7 @@ impl Root {
         let bytes = result?;
         if let Err(error) = removed {
             // It is out of the way, and the next start removes it.
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "an old tree stays on disk"
-            );
+            tracing::warn!(error = &error as &dyn std::error::Error, "an old tree stays on disk");
         }
         self.dir = Arc::new(dir);
         self.used = None;
@@ -295,17 +278,10 @@ pub(super) fn open_file(
     path: &Path,
     options: &mut OpenOptions,
 ) -> Result<File, FilesError> {
-    #[expect(
-        clippy::cast_possible_wrap,
-        reason = "the flag's bits, as the system takes them"
-    )]
+    #[expect(clippy::cast_possible_wrap, reason = "the flag's bits, as the system takes them")]
     let options = options.custom_flags(OFlags::NONBLOCK.bits() as i32);
     let file = dir.open_with(path, options)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(FilesError::NotFound)
-    }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(FilesError::NotFound) }
 }
 
 fn stat_of(metadata: &Metadata) -> Stat {
@@ -316,25 +292,13 @@ fn stat_of(metadata: &Metadata) -> Stat {
     } else {
         Kind::Other
     };
-    let size = if metadata.is_file() {
-        metadata.len()
-    } else {
-        0
-    };
-    Stat {
-        kind,
-        size,
-        modified_ms: modified_ms(metadata),
-    }
+    let size = if metadata.is_file() { metadata.len() } else { 0 };
+    Stat { kind, size, modified_ms: modified_ms(metadata) }
 }
 
 /// 0 for a time before 1970.
 fn modified_ms(metadata: &Metadata) -> u64 {
     let modified = metadata.modified().map(cap_std::time::SystemTime::into_std);
-    let since = modified
-        .ok()
-        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
+    let since = modified.ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

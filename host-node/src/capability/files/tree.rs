@@ -79,11 +79,7 @@ fn walk_into(
 /// `None` when it vanished, or became something else, since it was listed.
 fn look_at(dir: &Dir, path: &Path, name: OsString) -> io::Result<Option<Found>> {
     let metadata = gone_is_none(dir.symlink_metadata(&name))?;
-    Ok(metadata.map(|metadata| Found {
-        path: path.join(&name),
-        name,
-        metadata,
-    }))
+    Ok(metadata.map(|metadata| Found { path: path.join(&name), name, metadata }))
 }
 
 /// An application may remove its files while they are being looked at.
@@ -96,10 +92,7 @@ pub(super) fn gone_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Bytes of all regular files below `root`.

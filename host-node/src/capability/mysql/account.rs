@@ -49,22 +49,13 @@ impl Database {
         max_connections: u32,
     ) -> Result<Login, MysqlError> {
         let name = self.prefixes().account(&self.name, label)?;
-        self.put_account(Wanted {
-            name,
-            password: password::random(),
-            access,
-            max_connections,
-        })
-        .await
+        self.put_account(Wanted { name, password: password::random(), access, max_connections })
+            .await
     }
 
     /// The user that [`Self::create_account`] makes for `label`. Asks no server.
     pub(super) fn account_user(&self, label: &str) -> Result<String, MysqlError> {
-        Ok(self
-            .prefixes()
-            .account(&self.name, label)?
-            .as_str()
-            .to_owned())
+        Ok(self.prefixes().account(&self.name, label)?.as_str().to_owned())
     }
 
     /// Makes an account with the name and password that it had elsewhere.
@@ -77,13 +68,7 @@ impl Database {
     ) -> Result<Login, MysqlError> {
         let name = self.prefixes().named_account(&self.name, user)?;
         let password = password::brought(password)?;
-        self.put_account(Wanted {
-            name,
-            password,
-            access,
-            max_connections,
-        })
-        .await
+        self.put_account(Wanted { name, password, access, max_connections }).await
     }
 
     async fn put_account(&self, wanted: Wanted) -> Result<Login, MysqlError> {
@@ -122,17 +107,12 @@ impl Database {
     ) -> Result<(), MysqlError> {
         let name = self.prefixes().named_account(&self.name, user)?;
         let mut admin = self.server.admin().await?;
-        let lock = self
-            .own(&mut admin, &name)
-            .await?
-            .ok_or(MysqlError::NotFound)?;
+        let lock = self.own(&mut admin, &name).await?.ok_or(MysqlError::NotFound)?;
         if lock == Lock::Parked {
             return Err(MysqlError::NotFound);
         }
         let flavour = admin.flavour();
-        admin
-            .run(flavour.change_access(&name, &self.name, access, lock))
-            .await?;
+        admin.run(flavour.change_access(&name, &self.name, access, lock)).await?;
         match access {
             Some(Access::ReadWrite) => Ok(()),
             Some(Access::ReadOnly) | None => {
@@ -180,9 +160,7 @@ impl Database {
         admin: &mut Admin<'_>,
     ) -> Result<Vec<AccountName>, MysqlError> {
         let users: Vec<(String,)> = admin.rows(ACCOUNTS_QUERY, (self.name.as_str(),)).await?;
-        let found = users
-            .iter()
-            .filter_map(|(user,)| self.prefixes().found_account(user));
+        let found = users.iter().filter_map(|(user,)| self.prefixes().found_account(user));
         Ok(found.collect())
     }
 
@@ -193,10 +171,7 @@ impl Database {
     ) -> Result<Vec<AccountName>, MysqlError> {
         let helper = self.prefixes().helper(&self.name);
         let accounts = self.all_accounts(admin).await?;
-        Ok(accounts
-            .into_iter()
-            .filter(|account| *account != helper)
-            .collect())
+        Ok(accounts.into_iter().filter(|account| *account != helper).collect())
     }
 }
 
@@ -206,9 +181,7 @@ pub(super) async fn standing(
     database: &DatabaseName,
     name: &AccountName,
 ) -> Result<Standing, MysqlError> {
-    let rows = admin
-        .rows(admin.flavour().account_query(), (name.as_str(),))
-        .await?;
+    let rows = admin.rows(admin.flavour().account_query(), (name.as_str(),)).await?;
     Ok(standing_of(&rows, database))
 }
 
@@ -219,10 +192,7 @@ fn standing_of(rows: &[AccountRow], database: &DatabaseName) -> Standing {
     let Some((locked, per_hour, _)) = rows.first() else {
         return Standing::Absent;
     };
-    if rows
-        .iter()
-        .any(|(_, _, db)| db.as_deref() != Some(database.as_str()))
-    {
+    if rows.iter().any(|(_, _, db)| db.as_deref() != Some(database.as_str())) {
         return Standing::Foreign;
     }
     Standing::Own(match (locked, per_hour) {
@@ -260,10 +230,7 @@ mod tests {
             (vec![row(0, 1, Some("d1"))], Standing::Own(Lock::Open)),
             (vec![row(0, 0, None)], Standing::Foreign),
             (vec![row(0, 0, Some("d2"))], Standing::Foreign),
-            (
-                vec![row(0, 0, Some("d1")), row(0, 0, Some("d2"))],
-                Standing::Foreign,
-            ),
+            (vec![row(0, 0, Some("d1")), row(0, 0, Some("d2"))], Standing::Foreign),
             (vec![row(0, 0, Some("d%"))], Standing::Foreign),
         ] {
             assert_eq!(standing_of(&rows, &database), expected, "{rows:?}");

@@ -58,32 +58,16 @@ impl MysqlContext {
     ///
     /// [`MysqlGrantError`] when a prefix is not allowed, or the directory cannot be cleaned.
     pub(crate) fn new(grant: MysqlGrant) -> Result<Self, MysqlGrantError> {
-        let MysqlGrant {
-            servers,
-            versions,
-            database_prefix,
-            account_prefix,
-            ..
-        } = grant;
+        let MysqlGrant { servers, versions, database_prefix, account_prefix, .. } = grant;
         let prefixes = Prefixes::new(&database_prefix, &account_prefix);
         let prefixes = prefixes.ok_or(MysqlGrantError::Prefix {
             database: database_prefix,
             account: account_prefix,
         })?;
-        let scratch = Scratch {
-            dir: Arc::new(grant.scratch),
-            path: grant.scratch_path,
-        };
+        let scratch = Scratch { dir: Arc::new(grant.scratch), path: grant.scratch_path };
         scratch.clean().map_err(MysqlGrantError::Scratch)?;
-        let shared = Shared {
-            servers,
-            versions,
-            prefixes,
-            scratch,
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        let shared = Shared { servers, versions, prefixes, scratch };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Ends loads that a crash interrupted: the old content comes back, accounts are let in. To be
@@ -104,19 +88,11 @@ impl MysqlContext {
             let name = self.shared.prefixes.found_database(&note.database);
             let server = self.shared.servers.get(&note.version);
             let (Some(name), Some(server)) = (name, server) else {
-                tracing::error!(
-                    note.database,
-                    note.version,
-                    "an interrupted load has no server"
-                );
+                tracing::error!(note.database, note.version, "an interrupted load has no server");
                 left += 1;
                 continue;
             };
-            let database = Database {
-                context: self.clone(),
-                server: Arc::clone(server),
-                name,
-            };
+            let database = Database { context: self.clone(), server: Arc::clone(server), name };
             match database.finish_interrupted().await {
                 // It goes on in this process, and finishes itself.
                 Ok(()) | Err(MysqlError::Busy) => {}
@@ -142,9 +118,6 @@ impl MysqlContext {
         let granted = self.shared.versions.contains(version);
         let server = self.shared.servers.get(version).filter(|_| granted);
         let server = Arc::clone(server.ok_or(MysqlError::NotFound)?);
-        Ok(Server {
-            context: self.clone(),
-            server,
-        })
+        Ok(Server { context: self.clone(), server })
     }
 }

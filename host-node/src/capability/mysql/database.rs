@@ -45,9 +45,7 @@ impl Server {
     pub(super) async fn database(&self, label: &str) -> Result<Database, MysqlError> {
         let name = self.prefixes().database(label)?;
         let mut admin = self.server.admin().await?;
-        charset(&mut admin, &name)
-            .await?
-            .ok_or(MysqlError::NotFound)?;
+        charset(&mut admin, &name).await?.ok_or(MysqlError::NotFound)?;
         drop(admin);
         Ok(self.database_named(name))
     }
@@ -82,9 +80,7 @@ impl Server {
         while labels.len() < limit {
             let params = (beginning.as_str(), cursor.as_str(), PAGE);
             let page: Vec<(String,)> = admin.rows(DATABASES_QUERY, params).await?;
-            let found = page
-                .iter()
-                .filter_map(|(name,)| prefixes.found_database(name));
+            let found = page.iter().filter_map(|(name,)| prefixes.found_database(name));
             labels.extend(found.map(|name| prefixes.label_of(&name).to_owned()));
             match page.into_iter().last() {
                 Some((name,)) => cursor = name,
@@ -112,9 +108,7 @@ impl Server {
             let (database, user) = &cursor;
             let params = (&beginning, database, database, user, PARKED_PER_HOUR, PAGE);
             let page: Vec<(String, String)> = admin.rows(ACCOUNTS_QUERY, params).await?;
-            let found = page
-                .iter()
-                .filter_map(|(database, user)| told(prefixes, database, user));
+            let found = page.iter().filter_map(|(database, user)| told(prefixes, database, user));
             accounts.extend(found);
             match page.into_iter().last() {
                 Some(last) => cursor = last,
@@ -142,10 +136,7 @@ pub(super) async fn charset(
     name: &DatabaseName,
 ) -> Result<Option<Charset>, MysqlError> {
     let rows: Vec<(String, String)> = admin.rows(DATABASE_QUERY, (name.as_str(),)).await?;
-    Ok(rows
-        .into_iter()
-        .next()
-        .map(|(name, collation)| Charset { name, collation }))
+    Ok(rows.into_iter().next().map(|(name, collation)| Charset { name, collation }))
 }
 
 impl Database {

@@ -74,8 +74,7 @@ pub(super) fn copy_without_definers(
         if !line.is_blank() {
             ending = ending_at(&line.head);
         }
-        to.write_all(&without_definer(&line.head, place))
-            .map_err(CopyError::Write)?;
+        to.write_all(&without_definer(&line.head, place)).map_err(CopyError::Write)?;
         line.copy_rest(&mut from, to)?;
         place = place_after(place, &line, &mut delimiter);
     }
@@ -83,11 +82,7 @@ pub(super) fn copy_without_definers(
 }
 
 fn ending_at(head: &[u8]) -> Ending {
-    if head.starts_with(COMPLETED) {
-        Ending::Completed
-    } else {
-        Ending::CutOff
-    }
+    if head.starts_with(COMPLETED) { Ending::Completed } else { Ending::CutOff }
 }
 
 /// Where the line after `line` is.
@@ -104,11 +99,7 @@ fn place_after(place: Place, line: &Line, delimiter: &mut Vec<u8>) -> Place {
             return Place::ViewSecond;
         }
     }
-    if line.ends_with(delimiter) {
-        Place::Start
-    } else {
-        Place::Inside
-    }
+    if line.ends_with(delimiter) { Place::Start } else { Place::Inside }
 }
 
 /// The beginning of a line, without the definer if it is one of the statements that have one.
@@ -118,9 +109,7 @@ fn without_definer(head: &[u8], place: Place) -> Vec<u8> {
         Place::ViewSecond => &[VIEW_SECOND],
         Place::Inside => &[],
     };
-    let found = prefixes
-        .iter()
-        .find_map(|prefix| Some((*prefix, head.strip_prefix(*prefix)?)));
+    let found = prefixes.iter().find_map(|prefix| Some((*prefix, head.strip_prefix(*prefix)?)));
     let Some((prefix, rest)) = found else {
         return head.to_vec();
     };
@@ -202,9 +191,7 @@ impl Line {
 
 /// Keeps the last bytes of a line.
 fn remember(tail: &mut Vec<u8>, part: &[u8]) {
-    let new = part
-        .get(part.len().saturating_sub(TAIL)..)
-        .unwrap_or_default();
+    let new = part.get(part.len().saturating_sub(TAIL)..).unwrap_or_default();
     tail.extend_from_slice(new);
     let surplus = tail.len().saturating_sub(TAIL);
     tail.drain(..surplus);
@@ -212,10 +199,7 @@ fn remember(tail: &mut Vec<u8>, part: &[u8]) {
 
 /// Where the next line begins, behind the line break.
 fn line_end(bytes: &[u8]) -> Option<usize> {
-    bytes
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .map(|at| at + 1)
+    bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1)
 }
 
 #[cfg(test)]
@@ -296,24 +280,15 @@ mod tests {
         let cut = DUMP.len() - 20;
         assert_eq!(filtered(&DUMP[..cut], 100).1, Ending::CutOff);
         assert_eq!(filtered(b"", 100).1, Ending::CutOff);
-        assert_eq!(
-            filtered(b"-- Dump completed on 2026-01-01\n\n", 100).1,
-            Ending::Completed
-        );
-        assert_eq!(
-            filtered(b"-- Dump completed\nSELECT 1;\n", 100).1,
-            Ending::CutOff
-        );
+        assert_eq!(filtered(b"-- Dump completed on 2026-01-01\n\n", 100).1, Ending::Completed);
+        assert_eq!(filtered(b"-- Dump completed\nSELECT 1;\n", 100).1, Ending::CutOff);
     }
 
     #[test]
     fn long_lines_stream_through() {
         let row = format!("({})", "x".repeat(3 * HEAD));
         let dump = format!("INSERT INTO `t` VALUES {row};\nCREATE DEFINER=`a`@`b` x;\n");
-        check(
-            &dump,
-            &format!("INSERT INTO `t` VALUES {row};\nCREATE x;\n"),
-        );
+        check(&dump, &format!("INSERT INTO `t` VALUES {row};\nCREATE x;\n"));
     }
 
     proptest! {

@@ -28,9 +28,7 @@ impl Database {
     /// Dumps all of the database into `out`; bytes written.
     pub(super) async fn dump(&self, out: SinkWriter, broken: Broken) -> Result<u64, MysqlError> {
         let mut admin = self.server.admin().await?;
-        charset(&mut admin, &self.name)
-            .await?
-            .ok_or(MysqlError::NotFound)?;
+        charset(&mut admin, &self.name).await?.ok_or(MysqlError::NotFound)?;
         let left_out = match broken {
             Broken::Fails => Vec::new(),
             Broken::LeftOut => self.broken_views(&mut admin).await?,
@@ -49,17 +47,11 @@ impl Database {
             left_out: &left_out,
         };
         let mut dumping = self.server.programs.start(&job, self.context.scratch())?;
-        let output = dumping
-            .output()
-            .map_err(|error| MysqlError::node("a pipe", error))?;
+        let output = dumping.output().map_err(|error| MysqlError::node("a pipe", error))?;
         let compress = tokio::task::spawn_blocking(move || compress(output, out));
-        let ended = dumping
-            .wait()
-            .await
-            .map_err(|error| MysqlError::node("a dump", error))?;
-        let compressed = compress
-            .await
-            .map_err(|panic| MysqlError::node("a dump", panic.into()))?;
+        let ended = dumping.wait().await.map_err(|error| MysqlError::node("a dump", error))?;
+        let compressed =
+            compress.await.map_err(|panic| MysqlError::node("a dump", panic.into()))?;
         // A sink that takes no more ends the program too: its word comes first.
         let written = compressed.map_err(of_sink)?;
         match ended.complaint() {
@@ -72,24 +64,14 @@ impl Database {
         let passing = complaint.is_passing();
         let Complaint { code, message } = complaint;
         match code.filter(|_| !passing) {
-            Some(code) => MysqlError::Server {
-                code,
-                state: "HY000".to_owned(),
-                message,
-            },
+            Some(code) => MysqlError::Server { code, state: "HY000".to_owned(), message },
             None => MysqlError::away(self.server.version(), io::Error::other(message)),
         }
     }
 }
 
 fn compress(mut from: File, to: SinkWriter) -> io::Result<u64> {
-    let mut encoder = zstd::Encoder::new(
-        Counted {
-            inner: to,
-            bytes: 0,
-        },
-        LEVEL,
-    )?;
+    let mut encoder = zstd::Encoder::new(Counted { inner: to, bytes: 0 }, LEVEL)?;
     // Damage is noticed when it is read.
     encoder.include_checksum(true)?;
     io::copy(&mut from, &mut encoder)?;

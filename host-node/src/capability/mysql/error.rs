@@ -35,11 +35,7 @@ pub(super) enum MysqlError {
     },
     /// The server's: the statement was refused.
     #[error("the server refuses: {code} ({state}): {message}")]
-    Server {
-        code: u16,
-        state: String,
-        message: String,
-    },
+    Server { code: u16, state: String, message: String },
     /// The dump's.
     #[error("the dump cannot be loaded: {0}")]
     Corrupt(String),
@@ -93,10 +89,7 @@ impl MysqlError {
     }
 
     pub(super) fn away(version: &str, source: impl StdError + Send + Sync + 'static) -> Self {
-        Self::Away {
-            version: version.to_owned(),
-            source: Box::new(source),
-        }
+        Self::Away { version: version.to_owned(), source: Box::new(source) }
     }
 
     fn of_server(version: &str, error: ServerError) -> Self {
@@ -114,11 +107,7 @@ impl MysqlError {
             }
             other => {
                 let ServerError { state, message, .. } = error;
-                Self::Server {
-                    code: other,
-                    state,
-                    message: without_literals(&message),
-                }
+                Self::Server { code: other, state, message: without_literals(&message) }
             }
         }
     }
@@ -141,11 +130,9 @@ impl MysqlError {
             DriverError::UnknownAuthPlugin { .. } => {
                 refused(code::ACCESS_DENIED, "28000", "Access denied")
             }
-            DriverError::LocalInfile(LocalInfileError::NoHandler) => refused(
-                1148,
-                "42000",
-                "The used command is not allowed: LOAD DATA LOCAL",
-            ),
+            DriverError::LocalInfile(LocalInfileError::NoHandler) => {
+                refused(1148, "42000", "The used command is not allowed: LOAD DATA LOCAL")
+            }
             error @ (DriverError::CantParseServerVersion { .. }
             | DriverError::ConnectionClosed
             | DriverError::FromValue { .. }
@@ -172,10 +159,7 @@ impl MysqlError {
     }
 
     pub(super) fn node(what: impl Into<String>, source: io::Error) -> Self {
-        Self::Node {
-            what: what.into(),
-            source,
-        }
+        Self::Node { what: what.into(), source }
     }
 
     /// Whether the server refused with this number.
@@ -195,11 +179,9 @@ impl MysqlError {
                 tracing::warn!(error = &self as &dyn StdError, "a MySQL server is away");
                 Failure::Unavailable(text)
             }
-            Self::Server {
-                code,
-                state,
-                message,
-            } => Failure::Sql((u32::from(code), state, message)),
+            Self::Server { code, state, message } => {
+                Failure::Sql((u32::from(code), state, message))
+            }
             Self::Corrupt(_) => Failure::Corrupt(text),
             Self::Busy | Self::Interrupted(_) => Failure::Unavailable(text),
             Self::Node { .. } => {
@@ -240,10 +222,7 @@ mod tests {
     fn messages_lose_their_literals() {
         for (message, expected) in [
             ("Unknown column", "Unknown column"),
-            (
-                "Duplicate entry 'x' for key 'PRIMARY'",
-                "Duplicate entry '...'",
-            ),
+            ("Duplicate entry 'x' for key 'PRIMARY'", "Duplicate entry '...'"),
             ("near 'it's \"secret\"' at line 1", "near '...' at line 1"),
             ("near 'cut", "near ..."),
             ("Table `d1f`.`t` is full", "Table `d1f`.`t` is full"),
@@ -254,11 +233,7 @@ mod tests {
     }
 
     fn server(code: u16) -> MysqlError {
-        let error = ServerError {
-            code,
-            message: "m 'x'".to_owned(),
-            state: "42000".to_owned(),
-        };
+        let error = ServerError { code, message: "m 'x'".to_owned(), state: "42000".to_owned() };
         MysqlError::of_driver("10.11", Error::Server(error))
     }
 
@@ -266,41 +241,19 @@ mod tests {
     fn every_error_has_its_failure() {
         let io = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let failure = |error: MysqlError| error.into_failure();
-        assert!(matches!(
-            failure(MysqlError::NotGranted),
-            Failure::NotGranted(_)
-        ));
+        assert!(matches!(failure(MysqlError::NotGranted), Failure::NotGranted(_)));
         let foreign = MysqlError::ForeignAccount("u1".to_owned());
         assert!(matches!(failure(foreign), Failure::NotGranted(_)));
-        assert!(matches!(
-            failure(MysqlError::BadName(String::new())),
-            Failure::BadName(_)
-        ));
+        assert!(matches!(failure(MysqlError::BadName(String::new())), Failure::BadName(_)));
         assert!(matches!(failure(MysqlError::NotFound), Failure::NotFound));
-        assert!(matches!(
-            failure(MysqlError::Limit(String::new())),
-            Failure::Limit(_)
-        ));
-        assert!(matches!(
-            failure(MysqlError::Corrupt(String::new())),
-            Failure::Corrupt(_)
-        ));
+        assert!(matches!(failure(MysqlError::Limit(String::new())), Failure::Limit(_)));
+        assert!(matches!(failure(MysqlError::Corrupt(String::new())), Failure::Corrupt(_)));
         assert!(matches!(failure(MysqlError::Busy), Failure::Unavailable(_)));
-        assert!(matches!(
-            failure(MysqlError::Interrupted("x")),
-            Failure::Unavailable(_)
-        ));
-        assert!(matches!(
-            failure(MysqlError::node("disk", io())),
-            Failure::Unavailable(_)
-        ));
-        let Failure::Unavailable(text) = failure(MysqlError::away("10.11", io())) else {
-            panic!()
-        };
+        assert!(matches!(failure(MysqlError::Interrupted("x")), Failure::Unavailable(_)));
+        assert!(matches!(failure(MysqlError::node("disk", io())), Failure::Unavailable(_)));
+        let Failure::Unavailable(text) = failure(MysqlError::away("10.11", io())) else { panic!() };
         assert_eq!(text, "the server of version 10.11 does not answer");
-        let Failure::Sql((1064, state, message)) = failure(server(1064)) else {
-            panic!()
-        };
+        let Failure::Sql((1064, state, message)) = failure(server(1064)) else { panic!() };
         assert_eq!((&*state, &*message), ("42000", "m '...'"));
     }
 

@@ -50,17 +50,10 @@ impl Database {
             left_out: &[],
         };
         let mut loading = self.server.programs.start(&job, self.context.scratch())?;
-        let to = loading
-            .input()
-            .map_err(|error| MysqlError::node("a pipe", error))?;
+        let to = loading.input().map_err(|error| MysqlError::node("a pipe", error))?;
         let pump = tokio::task::spawn_blocking(move || pump(input, to));
-        let ended = loading
-            .wait()
-            .await
-            .map_err(|error| MysqlError::node("a load", error))?;
-        let pumped = pump
-            .await
-            .map_err(|panic| MysqlError::node("a load", panic.into()))?;
+        let ended = loading.wait().await.map_err(|error| MysqlError::node("a load", error))?;
+        let pumped = pump.await.map_err(|panic| MysqlError::node("a load", panic.into()))?;
         self.result_of(pumped, ended.complaint(), refusal)
     }
 
@@ -82,11 +75,7 @@ impl Database {
             }
             (Ok((bytes, Ending::Completed)), Some(complaint)) if refusal == Refusal::IsSkipped => {
                 let (database, complaint) = (self.name.as_str(), complaint.message);
-                tracing::error!(
-                    database,
-                    complaint,
-                    "the old content is back without all of it"
-                );
+                tracing::error!(database, complaint, "the old content is back without all of it");
                 Ok(bytes)
             }
             (_, Some(complaint)) => Err(MysqlError::Corrupt(complaint.message)),
@@ -106,14 +95,9 @@ fn of_input(error: &io::Error) -> MysqlError {
 /// Decompresses a dump into a program, without its definers; bytes read. Blocks.
 fn pump(input: SourceReader, to: File) -> Result<(u64, Ending), CopyError> {
     let read = Arc::new(AtomicU64::new(0));
-    let counted = Counted {
-        inner: input,
-        read: Arc::clone(&read),
-    };
+    let counted = Counted { inner: input, read: Arc::clone(&read) };
     let mut decoder = zstd::Decoder::new(counted).map_err(CopyError::Read)?;
-    decoder
-        .window_log_max(WINDOW_LOG)
-        .map_err(CopyError::Read)?;
+    decoder.window_log_max(WINDOW_LOG).map_err(CopyError::Read)?;
     let mut to = BufWriter::with_capacity(BUFFER, to);
     let ending = copy_without_definers(BufReader::with_capacity(BUFFER, decoder), &mut to)?;
     to.flush().map_err(CopyError::Write)?;

@@ -49,11 +49,7 @@ impl Database {
         let mut running = self.start().await?;
         let work = async {
             let result = running.conn.exec_iter(statement, params).await?;
-            let rest = if result.is_empty() {
-                Rest::Nothing
-            } else {
-                Rest::Rows
-            };
+            let rest = if result.is_empty() { Rest::Nothing } else { Rest::Rows };
             Ok((result.affected_rows(), rest))
         };
         let done = self.server.within(STATEMENT_TIMEOUT, work).await;
@@ -77,11 +73,7 @@ impl Database {
                     return Ok((rows, Rest::Rows));
                 }
             }
-            let rest = if result.is_empty() {
-                Rest::Nothing
-            } else {
-                Rest::Rows
-            };
+            let rest = if result.is_empty() { Rest::Nothing } else { Rest::Rows };
             Ok((rows, rest))
         };
         let done = self.server.within(STATEMENT_TIMEOUT, work).await;
@@ -100,15 +92,10 @@ impl Database {
             Flavour::MySql => format!("SET SESSION max_execution_time = {SERVER_SECONDS}000"),
         };
         let how = |opts: OptsBuilder| {
-            opts.setup(vec![clock.clone()])
-                .max_allowed_packet(Some(MAX_PACKET))
+            opts.setup(vec![clock.clone()]).max_allowed_packet(Some(MAX_PACKET))
         };
         let conn = self.connect_helper(how).await?;
-        Ok(Running {
-            conn,
-            server: Arc::clone(&self.server),
-            state: State::Busy,
-        })
+        Ok(Running { conn, server: Arc::clone(&self.server), state: State::Busy })
     }
 }
 
@@ -180,11 +167,7 @@ fn checked(statement: &str, params: Vec<Value>) -> Result<Params, MysqlError> {
     if params.iter().map(size_of_value).sum::<usize>() > MAX_PARAM_BYTES {
         return limit(format!("parameters have at most {MAX_PARAM_BYTES} bytes"));
     }
-    Ok(if params.is_empty() {
-        Params::Empty
-    } else {
-        Params::Positional(params)
-    })
+    Ok(if params.is_empty() { Params::Empty } else { Params::Positional(params) })
 }
 
 fn to_sql(value: Value) -> Sql {
@@ -230,20 +213,15 @@ enum Room {
 impl Rows {
     fn add(&mut self, mut row: Row) -> Room {
         let columns = row.columns();
-        let values: Vec<Sql> = (0..columns.len())
-            .map(|index| row.take(index).unwrap_or(Sql::NULL))
-            .collect();
+        let values: Vec<Sql> =
+            (0..columns.len()).map(|index| row.take(index).unwrap_or(Sql::NULL)).collect();
         self.bytes += values.iter().map(size_of_value).sum::<usize>();
         if self.rows.len() >= MAX_ROWS || self.bytes > MAX_RESULT {
             self.room = Room::Full;
             return self.room;
         }
         let values = values.into_iter().zip(columns.iter());
-        self.rows.push(
-            values
-                .map(|(value, column)| from_sql(value, column))
-                .collect(),
-        );
+        self.rows.push(values.map(|(value, column)| from_sql(value, column)).collect());
         Room::Left
     }
 }

@@ -38,9 +38,7 @@ impl Database {
         let mut admin = self.server.admin().await?;
         let Helper { name, password } = &helper;
         let flavour = admin.flavour();
-        admin
-            .run(flavour.put_helper(name, &self.name, password, MAX_CONNECTIONS))
-            .await?;
+        admin.run(flavour.put_helper(name, &self.name, password, MAX_CONNECTIONS)).await?;
         Ok(helper)
     }
 
@@ -68,13 +66,11 @@ impl Database {
             .pass(Some(helper.password.reveal()))
             .db_name(Some(self.name.as_str()));
         let result = self.server.connect(opts(builder)).await;
-        result.map_err(|error| {
-            if error.is(code::NO_DATABASE) {
-                MysqlError::NotFound
-            } else {
-                error
-            }
-        })
+        result.map_err(
+            |error| {
+                if error.is(code::NO_DATABASE) { MysqlError::NotFound } else { error }
+            },
+        )
     }
 }
 

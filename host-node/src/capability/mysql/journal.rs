@@ -52,10 +52,7 @@ impl Journal {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '.';
         let version = version.replace(|letter| !plain(letter), "-");
         let stem = format!("{BEGINNING}{version}-{}", database.as_str());
-        Self {
-            scratch: scratch.clone(),
-            stem,
-        }
+        Self { scratch: scratch.clone(), stem }
     }
 
     /// Notes of loads that did not finish.
@@ -115,9 +112,7 @@ impl Journal {
 
     /// What is on the server has to do, and is not all.
     pub(super) fn set_content_aside(&self) -> io::Result<()> {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("{ASIDE}{}-{}", since.as_secs(), self.name(CONTENT));
         let dir = &self.scratch.dir;
         dir.rename(self.name(CONTENT), dir, &name)?;
@@ -166,10 +161,7 @@ mod tests {
     fn scratch() -> (tempfile::TempDir, Scratch) {
         let on_disk = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(on_disk.path(), cap_std::ambient_authority()).unwrap();
-        let scratch = Scratch {
-            dir: Arc::new(dir),
-            path: on_disk.path().to_owned(),
-        };
+        let scratch = Scratch { dir: Arc::new(dir), path: on_disk.path().to_owned() };
         (on_disk, scratch)
     }
 
@@ -183,18 +175,12 @@ mod tests {
         let note = Note {
             version: "10.11".to_owned(),
             database: "d1".to_owned(),
-            charset: Charset {
-                name: "utf8mb4".to_owned(),
-                collation: "utf8mb4_bin".to_owned(),
-            },
+            charset: Charset { name: "utf8mb4".to_owned(), collation: "utf8mb4_bin".to_owned() },
             accounts: vec!["u1".to_owned()],
         };
         journal.write_note(&note).unwrap();
         assert_eq!(journal.note().unwrap(), Some(note.clone()));
-        assert_eq!(
-            Journal::notes(&scratch).unwrap(),
-            std::slice::from_ref(&note)
-        );
+        assert_eq!(Journal::notes(&scratch).unwrap(), std::slice::from_ref(&note));
 
         let sink = journal.begin_content().unwrap();
         assert!(journal.content().unwrap().is_none());

@@ -65,9 +65,7 @@ impl Database {
     /// Writes down what the end needs to know.
     async fn take_note(&self, journal: &Journal) -> Result<Note, MysqlError> {
         let mut admin = self.server.admin().await?;
-        let charset = charset(&mut admin, &self.name)
-            .await?
-            .ok_or(MysqlError::NotFound)?;
+        let charset = charset(&mut admin, &self.name).await?.ok_or(MysqlError::NotFound)?;
         let mut accounts = Vec::new();
         for name in self.tenant_accounts(&mut admin).await? {
             let standing = account::standing(&mut admin, &self.name, &name).await?;
@@ -96,8 +94,7 @@ impl Database {
     ) -> Result<u64, MysqlError> {
         self.lock_out(note).await?;
         unless(cancelled, self.keep_old_content(journal)).await?;
-        self.fill(&note.charset, input, Refusal::Ends, cancelled)
-            .await
+        self.fill(&note.charset, input, Refusal::Ends, cancelled).await
     }
 
     /// Whatever is written after this is written by the node.
@@ -139,8 +136,7 @@ impl Database {
             Err(MysqlError::Corrupt(why)) => {
                 let database = self.name.as_str();
                 tracing::error!(database, why, "the old content does not come back as it is");
-                self.put_back_once(journal, note, Refusal::IsSkipped)
-                    .await?;
+                self.put_back_once(journal, note, Refusal::IsSkipped).await?;
                 on_disk(journal, Journal::set_content_aside).await
             }
             Err(error) => Err(error),
@@ -153,13 +149,9 @@ impl Database {
         note: &Note,
         refusal: Refusal,
     ) -> Result<(), MysqlError> {
-        let kept = on_disk(journal, Journal::content)
-            .await?
-            .ok_or(MysqlError::NotFound)?;
+        let kept = on_disk(journal, Journal::content).await?.ok_or(MysqlError::NotFound)?;
         let never = CancellationToken::new();
-        self.fill(&note.charset, kept.reader(), refusal, &never)
-            .await
-            .map(|_| ())
+        self.fill(&note.charset, kept.reader(), refusal, &never).await.map(|_| ())
     }
 
     /// Accounts may have been dropped since the note was written.
@@ -175,10 +167,7 @@ impl Database {
     }
 
     fn accounts_of(&self, note: &Note) -> Vec<AccountName> {
-        let found = note
-            .accounts
-            .iter()
-            .filter_map(|user| self.prefixes().found_account(user));
+        let found = note.accounts.iter().filter_map(|user| self.prefixes().found_account(user));
         found.collect()
     }
 
@@ -198,9 +187,7 @@ impl Database {
         let mut admin = self.server.admin().await?;
         session::end_all_surely(&mut admin, std::slice::from_ref(&helper.name)).await?;
         let drop_it = statement::drop_database(&self.name);
-        admin
-            .run([drop_it, statement::create_database_as(&self.name, charset)])
-            .await?;
+        admin.run([drop_it, statement::create_database_as(&self.name, charset)]).await?;
         let flavour = admin.flavour();
         drop(admin);
         unless(cancelled, self.feed(&helper, flavour, input, refusal)).await

@@ -63,10 +63,9 @@ impl Prefixes {
     ///
     /// [`MysqlError::BadName`] says what a label is.
     pub(super) fn database(&self, label: &str) -> Result<DatabaseName, MysqlError> {
-        self.found_database(&format!("{}{label}", self.database))
-            .ok_or_else(|| {
-                MysqlError::BadName("a database's label is 1 to 40 of a-z 0-9".to_owned())
-            })
+        self.found_database(&format!("{}{label}", self.database)).ok_or_else(|| {
+            MysqlError::BadName("a database's label is 1 to 40 of a-z 0-9".to_owned())
+        })
     }
 
     /// A name on the server, if it is one of the offering's.
@@ -81,10 +80,7 @@ impl Prefixes {
 
     /// What a guest calls the database.
     pub(super) fn label_of<'n>(&self, database: &'n DatabaseName) -> &'n str {
-        database
-            .0
-            .strip_prefix(&self.database)
-            .unwrap_or(&database.0)
+        database.0.strip_prefix(&self.database).unwrap_or(&database.0)
     }
 
     /// The account that `label` has in `database`, always the same.
@@ -121,13 +117,13 @@ impl Prefixes {
         database: &DatabaseName,
         user: &str,
     ) -> Result<AccountName, MysqlError> {
-        self.found_account(user)
-            .filter(|account| *account != self.helper(database))
-            .ok_or_else(|| {
+        self.found_account(user).filter(|account| *account != self.helper(database)).ok_or_else(
+            || {
                 let prefix = &self.account;
                 let rule = format!("a user is {prefix} and letters and digits, at most {MAX_USER}");
                 MysqlError::BadName(rule)
-            })
+            },
+        )
     }
 
     /// A user on the server, if it may be one of the offering's.
@@ -169,11 +165,7 @@ impl AccountName {
 
 /// Many accounts, as a statement lists them.
 pub(super) fn quoted_list(accounts: &[AccountName]) -> String {
-    accounts
-        .iter()
-        .map(AccountName::quoted)
-        .collect::<Vec<_>>()
-        .join(", ")
+    accounts.iter().map(AccountName::quoted).collect::<Vec<_>>().join(", ")
 }
 
 /// Any text as an identifier.
@@ -199,9 +191,7 @@ pub(super) fn quote_literal(text: &str) -> String {
 
 /// In the database of a `GRANT`, `_` and `%` stand for anything.
 fn escape_pattern(name: &str) -> String {
-    name.replace('\\', "\\\\")
-        .replace('_', "\\_")
-        .replace('%', "\\%")
+    name.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%")
 }
 
 /// Lower-case letters and digits from a hash of `parts`, each with its length in front, so that no
@@ -213,15 +203,11 @@ fn letters_of(parts: &[&str], count: usize) -> String {
         hasher.update(part);
     }
     let digest = hasher.finalize();
-    let mut number = digest
-        .iter()
-        .take(16)
-        .fold(0_u128, |all, byte| (all << 8) | u128::from(*byte));
+    let mut number =
+        digest.iter().take(16).fold(0_u128, |all, byte| (all << 8) | u128::from(*byte));
     let mut letters = String::with_capacity(count);
     for _ in 0..count {
-        let digit = u32::try_from(number % 36)
-            .ok()
-            .and_then(|digit| char::from_digit(digit, 36));
+        let digit = u32::try_from(number % 36).ok().and_then(|digit| char::from_digit(digit, 36));
         letters.extend(digit);
         number /= 36;
     }
@@ -259,13 +245,8 @@ mod tests {
         assert_eq!(name.as_str(), "d1f");
         assert_eq!(prefixes().label_of(&name), "1f");
         let long = "x".repeat(41);
-        for bad in [
-            "", "A", "a_b", "a%", "a`b", "a.b", "a b", "a\0", "ä", "../x", &long,
-        ] {
-            assert!(
-                matches!(prefixes().database(bad), Err(MysqlError::BadName(_))),
-                "{bad}"
-            );
+        for bad in ["", "A", "a_b", "a%", "a`b", "a.b", "a b", "a\0", "ä", "../x", &long] {
+            assert!(matches!(prefixes().database(bad), Err(MysqlError::BadName(_))), "{bad}");
         }
         let prefixes = Prefixes::new("m", "r").unwrap();
         assert!(prefixes.database("ysql").is_err());
@@ -290,26 +271,11 @@ mod tests {
     fn a_guest_may_name_its_own_accounts_only() {
         let database = prefixes().database("1f").unwrap();
         let helper = prefixes().helper(&database);
-        for bad in [
-            "root",
-            "u",
-            "",
-            "admin",
-            "u`x",
-            "u_x",
-            "u%",
-            "u x",
-            "uä",
-            helper.as_str(),
-        ] {
+        for bad in ["root", "u", "", "admin", "u`x", "u_x", "u%", "u x", "uä", helper.as_str()] {
             let named = prefixes().named_account(&database, bad);
             assert!(matches!(named, Err(MysqlError::BadName(_))), "{bad}");
         }
-        assert!(
-            prefixes()
-                .named_account(&database, &format!("u{}", "x".repeat(32)))
-                .is_err()
-        );
+        assert!(prefixes().named_account(&database, &format!("u{}", "x".repeat(32))).is_err());
         assert!(prefixes().named_account(&database, "uAbC123").is_ok());
     }
 

@@ -30,17 +30,11 @@ const OPTION_FILE: &str = "client-";
 
 impl OptionFile {
     pub(super) fn write(scratch: &Scratch, job: &Job<'_>) -> io::Result<Self> {
-        let name = format!(
-            "{OPTION_FILE}{}",
-            Alphanumeric.sample_string(&mut rand::rng(), 20)
-        );
+        let name = format!("{OPTION_FILE}{}", Alphanumeric.sample_string(&mut rand::rng(), 20));
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut file = scratch.dir.open_with(&name, &options)?;
-        let written = Self {
-            scratch: scratch.clone(),
-            name,
-        };
+        let written = Self { scratch: scratch.clone(), name };
         file.write_all(options_of(job).as_bytes())?;
         Ok(written)
     }
@@ -57,11 +51,7 @@ impl Drop for OptionFile {
     fn drop(&mut self) {
         if let Err(error) = self.scratch.dir.remove_file(&self.name) {
             let error: &dyn std::error::Error = &error;
-            tracing::error!(
-                error,
-                name = self.name,
-                "a file with a password stays on disk"
-            );
+            tracing::error!(error, name = self.name, "a file with a password stays on disk");
         }
     }
 }
@@ -81,14 +71,7 @@ impl Scratch {
 
 /// Names of tables are here and not on the command line as there may be any number of them.
 fn options_of(job: &Job<'_>) -> String {
-    let Job {
-        settings,
-        user,
-        password,
-        database,
-        left_out,
-        ..
-    } = job;
+    let Job { settings, user, password, database, left_out, .. } = job;
     let port = settings.port;
     let (host, user, password) = (quoted(&settings.host), quoted(user), quoted(password));
     let mut text = format!(

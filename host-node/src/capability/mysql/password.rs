@@ -27,9 +27,7 @@ pub(super) fn brought(text: String) -> Result<Secret, MysqlError> {
     if good {
         return Ok(Secret::new(text));
     }
-    Err(MysqlError::BadName(format!(
-        "a password has 1 to {MAX_LENGTH} printable letters"
-    )))
+    Err(MysqlError::BadName(format!("a password has 1 to {MAX_LENGTH} printable letters")))
 }
 
 /// `mysql_native_password`'s hash, as `IDENTIFIED BY PASSWORD` takes it.
@@ -55,23 +53,14 @@ mod tests {
     fn random_passwords_are_long_plain_and_differ() {
         let one = random();
         assert_eq!(one.reveal().len(), LENGTH);
-        assert!(
-            one.reveal()
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric())
-        );
+        assert!(one.reveal().bytes().all(|byte| byte.is_ascii_alphanumeric()));
         assert!(one != random());
     }
 
     #[test]
     fn brought_passwords_are_bounded() {
         assert!(brought("it's \"good\" \\ ä".to_owned()).is_ok());
-        for bad in [
-            String::new(),
-            "x".repeat(129),
-            "a\nb".to_owned(),
-            "a\0".to_owned(),
-        ] {
+        for bad in [String::new(), "x".repeat(129), "a\nb".to_owned(), "a\0".to_owned()] {
             assert!(matches!(brought(bad), Err(MysqlError::BadName(_))));
         }
     }

@@ -79,10 +79,7 @@ pub(super) struct Job<'a> {
 
 impl Programs {
     pub(super) fn of(settings: &ServerSettings) -> Self {
-        Self {
-            dump: settings.dump_program.clone(),
-            client: settings.client_program.clone(),
-        }
+        Self { dump: settings.dump_program.clone(), client: settings.client_program.clone() }
     }
 
     /// Starts a program on one database.
@@ -103,10 +100,7 @@ impl Programs {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| MysqlError::node(format!("program {program}"), error))?;
-        Ok(Running {
-            child,
-            _options: options,
-        })
+        Ok(Running { child, _options: options })
     }
 }
 
@@ -208,24 +202,16 @@ impl Ended {
 fn complaint_of(words: &str, status: ExitStatus) -> Complaint {
     let line = words.lines().rev().find(|line| !line.trim().is_empty());
     let Some(line) = line else {
-        return Complaint {
-            code: None,
-            message: status.to_string(),
-        };
+        return Complaint { code: None, message: status.to_string() };
     };
-    Complaint {
-        code: code_in(line),
-        message: without_literals(line.trim()),
-    }
+    Complaint { code: code_in(line), message: without_literals(line.trim()) }
 }
 
 /// `ERROR 1064 (42000) at line 3: ...`, `mariadb-dump: Got error: 1045: ...` and
 /// `mariadb-dump: Couldn't execute '...': ... (1356)`.
 fn code_in(line: &str) -> Option<u16> {
     let number = |text: &str| {
-        let digits = text
-            .find(|letter: char| !letter.is_ascii_digit())
-            .unwrap_or(text.len());
+        let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
         text.get(..digits).and_then(|digits| digits.parse().ok())
     };
     for before in ["ERROR ", "Got error: "] {
@@ -245,21 +231,13 @@ mod tests {
     #[test]
     fn complaints_are_read() {
         for (words, code, message) in [
-            (
-                "ERROR 1227 (42000) at line 25: Access denied\n",
-                Some(1227),
-                None,
-            ),
+            ("ERROR 1227 (42000) at line 25: Access denied\n", Some(1227), None),
             (
                 "mariadb-dump: Got error: 1045: \"Access denied\" when trying to connect",
                 Some(1045),
                 None,
             ),
-            (
-                "mariadb-dump: Couldn't execute 'SHOW FIELDS': View is bad (1356)",
-                Some(1356),
-                None,
-            ),
+            ("mariadb-dump: Couldn't execute 'SHOW FIELDS': View is bad (1356)", Some(1356), None),
             (
                 "first\nmariadb: unknown option '--x'\n\n",
                 None,

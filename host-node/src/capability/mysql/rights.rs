@@ -46,10 +46,7 @@ pub(super) fn granted(access: Option<Access>) -> &'static [&'static str] {
 /// What an account with `access` must not have of what it had before.
 pub(super) fn revoked(access: Option<Access>) -> Vec<&'static str> {
     let granted = granted(access);
-    READ_WRITE
-        .into_iter()
-        .filter(|right| !granted.contains(right))
-        .collect()
+    READ_WRITE.into_iter().filter(|right| !granted.contains(right)).collect()
 }
 
 /// What the node's own account for a database has.
@@ -76,15 +73,7 @@ mod tests {
     #[test]
     fn nothing_leads_out_of_the_database() {
         let all = [of_helper(), granted(None).to_vec(), READ_ONLY.to_vec()].concat();
-        for right in [
-            "ALL",
-            "GRANT OPTION",
-            "FILE",
-            "SUPER",
-            "PROCESS",
-            "RELOAD",
-            "CREATE USER",
-        ] {
+        for right in ["ALL", "GRANT OPTION", "FILE", "SUPER", "PROCESS", "RELOAD", "CREATE USER"] {
             assert!(!all.contains(&right), "{right}");
         }
     }

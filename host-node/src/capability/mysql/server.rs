@@ -72,10 +72,7 @@ impl MysqlServers {
             let version = settings.version.clone();
             (version, Arc::new(MysqlServer::new(settings, tasks.clone())))
         };
-        Self {
-            servers: settings.into_iter().map(server).collect(),
-            tasks,
-        }
+        Self { servers: settings.into_iter().map(server).collect(), tasks }
     }
 
     pub(super) fn get(&self, version: &str) -> Option<&Arc<MysqlServer>> {
@@ -90,11 +87,7 @@ impl MysqlServers {
         for server in self.servers.values() {
             if let Err(error) = server.pool.clone().disconnect().await {
                 let version = &server.settings.version;
-                tracing::debug!(
-                    version,
-                    error = &error as &dyn std::error::Error,
-                    "not closed"
-                );
+                tracing::debug!(version, error = &error as &dyn std::error::Error, "not closed");
             }
         }
     }
@@ -168,10 +161,7 @@ impl MysqlServer {
         if !lock(&self.claims).insert(name.clone()) {
             return Err(MysqlError::Busy);
         }
-        Ok(Claim {
-            claims: Arc::clone(&self.claims),
-            name: name.clone(),
-        })
+        Ok(Claim { claims: Arc::clone(&self.claims), name: name.clone() })
     }
 
     pub(super) fn version(&self) -> &str {
@@ -189,16 +179,9 @@ impl MysqlServer {
             error
         })?;
         // Asked once: it is the same for all connections.
-        let flavour = self
-            .flavour
-            .get_or_try_init(|| self.detect_flavour(&mut conn))
-            .await?;
+        let flavour = self.flavour.get_or_try_init(|| self.detect_flavour(&mut conn)).await?;
         let flavour = *flavour;
-        Ok(Admin {
-            conn,
-            server: self,
-            flavour,
-        })
+        Ok(Admin { conn, server: self, flavour })
     }
 
     async fn detect_flavour(&self, conn: &mut Conn) -> Result<Flavour, MysqlError> {
@@ -218,8 +201,7 @@ impl MysqlServer {
 
     /// Connects as somebody else.
     pub(super) async fn connect(&self, opts: OptsBuilder) -> Result<Conn, MysqlError> {
-        self.within(CONNECT_TIMEOUT, Conn::new(Opts::from(opts)))
-            .await
+        self.within(CONNECT_TIMEOUT, Conn::new(Opts::from(opts))).await
     }
 
     /// Waits for the driver, but not for ever.

@@ -50,19 +50,12 @@ async fn sessions_that(
     like: &str,
     is_wanted: impl Fn(&Row) -> bool + Send,
 ) -> Result<Vec<Session>, MysqlError> {
-    let rows: Vec<Row> = admin
-        .rows(admin.flavour().sessions_query(), (like,))
-        .await?;
+    let rows: Vec<Row> = admin.rows(admin.flavour().sessions_query(), (like,)).await?;
     Ok(rows
         .into_iter()
         .filter(is_wanted)
         .take(MAX_SESSIONS)
-        .map(|(id, user, seconds, query, _)| Session {
-            id,
-            user,
-            seconds,
-            query,
-        })
+        .map(|(id, user, seconds, query, _)| Session { id, user, seconds, query })
         .collect())
 }
 

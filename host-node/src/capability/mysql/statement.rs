@@ -68,11 +68,7 @@ pub(super) struct Account<'a> {
 
 impl Flavour {
     pub(super) fn of_version(version: &str) -> Self {
-        if version.contains("MariaDB") {
-            Self::MariaDb
-        } else {
-            Self::MySql
-        }
+        if version.contains("MariaDB") { Self::MariaDb } else { Self::MySql }
     }
 
     /// Locked, limit of connections an hour, and database, once for each database that the user
@@ -119,22 +115,10 @@ impl Flavour {
     /// Makes the account what it is to be. One statement in the common case on MariaDB, which
     /// costs one write to disk whatever else is on the server.
     pub(super) fn put_account(self, account: &Account<'_>, standing: Standing) -> Vec<String> {
-        let Account {
-            name,
-            database,
-            password,
-            access,
-            max_connections,
-        } = account;
+        let Account { name, database, password, access, max_connections } = account;
         let limits = format!("WITH MAX_USER_CONNECTIONS {max_connections}");
-        let mut statements = self.put(
-            name,
-            database,
-            granted(Some(*access)),
-            password,
-            &limits,
-            standing,
-        );
+        let mut statements =
+            self.put(name, database, granted(Some(*access)), password, &limits, standing);
         let Standing::Own(lock) = standing else {
             return statements;
         };
@@ -156,14 +140,7 @@ impl Flavour {
         max_connections: u32,
     ) -> Vec<String> {
         let limits = format!("WITH MAX_USER_CONNECTIONS {max_connections}");
-        self.put(
-            name,
-            database,
-            &of_helper(),
-            password,
-            &limits,
-            Standing::Own(Lock::Open),
-        )
+        self.put(name, database, &of_helper(), password, &limits, Standing::Own(Lock::Open))
     }
 
     fn put(
@@ -176,20 +153,13 @@ impl Flavour {
         standing: Standing,
     ) -> Vec<String> {
         let (user, identified) = (name.quoted(), self.identified(password));
-        let grant = format!(
-            "GRANT {} ON {} TO {user}",
-            rights.join(", "),
-            database.everything()
-        );
+        let grant = format!("GRANT {} ON {} TO {user}", rights.join(", "), database.everything());
         // A parked account's mark goes with its return.
         let limits = format!("{limits} MAX_CONNECTIONS_PER_HOUR 0");
         match (self, standing) {
             (Self::MariaDb, _) => vec![format!("{grant} {identified} {limits}")],
             (Self::MySql, Standing::Absent) => {
-                vec![
-                    format!("CREATE USER IF NOT EXISTS {user} {identified} {limits}"),
-                    grant,
-                ]
+                vec![format!("CREATE USER IF NOT EXISTS {user} {identified} {limits}"), grant]
             }
             (Self::MySql, Standing::Own(_) | Standing::Foreign) => vec![
                 format!("CREATE USER IF NOT EXISTS {user} ACCOUNT LOCK"),
@@ -217,19 +187,12 @@ impl Flavour {
         lock: Lock,
     ) -> Vec<String> {
         let rights = granted(access).join(", ");
-        let grant = format!(
-            "GRANT {rights} ON {} TO {}",
-            database.everything(),
-            name.quoted()
-        );
+        let grant = format!("GRANT {rights} ON {} TO {}", database.everything(), name.quoted());
         let revoke = self.revoke(name, database, access);
         let account = std::slice::from_ref(name);
         let first = access.is_none().then(|| self::lock(account));
         let last = (access.is_some() && lock != Lock::Open).then(|| unlock(account));
-        [first, Some(grant), revoke, last]
-            .into_iter()
-            .flatten()
-            .collect()
+        [first, Some(grant), revoke, last].into_iter().flatten().collect()
     }
 
     /// Takes what an account with `access` must not have; `None` when nothing has to go.
@@ -265,10 +228,7 @@ pub(super) fn drop_accounts(accounts: &[AccountName]) -> String {
 
 pub(super) fn create_database(name: &DatabaseName) -> String {
     // A server's default may still be latin1.
-    format!(
-        "CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb4",
-        name.quoted()
-    )
+    format!("CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb4", name.quoted())
 }
 
 pub(super) fn create_database_as(name: &DatabaseName, charset: &Charset) -> String {
@@ -286,11 +246,7 @@ pub(super) fn drop_database(name: &DatabaseName) -> String {
 
 /// `table` is a tenant's text.
 pub(super) fn show_fields(database: &DatabaseName, table: &str) -> String {
-    format!(
-        "SHOW FIELDS FROM {}.{}",
-        database.quoted(),
-        quote_ident(table)
-    )
+    format!("SHOW FIELDS FROM {}.{}", database.quoted(), quote_ident(table))
 }
 
 pub(super) fn kill(session: u64) -> String {

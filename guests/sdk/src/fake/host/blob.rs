@@ -14,10 +14,7 @@ pub(crate) struct Sink {
 
 impl Sink {
     pub(crate) fn new(bytes: Rc<RefCell<Vec<u8>>>) -> Self {
-        Self {
-            bytes,
-            max: usize::MAX,
-        }
+        Self { bytes, max: usize::MAX }
     }
 
     pub(crate) fn limit(&mut self, max: usize) {
@@ -49,10 +46,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(bytes: Rc<RefCell<Vec<u8>>>) -> Self {
-        Self {
-            bytes,
-            position: Cell::new(0),
-        }
+        Self { bytes, position: Cell::new(0) }
     }
 
     pub(crate) fn rewind(&self) {
@@ -62,11 +56,7 @@ impl Source {
     /// All that is left, which only fakes may have at once.
     pub(crate) fn rest(&self) -> Vec<u8> {
         let start = self.position.replace(self.bytes.borrow().len());
-        self.bytes
-            .borrow()
-            .get(start..)
-            .unwrap_or_default()
-            .to_vec()
+        self.bytes.borrow().get(start..).unwrap_or_default().to_vec()
     }
 
     pub(crate) fn read(&self, max: u32) -> Result<Vec<u8>, Failure> {

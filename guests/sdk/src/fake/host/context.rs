@@ -25,10 +25,7 @@ impl Call {
     }
 
     pub(crate) fn progress(&self, percent: u8, note: &str) {
-        world()
-            .progress
-            .borrow_mut()
-            .push(format!("{percent}% {note}"));
+        world().progress.borrow_mut().push(format!("{percent}% {note}"));
     }
 
     pub(crate) fn setting(&self, key: &str) -> Option<String> {

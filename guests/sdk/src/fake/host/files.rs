@@ -28,11 +28,7 @@ pub(crate) enum Node {
 
 pub(crate) fn create(label: &str, max_bytes: Option<u64>) -> Result<Root, Failure> {
     check_label(label)?;
-    world()
-        .directories
-        .borrow_mut()
-        .entry(label.to_owned())
-        .or_default();
+    world().directories.borrow_mut().entry(label.to_owned()).or_default();
     open(label, max_bytes)
 }
 
@@ -41,10 +37,7 @@ pub(crate) fn open(label: &str, max_bytes: Option<u64>) -> Result<Root, Failure>
     if !world().directories.borrow().contains_key(label) {
         return Err(Failure::NotFound);
     }
-    Ok(Root {
-        label: label.to_owned(),
-        max_bytes,
-    })
+    Ok(Root { label: label.to_owned(), max_bytes })
 }
 
 pub(crate) fn destroy(label: &str) -> Result<(), Failure> {
@@ -137,11 +130,7 @@ impl Root {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<(String, Stat)>, Failure> {
-        let below = if path.is_empty() {
-            String::new()
-        } else {
-            format!("{path}/")
-        };
+        let below = if path.is_empty() { String::new() } else { format!("{path}/") };
         self.look(|tree| {
             if !path.is_empty() && tree.get(path) != Some(&Node::Directory) {
                 return Err(Failure::NotFound);
@@ -160,12 +149,9 @@ impl Root {
     pub(crate) fn read(&self, path: &str, offset: u64, max: u32) -> Result<Vec<u8>, Failure> {
         check_path(path)?;
         self.look(|tree| match tree.get(path) {
-            Some(Node::File(bytes)) => Ok(bytes
-                .iter()
-                .skip(to_usize(offset))
-                .take(max as usize)
-                .copied()
-                .collect()),
+            Some(Node::File(bytes)) => {
+                Ok(bytes.iter().skip(to_usize(offset)).take(max as usize).copied().collect())
+            }
             Some(Node::Directory) | None => Err(Failure::NotFound),
         })
     }
@@ -174,9 +160,7 @@ impl Root {
         check_path(path)?;
         self.change(|tree| {
             check_parent(tree, path)?;
-            let file = tree
-                .entry(path.to_owned())
-                .or_insert_with(|| Node::File(Vec::new()));
+            let file = tree.entry(path.to_owned()).or_insert_with(|| Node::File(Vec::new()));
             let Node::File(content) = file else {
                 return Err(Failure::Exists);
             };
@@ -211,11 +195,7 @@ impl Root {
     }
 
     fn look<T>(&self, at: impl FnOnce(&Tree) -> Result<T, Failure>) -> Result<T, Failure> {
-        at(world()
-            .directories
-            .borrow()
-            .get(&self.label)
-            .ok_or(Failure::NotFound)?)
+        at(world().directories.borrow().get(&self.label).ok_or(Failure::NotFound)?)
     }
 
     /// All of the change or nothing, and nothing beyond the quota.
@@ -239,11 +219,7 @@ fn stat_of(node: &Node) -> Stat {
         Node::Directory => (Kind::Directory, 0),
         Node::File(bytes) => (Kind::File, bytes.len() as u64),
     };
-    Stat {
-        kind,
-        size,
-        modified_ms: 0,
-    }
+    Stat { kind, size, modified_ms: 0 }
 }
 
 fn size_of(tree: &Tree) -> u64 {
@@ -287,14 +263,8 @@ fn tree_of(archive: &[u8]) -> Option<Tree> {
 }
 
 fn check_label(label: &str) -> Result<(), Failure> {
-    let plain = label
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if plain && (1..=64).contains(&label.len()) {
-        Ok(())
-    } else {
-        Err(Failure::BadPath)
-    }
+    let plain = label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if plain && (1..=64).contains(&label.len()) { Ok(()) } else { Err(Failure::BadPath) }
 }
 
 fn check_path(path: &str) -> Result<(), Failure> {

@@ -15,12 +15,6 @@ pub(crate) fn emit(level: Level, message: &str, fields: &[(String, String)]) {
         Level::Warn => "warn",
         Level::Error => "error",
     };
-    let fields: String = fields
-        .iter()
-        .map(|(name, value)| format!(" {name}={value}"))
-        .collect();
-    world
-        .log
-        .borrow_mut()
-        .push(format!("{level} {message}{fields}"));
+    let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    world.log.borrow_mut().push(format!("{level} {message}{fields}"));
 }

@@ -25,10 +25,7 @@ impl Server {
     pub(crate) fn create_database(&self, label: &str) -> Result<Database, Failure> {
         let name = name_of(label)?;
         self.0.up()?.databases.entry(name.clone()).or_default();
-        Ok(Database {
-            server: self.0.clone(),
-            name,
-        })
+        Ok(Database { server: self.0.clone(), name })
     }
 
     pub(crate) fn database(&self, label: &str) -> Result<Database, Failure> {
@@ -36,19 +33,14 @@ impl Server {
         if !self.0.up()?.databases.contains_key(&name) {
             return Err(Failure::NotFound);
         }
-        Ok(Database {
-            server: self.0.clone(),
-            name,
-        })
+        Ok(Database { server: self.0.clone(), name })
     }
 
     pub(crate) fn drop_database(&self, label: &str) -> Result<(), Failure> {
         let name = name_of(label)?;
         let mut contents = self.0.up()?;
         contents.databases.remove(&name);
-        contents
-            .accounts
-            .retain(|_, account| account.database != name);
+        contents.accounts.retain(|_, account| account.database != name);
         Ok(())
     }
 
@@ -106,19 +98,12 @@ impl Database {
         max_connections: u32,
     ) -> Result<Account, Failure> {
         let user = self.account_user(label)?;
-        self.set_account(
-            &user,
-            &secrets::random_password(24),
-            access,
-            max_connections,
-        )
+        self.set_account(&user, &secrets::random_password(24), access, max_connections)
     }
 
     pub(crate) fn account_user(&self, label: &str) -> Result<String, Failure> {
         if !(1..=64).contains(&label.len()) {
-            return Err(Failure::BadName(
-                "an account's label has 1 to 64 bytes".to_owned(),
-            ));
+            return Err(Failure::BadName("an account's label has 1 to 64 bytes".to_owned()));
         }
         Ok(user_of(&self.name, label))
     }
@@ -132,9 +117,7 @@ impl Database {
     ) -> Result<Account, Failure> {
         let plain = user.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !plain || !(1..=32).contains(&user.len()) {
-            return Err(Failure::BadName(
-                "a user has 1 to 32 letters and digits".to_owned(),
-            ));
+            return Err(Failure::BadName("a user has 1 to 32 letters and digits".to_owned()));
         }
         self.set_account(user, password, access, max_connections)
     }
@@ -147,14 +130,8 @@ impl Database {
         max_connections: u32,
     ) -> Result<Account, Failure> {
         let mut contents = self.server.up()?;
-        if contents
-            .accounts
-            .get(user)
-            .is_some_and(|found| found.database != self.name)
-        {
-            return Err(Failure::BadName(
-                "the user belongs to another database".to_owned(),
-            ));
+        if contents.accounts.get(user).is_some_and(|found| found.database != self.name) {
+            return Err(Failure::BadName("the user belongs to another database".to_owned()));
         }
         let account = server::Account {
             database: self.name.clone(),
@@ -223,8 +200,7 @@ impl Database {
 
     pub(crate) fn dump(&self, out: &blob::Sink) -> Result<u64, Failure> {
         let dump = [DUMP, &self.content()?].concat();
-        out.write(&dump)
-            .map_err(|failure| Failure::Limit(failure.to_string()))?;
+        out.write(&dump).map_err(|failure| Failure::Limit(failure.to_string()))?;
         Ok(dump.len() as u64)
     }
 
@@ -234,20 +210,14 @@ impl Database {
             return Err(Failure::Corrupt("it does not start like one".to_owned()));
         };
         let mut contents = self.server.up()?;
-        let database = contents
-            .databases
-            .get_mut(&self.name)
-            .ok_or(Failure::NotFound)?;
+        let database = contents.databases.get_mut(&self.name).ok_or(Failure::NotFound)?;
         database.content = content.to_vec();
         Ok(dump.len() as u64)
     }
 
     fn content(&self) -> Result<Vec<u8>, Failure> {
         let contents = self.server.up()?;
-        let database = contents
-            .databases
-            .get(&self.name)
-            .ok_or(Failure::NotFound)?;
+        let database = contents.databases.get(&self.name).ok_or(Failure::NotFound)?;
         Ok(database.content.clone())
     }
 }
@@ -264,13 +234,9 @@ impl server::Server {
 }
 
 fn name_of(label: &str) -> Result<String, Failure> {
-    let plain = label
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let plain = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if !plain || !(1..=40).contains(&label.len()) {
-        return Err(Failure::BadName(
-            "a label has 1 to 40 of a-z and 0-9".to_owned(),
-        ));
+        return Err(Failure::BadName("a label has 1 to 40 of a-z and 0-9".to_owned()));
     }
     Ok(format!("{PREFIX}{label}"))
 }

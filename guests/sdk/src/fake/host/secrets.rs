@@ -12,11 +12,8 @@ pub(crate) fn random_password(length: u8) -> String {
     let digits = number.to_string();
     let length = usize::from(length.clamp(1, 64));
     // Digits at the end, and nothing else when there is no room.
-    let filling: String = "password"
-        .chars()
-        .cycle()
-        .take(length.saturating_sub(digits.len()))
-        .collect();
+    let filling: String =
+        "password".chars().cycle().take(length.saturating_sub(digits.len())).collect();
     let skipped = digits.len().saturating_sub(length);
     filling + digits.get(skipped..).expect("digits are ASCII")
 }

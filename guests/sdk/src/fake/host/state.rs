@@ -18,13 +18,7 @@ pub(crate) struct Records {
 }
 
 pub(crate) fn get(key: &str) -> Result<Entry, Failure> {
-    world()
-        .state
-        .borrow()
-        .entries
-        .get(key)
-        .cloned()
-        .ok_or(Failure::NotFound)
+    world().state.borrow().entries.get(key).cloned().ok_or(Failure::NotFound)
 }
 
 pub(crate) fn put(key: &str, value: &[u8], expect: Option<u64>) -> Result<u64, Failure> {
@@ -48,13 +42,7 @@ pub(crate) fn put(key: &str, value: &[u8], expect: Option<u64>) -> Result<u64, F
     }
     records.revision += 1;
     let revision = records.revision;
-    records.entries.insert(
-        key.to_owned(),
-        Entry {
-            value: value.to_vec(),
-            revision,
-        },
-    );
+    records.entries.insert(key.to_owned(), Entry { value: value.to_vec(), revision });
     Ok(revision)
 }
 

@@ -59,17 +59,11 @@ async fn a_tree_comes_back_as_it_was_packed() {
         node.list(&root, "", None, 10).await.unwrap(),
         [&*"d".repeat(120), "empty", "run.sh"]
     );
-    assert_eq!(
-        node.list(&root, "empty", None, 10).await.unwrap(),
-        ["below"]
-    );
+    assert_eq!(node.list(&root, "empty", None, 10).await.unwrap(), ["below"]);
     let inside = dir_at(&node.path.join("one"));
     let metadata = inside.metadata("run.sh").unwrap();
     let seconds = |time: cap_std::time::SystemTime| {
-        time.into_std()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_secs()
+        time.into_std().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
     };
     assert_eq!(seconds(metadata.modified().unwrap()), seconds(before));
     assert_eq!(metadata.into_std_mode(), 0o770);
@@ -81,9 +75,8 @@ async fn a_tree_comes_back_as_it_was_packed() {
 async fn a_pack_that_outgrows_its_sink_fails() {
     let mut node = node();
     let root = node.root("one", None).await;
-    let noise: Vec<u8> = (0..100_000_u32)
-        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
-        .collect();
+    let noise: Vec<u8> =
+        (0..100_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     node.write(&root, "noise", &noise).await;
     assert!(matches!(node.pack(&root, 1_000).await, Err(Failure::Quota)));
 }
@@ -102,14 +95,8 @@ async fn a_hostile_archive_leads_nowhere() {
         &[(FILE, "a", b"1"), (FILE, "a/b", b"2")],
         &[(EntryType::GNUSparse, "a", b"")],
         &[(EntryType::XHeader, "a", b"18 path=../../out\n")],
-        &[
-            (EntryType::GNULongName, "x", &[b'x'; 100_000]),
-            (FILE, "a", b""),
-        ],
-        &[
-            (EntryType::GNULongName, "x", b"../../out\0"),
-            (FILE, "a", b""),
-        ],
+        &[(EntryType::GNULongName, "x", &[b'x'; 100_000]), (FILE, "a", b"")],
+        &[(EntryType::GNULongName, "x", b"../../out\0"), (FILE, "a", b"")],
         &[(FILE, &long_path, b"1"), (DIR, "..", b"")],
     ];
     for entries in corrupt {
@@ -154,13 +141,10 @@ async fn a_bomb_is_stopped_at_max_bytes() {
     node.write_archive(&encoder.finish().unwrap());
     assert!(matches!(node.unpack(&root).await, Err(Failure::Quota)));
 
-    let many: Vec<(EntryType, String, Vec<u8>)> = (0..9)
-        .map(|n| (FILE, format!("{n}"), vec![0; 128 << 10]))
-        .collect();
-    let entries: Vec<(EntryType, &str, &[u8])> = many
-        .iter()
-        .map(|(kind, path, bytes)| (*kind, &**path, &**bytes))
-        .collect();
+    let many: Vec<(EntryType, String, Vec<u8>)> =
+        (0..9).map(|n| (FILE, format!("{n}"), vec![0; 128 << 10])).collect();
+    let entries: Vec<(EntryType, &str, &[u8])> =
+        many.iter().map(|(kind, path, bytes)| (*kind, &**path, &**bytes)).collect();
     node.write_archive(&archive_of(&entries));
     assert!(matches!(node.unpack(&root).await, Err(Failure::Quota)));
     assert_eq!(node.read(&root, "old").await.unwrap(), b"kept");
@@ -178,21 +162,12 @@ async fn a_cut_or_damaged_archive_leaves_the_old_tree() {
     let mut flipped = archive.clone();
     let middle = flipped.len() / 2;
     flipped[middle] ^= 0x10;
-    let cases = [
-        &archive[..0],
-        &archive[..1],
-        &archive[..archive.len() - 1],
-        b"no archive",
-        &flipped,
-    ];
+    let cases =
+        [&archive[..0], &archive[..1], &archive[..archive.len() - 1], b"no archive", &flipped];
     for case in cases {
         node.write_archive(case);
         let result = node.unpack(&root).await;
-        assert!(
-            matches!(result, Err(Failure::Corrupt)),
-            "{} bytes: {result:?}",
-            case.len()
-        );
+        assert!(matches!(result, Err(Failure::Corrupt)), "{} bytes: {result:?}", case.len());
         assert_eq!(node.read(&root, "new").await.unwrap(), b"kept");
     }
 }
@@ -201,9 +176,7 @@ async fn a_cut_or_damaged_archive_leaves_the_old_tree() {
 async fn a_start_removes_what_an_interrupted_unpack_left() {
     let mut node = node();
     node.root("one", None).await;
-    dir_at(&node.path)
-        .create_dir_all(".aside-one-7/below")
-        .unwrap();
+    dir_at(&node.path).create_dir_all(".aside-one-7/below").unwrap();
     FilesContext::open(dir_at(&node.path), node.path.clone()).unwrap();
     assert_eq!(node.all_names(), ["one"]);
 }

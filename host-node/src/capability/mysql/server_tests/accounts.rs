@@ -42,17 +42,10 @@ async fn an_account_sees_no_other_database() {
         ("CREATE DATABASE `wall_`", NO_RIGHT_TO_DATABASE),
         ("SELECT * FROM mysql.global_priv", NO_RIGHT_TO_TABLE),
         ("GRANT SELECT ON wall1.* TO x@'%'", NO_RIGHT_TO_DATABASE),
-        (
-            "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1",
-            NO_RIGHT_TO_DATABASE,
-        ),
+        ("CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1", NO_RIGHT_TO_DATABASE),
         ("SET GLOBAL max_connections = 1", 1227),
     ] {
-        assert_eq!(
-            refusal(&mut application, statement).await,
-            Some(code),
-            "{statement}"
-        );
+        assert_eq!(refusal(&mut application, statement).await, Some(code), "{statement}");
     }
     let seen = look(&mut application, "SHOW DATABASES").await;
     assert_eq!(seen, ["information_schema", "wall1"]);
@@ -67,25 +60,14 @@ async fn access_is_changed_and_taken_away() {
     look(&mut application, "CREATE TABLE t (v INT)").await;
     look(&mut application, "INSERT INTO t VALUES (1)").await;
 
-    site.set_access(&db, &account.user, Some(Access::ReadOnly))
-        .await
-        .unwrap();
-    assert!(
-        super::site::refusal_or_loss(&mut application, "SELECT 1").await,
-        "session goes on"
-    );
+    site.set_access(&db, &account.user, Some(Access::ReadOnly)).await.unwrap();
+    assert!(super::site::refusal_or_loss(&mut application, "SELECT 1").await, "session goes on");
     let mut application = log_in(&account).await.unwrap();
     assert_eq!(look(&mut application, "SELECT v FROM t").await, ["1"]);
-    for statement in [
-        "INSERT INTO t VALUES (2)",
-        "DELETE FROM t",
-        "DROP TABLE t",
-        "CREATE TABLE u (v INT)",
-    ] {
-        assert_eq!(
-            refusal(&mut application, statement).await,
-            Some(NO_RIGHT_TO_TABLE)
-        );
+    for statement in
+        ["INSERT INTO t VALUES (2)", "DELETE FROM t", "DROP TABLE t", "CREATE TABLE u (v INT)"]
+    {
+        assert_eq!(refusal(&mut application, statement).await, Some(NO_RIGHT_TO_TABLE));
     }
 
     site.set_access(&db, &account.user, None).await.unwrap();
@@ -93,19 +75,14 @@ async fn access_is_changed_and_taken_away() {
     assert!(log_in(&account).await.is_err());
     assert_eq!(site.users().await, [&*account.user]);
 
-    site.set_access(&db, &account.user, Some(Access::ReadWrite))
-        .await
-        .unwrap();
+    site.set_access(&db, &account.user, Some(Access::ReadWrite)).await.unwrap();
     let mut application = log_in(&account).await.unwrap();
     look(&mut application, "INSERT INTO t VALUES (2)").await;
 
     // Made again as a reader, it is one.
     let reader = site.account(&db, "app", Access::ReadOnly).await;
     let mut application = log_in(&reader).await.unwrap();
-    assert_eq!(
-        refusal(&mut application, "DELETE FROM t").await,
-        Some(NO_RIGHT_TO_TABLE)
-    );
+    assert_eq!(refusal(&mut application, "DELETE FROM t").await, Some(NO_RIGHT_TO_TABLE));
     let missing = site.set_access(&db, "accessnobody", None).await;
     assert!(matches!(missing, Err(Failure::NotFound)));
 }
@@ -116,51 +93,23 @@ async fn an_account_of_another_database_is_not_touched() {
     let (mine, theirs) = (site.create("mine").await, site.create("yours").await);
     let account = site.account(&theirs, "app", Access::ReadWrite).await;
     let user = account.user.clone();
-    assert!(matches!(
-        site.adopt(&mine, &user, "x").await,
-        Err(Failure::NotGranted(_))
-    ));
-    assert!(matches!(
-        site.set_access(&mine, &user, None).await,
-        Err(Failure::NotGranted(_))
-    ));
-    assert!(matches!(
-        site.drop_account(&mine, &user).await,
-        Err(Failure::NotGranted(_))
-    ));
+    assert!(matches!(site.adopt(&mine, &user, "x").await, Err(Failure::NotGranted(_))));
+    assert!(matches!(site.set_access(&mine, &user, None).await, Err(Failure::NotGranted(_))));
+    assert!(matches!(site.drop_account(&mine, &user).await, Err(Failure::NotGranted(_))));
     log_in(&account).await.unwrap();
 
     // Neither are accounts that the node did not make.
-    let _ = site
-        .look("GRANT ALL ON *.* TO theirsadmin@'%' IDENTIFIED BY 'x'")
-        .await;
+    let _ = site.look("GRANT ALL ON *.* TO theirsadmin@'%' IDENTIFIED BY 'x'").await;
     let foreign = site.adopt(&mine, "theirsadmin", "x").await;
     assert!(matches!(foreign, Err(Failure::NotGranted(_))));
     let helper = "SELECT User FROM mysql.user WHERE User LIKE 'theirsh%'";
     site.execute(&mine, "DO 1", vec![]).await.unwrap();
     let helper = site.look(helper).await;
-    for user in [
-        "root",
-        "mysql",
-        "admin",
-        "theirs",
-        "",
-        "theirs'; --",
-        "theirs%",
-        "theirs`",
-        &helper[0],
-    ] {
-        assert!(
-            matches!(site.adopt(&mine, user, "x").await, Err(Failure::BadName(_))),
-            "{user}"
-        );
-        assert!(
-            matches!(
-                site.drop_account(&mine, user).await,
-                Err(Failure::BadName(_))
-            ),
-            "{user}"
-        );
+    for user in
+        ["root", "mysql", "admin", "theirs", "", "theirs'; --", "theirs%", "theirs`", &helper[0]]
+    {
+        assert!(matches!(site.adopt(&mine, user, "x").await, Err(Failure::BadName(_))), "{user}");
+        assert!(matches!(site.drop_account(&mine, user).await, Err(Failure::BadName(_))), "{user}");
         let access = site.set_access(&mine, user, None).await;
         assert!(matches!(access, Err(Failure::BadName(_))), "{user}");
     }
@@ -172,20 +121,11 @@ async fn an_adopted_account_has_its_name_and_password() {
     let db = site.create("a").await;
     for password in ["old", "it's \"odd\" \\ `ä`%"] {
         let account = site.adopt(&db, "adoptBc123XYZ", password).await.unwrap();
-        assert_eq!(
-            (&*account.user, &*account.password),
-            ("adoptBc123XYZ", password)
-        );
+        assert_eq!((&*account.user, &*account.password), ("adoptBc123XYZ", password));
         log_in(&account).await.unwrap();
     }
-    assert!(matches!(
-        site.adopt(&db, "adoptx", "").await,
-        Err(Failure::BadName(_))
-    ));
-    assert!(matches!(
-        site.adopt(&db, "adoptx", "a\nb").await,
-        Err(Failure::BadName(_))
-    ));
+    assert!(matches!(site.adopt(&db, "adoptx", "").await, Err(Failure::BadName(_))));
+    assert!(matches!(site.adopt(&db, "adoptx", "a\nb").await, Err(Failure::BadName(_))));
 }
 
 #[tokio::test]
@@ -199,11 +139,7 @@ async fn a_dropped_account_is_gone_with_its_sessions() {
     }
     assert!(super::site::refusal_or_loss(&mut application, "SELECT 1").await);
     assert!(log_in(&account).await.is_err());
-    assert_eq!(
-        site.look("SELECT User FROM mysql.user WHERE User LIKE 'gone%'")
-            .await,
-        [""; 0]
-    );
+    assert_eq!(site.look("SELECT User FROM mysql.user WHERE User LIKE 'gone%'").await, [""; 0]);
 }
 
 #[tokio::test]
@@ -211,10 +147,7 @@ async fn what_a_dropped_account_defined_goes_on_working() {
     for (prefix, definition) in [
         ("vview", "CREATE VIEW x AS SELECT v FROM t"),
         ("vproc", "CREATE PROCEDURE x() SELECT v FROM t"),
-        (
-            "vtrig",
-            "CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET NEW.v = NEW.v + 1",
-        ),
+        ("vtrig", "CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET NEW.v = NEW.v + 1"),
     ] {
         let mut site = Site::new(prefix);
         let db = site.create("a").await;
@@ -227,42 +160,24 @@ async fn what_a_dropped_account_defined_goes_on_working() {
             site.drop_account(&db, &account.user).await.unwrap();
         }
         assert!(log_in(&account).await.is_err());
-        assert_eq!(
-            site.users().await,
-            [&*owner.user],
-            "a parked account is told of"
-        );
-        let parked = site
-            .set_access(&db, &account.user, Some(Access::ReadWrite))
-            .await;
+        assert_eq!(site.users().await, [&*owner.user], "a parked account is told of");
+        let parked = site.set_access(&db, &account.user, Some(Access::ReadWrite)).await;
         assert!(matches!(parked, Err(Failure::NotFound)));
 
         let mut other = log_in(&owner).await.unwrap();
         look(&mut other, "INSERT INTO t VALUES (1)").await;
         if prefix != "vtrig" {
-            look(
-                &mut other,
-                if prefix == "vview" {
-                    "SELECT * FROM x"
-                } else {
-                    "CALL x()"
-                },
-            )
-            .await;
+            look(&mut other, if prefix == "vview" { "SELECT * FROM x" } else { "CALL x()" }).await;
         }
 
         // Bound again, it is an account like any other; the last definition gone, it is none.
         let account = site.account(&db, "app", Access::ReadWrite).await;
         let mut application = log_in(&account).await.unwrap();
-        let kind = ["VIEW", "PROCEDURE", "TRIGGER"]
-            .into_iter()
-            .find(|kind| definition.contains(kind));
+        let kind =
+            ["VIEW", "PROCEDURE", "TRIGGER"].into_iter().find(|kind| definition.contains(kind));
         look(&mut application, &format!("DROP {} x", kind.unwrap())).await;
         site.drop_account(&db, &account.user).await.unwrap();
-        let query = format!(
-            "SELECT User FROM mysql.user WHERE User = '{}'",
-            account.user
-        );
+        let query = format!("SELECT User FROM mysql.user WHERE User = '{}'", account.user);
         assert_eq!(site.look(&query).await, [""; 0]);
     }
 }
@@ -275,6 +190,5 @@ async fn labels_of_accounts_are_bounded() {
         let made = site.try_account(&db, label, 0).await;
         assert!(matches!(made, Err(Failure::BadName(_))));
     }
-    site.account(&db, "anything: 'goes' `here` \0 ä", Access::ReadOnly)
-        .await;
+    site.account(&db, "anything: 'goes' `here` \0 ä", Access::ReadOnly).await;
 }

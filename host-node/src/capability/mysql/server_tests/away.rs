@@ -12,9 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 async fn check_away(site: &mut Site) {
     let started = Instant::now();
     let away = site.try_create("x").await;
-    let Err(Failure::Unavailable(text)) = away else {
-        panic!("{away:?}")
-    };
+    let Err(Failure::Unavailable(text)) = away else { panic!("{away:?}") };
     assert_eq!(text, "the server of version 10.11 does not answer");
     assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
 }
@@ -44,10 +42,7 @@ async fn a_wrong_password_of_the_administrator_is_the_nodes_trouble() {
     wrong.password = tenon_protocol::Secret::new("wrong".to_owned());
     let mut site = Site::on(wrong, "wrong");
     let refused = site.try_create("a").await;
-    assert!(
-        matches!(refused, Err(Failure::Unavailable(_))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(Failure::Unavailable(_))), "{refused:?}");
 }
 
 #[tokio::test]

@@ -21,16 +21,8 @@ async fn a_database_is_made_once_and_dropped_with_its_accounts() {
         site.drop_database("a").await.unwrap();
     }
     assert!(matches!(site.find("a").await, Err(Failure::NotFound)));
-    assert_eq!(
-        site.look("SELECT User FROM mysql.user WHERE User LIKE 'make%'")
-            .await,
-        [""; 0]
-    );
-    assert_eq!(
-        site.look("SELECT User FROM mysql.db WHERE Db = 'makea'")
-            .await,
-        [""; 0]
-    );
+    assert_eq!(site.look("SELECT User FROM mysql.user WHERE User LIKE 'make%'").await, [""; 0]);
+    assert_eq!(site.look("SELECT User FROM mysql.db WHERE Db = 'makea'").await, [""; 0]);
     assert!(super::site::refusal_or_loss(&mut application, "SELECT 1").await);
 }
 
@@ -38,19 +30,12 @@ async fn a_database_is_made_once_and_dropped_with_its_accounts() {
 async fn what_the_operator_granted_to_others_stays() {
     let mut site = Site::new("keep");
     site.create("a").await;
-    let _ = site
-        .look("GRANT SELECT ON `keepa`.* TO backup@'%' IDENTIFIED BY 'x'")
-        .await;
-    let _ = site
-        .look("GRANT SELECT ON `keepa`.* TO keepadmin@'%' IDENTIFIED BY 'x'")
-        .await;
-    let _ = site
-        .look("GRANT SELECT ON `keeper`.* TO keepadmin@'%'")
-        .await;
+    let _ = site.look("GRANT SELECT ON `keepa`.* TO backup@'%' IDENTIFIED BY 'x'").await;
+    let _ = site.look("GRANT SELECT ON `keepa`.* TO keepadmin@'%' IDENTIFIED BY 'x'").await;
+    let _ = site.look("GRANT SELECT ON `keeper`.* TO keepadmin@'%'").await;
     site.drop_database("a").await.unwrap();
-    let users = site
-        .look("SELECT User FROM mysql.user WHERE User IN ('backup', 'keepadmin')")
-        .await;
+    let users =
+        site.look("SELECT User FROM mysql.user WHERE User IN ('backup', 'keepadmin')").await;
     assert_eq!(users.len(), 2);
 }
 
@@ -61,9 +46,7 @@ async fn lists_have_the_offerings_own_names_in_pages() {
         let db = site.create(label).await;
         site.account(&db, "owner", Access::ReadWrite).await;
         // Makes the node's own account, which nobody hears of.
-        site.execute(&db, "CREATE TABLE t (v INT)", vec![])
-            .await
-            .unwrap();
+        site.execute(&db, "CREATE TABLE t (v INT)", vec![]).await.unwrap();
     }
     let _ = site.look("CREATE DATABASE `list_x`").await;
     let _ = site.look("CREATE DATABASE `listA`").await;
@@ -78,38 +61,17 @@ async fn lists_have_the_offerings_own_names_in_pages() {
     let databases: Vec<&str> = all.iter().map(|found| &*found.database).collect();
     assert_eq!(databases, ["list10", "lista", "listb", "listc"]);
     let page = site.accounts(Some(all[1].clone()), 1).await;
-    assert_eq!(
-        (&page[0].database, &page[0].user),
-        (&all[2].database, &all[2].user)
-    );
+    assert_eq!((&page[0].database, &page[0].user), (&all[2].database, &all[2].user));
 }
 
 #[tokio::test]
 async fn bad_labels_and_unknown_versions_are_refused() {
     let mut site = Site::new("label");
-    for label in [
-        "",
-        "A",
-        "a`b",
-        "a_b",
-        "a%",
-        "a.b",
-        "../x",
-        &"x".repeat(41),
-        "a; DROP DATABASE x",
-    ] {
-        assert!(
-            matches!(site.try_create(label).await, Err(Failure::BadName(_))),
-            "{label}"
-        );
-        assert!(
-            matches!(site.find(label).await, Err(Failure::BadName(_))),
-            "{label}"
-        );
-        assert!(
-            matches!(site.drop_database(label).await, Err(Failure::BadName(_))),
-            "{label}"
-        );
+    for label in ["", "A", "a`b", "a_b", "a%", "a.b", "../x", &"x".repeat(41), "a; DROP DATABASE x"]
+    {
+        assert!(matches!(site.try_create(label).await, Err(Failure::BadName(_))), "{label}");
+        assert!(matches!(site.find(label).await, Err(Failure::BadName(_))), "{label}");
+        assert!(matches!(site.drop_database(label).await, Err(Failure::BadName(_))), "{label}");
     }
     let open = site.view().open("5.5".to_owned()).await.unwrap();
     assert!(matches!(open, Err(Failure::NotFound)));

@@ -59,23 +59,13 @@ impl Tenant {
 
     async fn check_content(&self) {
         let mut application = self.application().await;
-        assert_eq!(
-            look(&mut application, "SELECT * FROM t ORDER BY id").await,
-            ROWS
-        );
-        assert_eq!(
-            look(&mut application, "SELECT COUNT(*) FROM v").await,
-            ["3"]
-        );
+        assert_eq!(look(&mut application, "SELECT * FROM t ORDER BY id").await, ROWS);
+        assert_eq!(look(&mut application, "SELECT COUNT(*) FROM v").await, ["3"]);
         assert_eq!(look(&mut application, "CALL p()").await, ["3"]);
         let mut application = self.application().await;
         assert_eq!(look(&mut application, "SELECT f()").await, ["7"]);
         look(&mut application, "INSERT INTO t (v) VALUES ('new')").await;
-        let new = look(
-            &mut application,
-            "SELECT v FROM t WHERE id = LAST_INSERT_ID()",
-        )
-        .await;
+        let new = look(&mut application, "SELECT v FROM t WHERE id = LAST_INSERT_ID()").await;
         assert_eq!(new, ["new!"]);
         look(&mut application, "DELETE FROM t WHERE id > 3").await;
     }
@@ -102,10 +92,7 @@ async fn a_dump_brings_everything_back() {
     tenant.fill().await;
     let root_event = "CREATE DEFINER=root@localhost EVENT rounda.e ON SCHEDULE EVERY 1 DAY DO DO 1";
     let _ = tenant.site.look(root_event).await;
-    let _ = tenant
-        .site
-        .look("ALTER DATABASE rounda COLLATE utf8mb4_bin")
-        .await;
+    let _ = tenant.site.look("ALTER DATABASE rounda COLLATE utf8mb4_bin").await;
     let written = tenant.site.dump(&tenant.db, u64::MAX).await.unwrap();
 
     let mut application = tenant.application().await;
@@ -114,10 +101,7 @@ async fn a_dump_brings_everything_back() {
     look(&mut application, "DROP VIEW v").await;
     let read = tenant.site.load(&tenant.db).await.unwrap();
     assert_eq!(read, written);
-    assert!(
-        super::site::refusal_or_loss(&mut application, "SELECT 1").await,
-        "a session survived"
-    );
+    assert!(super::site::refusal_or_loss(&mut application, "SELECT 1").await, "a session survived");
 
     tenant.check_content().await;
     tenant.check_tidy().await;
@@ -129,10 +113,7 @@ async fn a_dump_brings_everything_back() {
         UNION SELECT DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'rounda' \
         UNION SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'rounda'";
     let definers = tenant.site.look(definers).await;
-    assert!(
-        definers.len() == 1 && definers[0].starts_with("roundh"),
-        "{definers:?}"
-    );
+    assert!(definers.len() == 1 && definers[0].starts_with("roundh"), "{definers:?}");
     let collation = "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA \
         WHERE SCHEMA_NAME = 'rounda'";
     assert_eq!(tenant.site.look(collation).await, ["utf8mb4_bin"]);
@@ -140,10 +121,7 @@ async fn a_dump_brings_everything_back() {
     let user = tenant.account.user.clone();
     tenant.site.drop_account(&tenant.db, &user).await.unwrap();
     assert_eq!(
-        tenant
-            .site
-            .look(&format!("SELECT 1 FROM mysql.user WHERE User = '{user}'"))
-            .await,
+        tenant.site.look(&format!("SELECT 1 FROM mysql.user WHERE User = '{user}'")).await,
         [""; 0]
     );
 }
@@ -152,15 +130,8 @@ async fn a_dump_brings_everything_back() {
 async fn applications_are_locked_out_while_a_load_goes_on() {
     let mut tenant = tenant("locked").await;
     tenant.fill().await;
-    let shut = tenant
-        .site
-        .account(&tenant.db, "shut", Access::ReadOnly)
-        .await;
-    tenant
-        .site
-        .set_access(&tenant.db, &shut.user, None)
-        .await
-        .unwrap();
+    let shut = tenant.site.account(&tenant.db, "shut", Access::ReadOnly).await;
+    tenant.site.set_access(&tenant.db, &shut.user, None).await.unwrap();
     tenant.site.write_dump("DO SLEEP(1);\n-- Dump completed\n");
     let account = tenant.account.clone();
     let watch = async move {
@@ -175,10 +146,7 @@ async fn applications_are_locked_out_while_a_load_goes_on() {
     loaded.unwrap();
     assert!(refused);
     tenant.check_tidy().await;
-    assert!(
-        log_in(&shut).await.is_err(),
-        "a load let in who was shut out before"
-    );
+    assert!(log_in(&shut).await.is_err(), "a load let in who was shut out before");
 }
 
 #[tokio::test]
@@ -192,12 +160,8 @@ async fn a_load_that_fails_leaves_the_old_content() {
         "",
         "INSERT INTO t VALUES (1",
     ] {
-        let failure = tenant
-            .check_old_content_after(&format!("{begin}{bad}"))
-            .await;
-        let Failure::Corrupt(text) = failure else {
-            panic!("{bad}: {failure:?}")
-        };
+        let failure = tenant.check_old_content_after(&format!("{begin}{bad}")).await;
+        let Failure::Corrupt(text) = failure else { panic!("{bad}: {failure:?}") };
         assert!(!text.contains("secret"), "{text}");
     }
     // Damage inside and at the end.
@@ -206,13 +170,9 @@ async fn a_load_that_fails_leaves_the_old_content() {
     let mut flipped = whole.clone();
     let middle = flipped.len() / 2;
     flipped[middle] ^= 1;
-    for damaged in [
-        &whole[..whole.len() - 4],
-        &whole[..whole.len() / 2],
-        &whole[..0],
-        b"text",
-        &flipped,
-    ] {
+    for damaged in
+        [&whole[..whole.len() - 4], &whole[..whole.len() / 2], &whole[..0], b"text", &flipped]
+    {
         tenant.site.dir.write("dump", damaged).unwrap();
         let failure = tenant.site.load(&tenant.db).await;
         assert!(matches!(failure, Err(Failure::Corrupt(_))), "{failure:?}");
@@ -245,13 +205,8 @@ async fn a_hostile_dump_gets_nowhere() {
         "CREATE EVENT e ON SCHEDULE EVERY 1 SECOND DO GRANT ALL ON *.* TO x@'%';\nSYNTAX"
             .to_owned(),
     ] {
-        let failure = tenant
-            .check_old_content_after(&format!("{attack}{end}"))
-            .await;
-        assert!(
-            matches!(failure, Failure::Corrupt(_)),
-            "{attack}: {failure:?}"
-        );
+        let failure = tenant.check_old_content_after(&format!("{attack}{end}")).await;
+        assert!(matches!(failure, Failure::Corrupt(_)), "{attack}: {failure:?}");
         assert!(!Path::new(&mark).try_exists().unwrap(), "{attack}");
     }
 
@@ -269,14 +224,8 @@ async fn a_hostile_dump_gets_nowhere() {
 async fn a_load_whose_call_ends_puts_the_old_content_back() {
     let mut tenant = tenant("ended").await;
     tenant.fill().await;
-    tenant
-        .site
-        .write_dump("CREATE TABLE new (v INT);\nDO SLEEP(1000);\n-- Dump completed\n");
-    let source = tenant
-        .site
-        .table
-        .push(Source::open(&tenant.site.dir, "dump").unwrap())
-        .unwrap();
+    tenant.site.write_dump("CREATE TABLE new (v INT);\nDO SLEEP(1000);\n-- Dump completed\n");
+    let source = tenant.site.table.push(Source::open(&tenant.site.dir, "dump").unwrap()).unwrap();
     let loading = "SELECT 1 FROM information_schema.PROCESSLIST WHERE USER LIKE 'endedh%' AND INFO LIKE '%SLEEP%'";
     let mut root = tenant.site.root().await;
     {
@@ -308,27 +257,16 @@ async fn crash(tenant: &mut Tenant) {
     let note = Note {
         version: "10.11".to_owned(),
         database: database.as_str().to_owned(),
-        charset: Charset {
-            name: "utf8mb4".to_owned(),
-            collation: "utf8mb4_bin".to_owned(),
-        },
+        charset: Charset { name: "utf8mb4".to_owned(), collation: "utf8mb4_bin".to_owned() },
         accounts: vec![tenant.account.user.clone(), "crashedgone".to_owned()],
     };
     journal.write_note(&note).unwrap();
     let sink = journal.begin_content().unwrap();
-    std::io::copy(
-        &mut &*tenant.site.dir.read("dump").unwrap(),
-        &mut sink.writer(),
-    )
-    .unwrap();
+    std::io::copy(&mut &*tenant.site.dir.read("dump").unwrap(), &mut sink.writer()).unwrap();
     journal.keep_content(sink).unwrap();
     let lock = format!("ALTER USER {}@'%' ACCOUNT LOCK", tenant.account.user);
     let name = database.as_str().to_owned();
-    for statement in [
-        lock,
-        format!("DROP DATABASE {name}"),
-        format!("CREATE DATABASE {name}"),
-    ] {
+    for statement in [lock, format!("DROP DATABASE {name}"), format!("CREATE DATABASE {name}")] {
         let _ = tenant.site.look(&statement).await;
     }
 }
@@ -352,9 +290,7 @@ async fn a_repeated_load_keeps_the_content_from_before_the_crash() {
     crash(&mut tenant).await;
     tenant.site.restart();
     tenant.db = tenant.site.find("a").await.unwrap();
-    tenant
-        .check_old_content_after("SYNTAX ERROR;\n-- Dump completed\n")
-        .await;
+    tenant.check_old_content_after("SYNTAX ERROR;\n-- Dump completed\n").await;
 }
 
 #[tokio::test]
@@ -369,20 +305,12 @@ async fn a_dump_is_bounded_and_its_failure_told() {
     look(&mut application, "CREATE VIEW broken AS SELECT v FROM u").await;
     look(&mut application, "DROP TABLE u").await;
     let broken = tenant.site.dump(&tenant.db, u64::MAX).await;
-    assert!(
-        matches!(broken, Err(Failure::Sql((1356, _, _)))),
-        "{broken:?}"
-    );
+    assert!(matches!(broken, Err(Failure::Sql((1356, _, _)))), "{broken:?}");
     // Whoever broke a view gets the content back all the same, and what was but for that view.
-    let failure = tenant
-        .check_old_content_after("SYNTAX ERROR;\n-- Dump completed\n")
-        .await;
+    let failure = tenant.check_old_content_after("SYNTAX ERROR;\n-- Dump completed\n").await;
     assert!(matches!(failure, Failure::Corrupt(_)), "{failure:?}");
     let mut application = tenant.application().await;
-    assert_eq!(
-        refusal(&mut application, "SELECT * FROM broken").await,
-        Some(1146)
-    );
+    assert_eq!(refusal(&mut application, "SELECT * FROM broken").await, Some(1146));
 }
 
 #[tokio::test]
@@ -390,10 +318,7 @@ async fn what_the_helper_may_not_make_is_skipped_and_the_dump_kept() {
     let mut tenant = tenant("skipped").await;
     tenant.fill().await;
     // Only an administrator can have made this.
-    let _ = tenant
-        .site
-        .look("CREATE VIEW skippeda.x AS SELECT User FROM mysql.user")
-        .await;
+    let _ = tenant.site.look("CREATE VIEW skippeda.x AS SELECT User FROM mysql.user").await;
     tenant.site.write_dump("SYNTAX ERROR;\n-- Dump completed\n");
     let refused = tenant.site.load(&tenant.db).await;
     assert!(matches!(refused, Err(Failure::Corrupt(_))), "{refused:?}");
@@ -405,10 +330,7 @@ async fn what_the_helper_may_not_make_is_skipped_and_the_dump_kept() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     let [kept] = &*names else { panic!("{names:?}") };
-    assert!(
-        kept.starts_with("aside-") && kept.ends_with("-load-10.11-skippeda.sql.zst"),
-        "{kept}"
-    );
+    assert!(kept.starts_with("aside-") && kept.ends_with("-load-10.11-skippeda.sql.zst"), "{kept}");
     assert_eq!(tenant.site.context.finish_interrupted_loads().await, 0);
 }
 
@@ -423,10 +345,7 @@ async fn names_with_quotes_harm_neither_dump_nor_neighbours() {
     assert!(!tenant.site.read_dump().contains("authentication_string"));
     tenant.site.load(&tenant.db).await.unwrap();
     let mut application = tenant.application().await;
-    assert_eq!(
-        look(&mut application, &format!("SELECT v FROM {name}")).await,
-        ["1"]
-    );
+    assert_eq!(look(&mut application, &format!("SELECT v FROM {name}")).await, ["1"]);
 }
 
 #[tokio::test]
@@ -447,19 +366,8 @@ async fn no_password_is_on_a_command_line_or_stays_on_disk() {
     site.dump(&db, u64::MAX).await.unwrap();
     let log = dir.read_to_string("log").unwrap();
     assert!(!log.contains("r'o"), "{log}");
-    assert!(
-        log.contains("--single-transaction") && log.ends_with(" secreta\n600\n"),
-        "{log}"
-    );
-    assert_eq!(
-        site.dir
-            .open_dir("scratch")
-            .unwrap()
-            .entries()
-            .unwrap()
-            .count(),
-        0
-    );
+    assert!(log.contains("--single-transaction") && log.ends_with(" secreta\n600\n"), "{log}");
+    assert_eq!(site.dir.open_dir("scratch").unwrap().entries().unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -469,14 +377,8 @@ async fn a_program_that_is_missing_is_the_nodes_trouble() {
     let mut site = Site::on(settings, "missing");
     let db = site.create("a").await;
     let failure = site.dump(&db, u64::MAX).await;
-    assert!(
-        matches!(failure, Err(Failure::Unavailable(_))),
-        "{failure:?}"
-    );
+    assert!(matches!(failure, Err(Failure::Unavailable(_))), "{failure:?}");
     let gone = site.create("b").await;
     site.drop_database("b").await.unwrap();
-    assert!(matches!(
-        site.dump(&gone, u64::MAX).await,
-        Err(Failure::NotFound)
-    ));
+    assert!(matches!(site.dump(&gone, u64::MAX).await, Err(Failure::NotFound)));
 }

@@ -46,16 +46,8 @@ impl MariaDb {
 
     /// One of the test's own.
     pub(super) fn start() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("tenon-mariadb-")
-            .tempdir()
-            .unwrap()
-            .keep();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let dir = tempfile::Builder::new().prefix("tenon-mariadb-").tempdir().unwrap().keep();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let quoted = ROOT_PASSWORD.replace('\\', "\\\\").replace('\'', "''");
         let init = format!(
             "SET NAMES utf8mb4; DROP USER IF EXISTS root@'127.0.0.1'; GRANT ALL ON *.* TO root@'%' IDENTIFIED BY '{quoted}' WITH GRANT OPTION;\n"
@@ -86,11 +78,7 @@ impl MariaDb {
                 .success()
         };
         while !ping() {
-            assert!(
-                Instant::now() < deadline,
-                "{} has the logs",
-                self.dir.display()
-            );
+            assert!(Instant::now() < deadline, "{} has the logs", self.dir.display());
             pause();
         }
     }
@@ -106,10 +94,7 @@ impl MariaDb {
 
     fn signal(&self, signal: &str) {
         let pid = read(&self.dir, "pid");
-        let status = Command::new("kill")
-            .arg(format!("-{signal}"))
-            .arg(pid.trim())
-            .status();
+        let status = Command::new("kill").arg(format!("-{signal}")).arg(pid.trim()).status();
         assert!(status.unwrap().success());
     }
 }

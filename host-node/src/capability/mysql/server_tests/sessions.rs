@@ -23,20 +23,11 @@ async fn sessions_are_listed_and_ended_one_by_one_or_all() {
 
     let listed = sessions(&mut site, &db).await;
     assert_eq!(listed.len(), 2);
-    assert!(
-        listed
-            .iter()
-            .all(|session| session.user == account.user && !session.query)
-    );
+    assert!(listed.iter().all(|session| session.user == account.user && !session.query));
 
     let foreign = kill(&mut site, &db, Some(u64::from(three.id()))).await;
     assert!(matches!(foreign, Err(Failure::NotFound)));
-    assert_eq!(
-        kill(&mut site, &db, Some(u64::from(one.id())))
-            .await
-            .unwrap(),
-        1
-    );
+    assert_eq!(kill(&mut site, &db, Some(u64::from(one.id()))).await.unwrap(), 1);
     assert!(refusal_or_loss(&mut one, "SELECT 1").await);
     assert!(!refusal_or_loss(&mut two, "SELECT 1").await);
     assert_eq!(kill(&mut site, &db, None).await.unwrap(), 1);

@@ -58,15 +58,7 @@ impl Site {
         let servers = Arc::new(MysqlServers::new(vec![settings.clone()]));
         let context = context(&servers, prefix, on_disk.path());
         let table = ResourceTable::new();
-        Self {
-            servers,
-            context,
-            prefix: prefix.to_owned(),
-            table,
-            dir,
-            on_disk,
-            settings,
-        }
+        Self { servers, context, prefix: prefix.to_owned(), table, dir, on_disk, settings }
     }
 
     /// The node's next process: nothing of the last one's memory.
@@ -77,10 +69,7 @@ impl Site {
     }
 
     pub(super) fn view(&mut self) -> MysqlView<'_> {
-        MysqlView {
-            context: Some(&self.context),
-            table: &mut self.table,
-        }
+        MysqlView { context: Some(&self.context), table: &mut self.table }
     }
 
     pub(super) async fn server(&mut self) -> Resource<Server> {
@@ -93,35 +82,23 @@ impl Site {
 
     pub(super) async fn try_create(&mut self, label: &str) -> Result<Db, Failure> {
         let server = self.server().await;
-        self.view()
-            .create_database(server, label.to_owned())
-            .await
-            .unwrap()
+        self.view().create_database(server, label.to_owned()).await.unwrap()
     }
 
     pub(super) async fn find(&mut self, label: &str) -> Result<Db, Failure> {
         let server = self.server().await;
-        self.view()
-            .database(server, label.to_owned())
-            .await
-            .unwrap()
+        self.view().database(server, label.to_owned()).await.unwrap()
     }
 
     pub(super) async fn drop_database(&mut self, label: &str) -> Result<(), Failure> {
         let server = self.server().await;
-        self.view()
-            .drop_database(server, label.to_owned())
-            .await
-            .unwrap()
+        self.view().drop_database(server, label.to_owned()).await.unwrap()
     }
 
     pub(super) async fn labels(&mut self, after: Option<&str>, limit: u32) -> Vec<String> {
         let server = self.server().await;
         let after = after.map(str::to_owned);
-        HostServer::list(&mut self.view(), server, after, limit)
-            .await
-            .unwrap()
-            .unwrap()
+        HostServer::list(&mut self.view(), server, after, limit).await.unwrap().unwrap()
     }
 
     /// `database/user` of each account.
@@ -131,28 +108,16 @@ impl Site {
         limit: u32,
     ) -> Vec<FoundAccount> {
         let server = self.server().await;
-        self.view()
-            .accounts(server, after, limit)
-            .await
-            .unwrap()
-            .unwrap()
+        self.view().accounts(server, after, limit).await.unwrap().unwrap()
     }
 
     pub(super) async fn users(&mut self) -> Vec<String> {
-        self.accounts(None, 1_000)
-            .await
-            .into_iter()
-            .map(|found| found.user)
-            .collect()
+        self.accounts(None, 1_000).await.into_iter().map(|found| found.user).collect()
     }
 
     pub(super) async fn account(&mut self, db: &Db, label: &str, access: Access) -> Account {
         let label = label.to_owned();
-        self.view()
-            .create_account(again(db), label, access, 0)
-            .await
-            .unwrap()
-            .unwrap()
+        self.view().create_account(again(db), label, access, 0).await.unwrap().unwrap()
     }
 
     /// A writer's account with a limit of connections.
@@ -163,10 +128,7 @@ impl Site {
         max_connections: u32,
     ) -> Result<Account, Failure> {
         let (label, access) = (label.to_owned(), Access::ReadWrite);
-        self.view()
-            .create_account(again(db), label, access, max_connections)
-            .await
-            .unwrap()
+        self.view().create_account(again(db), label, access, max_connections).await.unwrap()
     }
 
     pub(super) async fn adopt(
@@ -177,10 +139,7 @@ impl Site {
     ) -> Result<Account, Failure> {
         let (user, password) = (user.to_owned(), password.to_owned());
         let access = Access::ReadWrite;
-        self.view()
-            .adopt_account(again(db), user, password, access, 0)
-            .await
-            .unwrap()
+        self.view().adopt_account(again(db), user, password, access, 0).await.unwrap()
     }
 
     pub(super) async fn set_access(
@@ -189,17 +148,11 @@ impl Site {
         user: &str,
         access: Option<Access>,
     ) -> Result<(), Failure> {
-        self.view()
-            .set_access(again(db), user.to_owned(), access)
-            .await
-            .unwrap()
+        self.view().set_access(again(db), user.to_owned(), access).await.unwrap()
     }
 
     pub(super) async fn drop_account(&mut self, db: &Db, user: &str) -> Result<(), Failure> {
-        self.view()
-            .drop_account(again(db), user.to_owned())
-            .await
-            .unwrap()
+        self.view().drop_account(again(db), user.to_owned()).await.unwrap()
     }
 
     pub(super) async fn execute(
@@ -208,10 +161,7 @@ impl Site {
         statement: &str,
         params: Vec<Value>,
     ) -> Result<u64, Failure> {
-        self.view()
-            .execute(again(db), statement.to_owned(), params)
-            .await
-            .unwrap()
+        self.view().execute(again(db), statement.to_owned(), params).await.unwrap()
     }
 
     pub(super) async fn query(
@@ -220,42 +170,28 @@ impl Site {
         statement: &str,
         params: Vec<Value>,
     ) -> Result<Vec<Vec<Value>>, Failure> {
-        self.view()
-            .query(again(db), statement.to_owned(), params)
-            .await
-            .unwrap()
+        self.view().query(again(db), statement.to_owned(), params).await.unwrap()
     }
 
     /// Dumps into the file `dump`; at most `limit` bytes.
     pub(super) async fn dump(&mut self, db: &Db, limit: u64) -> Result<u64, Failure> {
-        let sink = self
-            .table
-            .push(Sink::create(&self.dir, "dump", limit).unwrap())
-            .unwrap();
+        let sink = self.table.push(Sink::create(&self.dir, "dump", limit).unwrap()).unwrap();
         let lent = Resource::new_borrow(sink.rep());
         let dumped = self.view().dump(again(db), lent).await.unwrap();
         let finished = self.table.delete(sink).unwrap().finish();
-        assert_eq!(
-            finished.ok().map(|finished| finished.size),
-            dumped.as_ref().ok().copied()
-        );
+        assert_eq!(finished.ok().map(|finished| finished.size), dumped.as_ref().ok().copied());
         dumped
     }
 
     /// Loads the file `dump`.
     pub(super) async fn load(&mut self, db: &Db) -> Result<u64, Failure> {
-        let source = self
-            .table
-            .push(Source::open(&self.dir, "dump").unwrap())
-            .unwrap();
+        let source = self.table.push(Source::open(&self.dir, "dump").unwrap()).unwrap();
         self.view().load(again(db), source).await.unwrap()
     }
 
     /// Makes `sql` the file `dump`.
     pub(super) fn write_dump(&self, sql: &str) {
-        self.dir
-            .write("dump", zstd::encode_all(sql.as_bytes(), 1).unwrap())
-            .unwrap();
+        self.dir.write("dump", zstd::encode_all(sql.as_bytes(), 1).unwrap()).unwrap();
     }
 
     /// The text of the file `dump`.
@@ -266,9 +202,7 @@ impl Site {
 
     /// A connection of the administrator.
     pub(super) async fn root(&self) -> Conn {
-        let root = opts(self.settings.port)
-            .user(Some("root"))
-            .pass(Some(ROOT_PASSWORD));
+        let root = opts(self.settings.port).user(Some("root")).pass(Some(ROOT_PASSWORD));
         Conn::new(root).await.unwrap()
     }
 
@@ -299,10 +233,7 @@ pub(super) fn again<T: 'static>(resource: &Resource<T>) -> Resource<T> {
 }
 
 fn opts(port: u16) -> OptsBuilder {
-    OptsBuilder::default()
-        .ip_or_hostname("127.0.0.1")
-        .tcp_port(port)
-        .prefer_socket(false)
+    OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(port).prefer_socket(false)
 }
 
 /// Logs in as an application.
@@ -326,10 +257,7 @@ pub(super) async fn refusal(conn: &mut Conn, statement: &str) -> Option<u16> {
 pub(super) async fn look(conn: &mut Conn, query: &str) -> Vec<String> {
     let rows: Vec<Row> = conn.query(query).await.unwrap();
     let text = |row: Row| {
-        let fields = row
-            .unwrap()
-            .into_iter()
-            .map(|field| field.as_sql(false).replace('\'', ""));
+        let fields = row.unwrap().into_iter().map(|field| field.as_sql(false).replace('\'', ""));
         fields.collect::<Vec<_>>().join(" ")
     };
     rows.into_iter().map(text).collect()

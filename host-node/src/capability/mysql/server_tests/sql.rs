@@ -35,11 +35,8 @@ async fn values_go_there_and_back() {
     ];
     let insert = "INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     assert_eq!(site.execute(&db, insert, params).await.unwrap(), 1);
-    let changed = site.execute(
-        &db,
-        "UPDATE t SET i = ? WHERE ?",
-        vec![Value::Null, Value::Bool(true)],
-    );
+    let changed =
+        site.execute(&db, "UPDATE t SET i = ? WHERE ?", vec![Value::Null, Value::Bool(true)]);
     assert_eq!(changed.await.unwrap(), 1);
     let rows = site.query(&db, "SELECT * FROM t", vec![]).await.unwrap();
     let [row] = &*rows else { panic!() };
@@ -58,17 +55,12 @@ async fn a_statement_reaches_its_database_only() {
     let mut site = Site::new("reach");
     let db = site.create("a").await;
     let other = site.create("b").await;
-    site.execute(&other, "CREATE TABLE secret (v INT)", vec![])
-        .await
-        .unwrap();
+    site.execute(&other, "CREATE TABLE secret (v INT)", vec![]).await.unwrap();
     for (statement, expected) in [
         ("SELECT * FROM reachb.secret", 1142),
         ("DROP DATABASE reachb", 1044),
         ("CREATE USER x@'%'", 1227),
-        (
-            "SELECT LOAD_FILE('/etc/passwd') INTO OUTFILE '/tmp/tenon-x'",
-            1227,
-        ),
+        ("SELECT LOAD_FILE('/etc/passwd') INTO OUTFILE '/tmp/tenon-x'", 1227),
         ("SELECT 1; DROP TABLE t", 1064),
         ("INSERT INTO t VALUES ('a secret' bad)", 1064),
         ("SELECT ?", 1210),
@@ -80,21 +72,11 @@ async fn a_statement_reaches_its_database_only() {
         }
         assert_eq!(code(refused), expected, "{statement}");
     }
-    site.execute(&db, "CREATE TABLE t (v TEXT)", vec![])
-        .await
-        .unwrap();
-    let local = site
-        .execute(
-            &db,
-            "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE t",
-            vec![],
-        )
-        .await;
+    site.execute(&db, "CREATE TABLE t (v TEXT)", vec![]).await.unwrap();
+    let local =
+        site.execute(&db, "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE t", vec![]).await;
     assert!(local.is_err());
-    let rows = site
-        .query(&db, "SELECT COUNT(*) FROM t", vec![])
-        .await
-        .unwrap();
+    let rows = site.query(&db, "SELECT COUNT(*) FROM t", vec![]).await.unwrap();
     assert!(matches!(rows[0][0], Value::Int(0)));
 }
 
@@ -102,10 +84,7 @@ async fn a_statement_reaches_its_database_only() {
 async fn results_statements_and_parameters_are_bounded() {
     let mut site = Site::new("limits");
     let db = site.create("a").await;
-    let rows = site
-        .query(&db, "SELECT seq FROM seq_1_to_1000", vec![])
-        .await
-        .unwrap();
+    let rows = site.query(&db, "SELECT seq FROM seq_1_to_1000", vec![]).await.unwrap();
     assert_eq!(rows.len(), 1_000);
     for query in [
         "SELECT seq FROM seq_1_to_1001",
@@ -120,20 +99,11 @@ async fn results_statements_and_parameters_are_bounded() {
         );
     }
     let long = format!("SELECT '{}'", "x".repeat(1 << 20));
-    assert!(matches!(
-        site.query(&db, &long, vec![]).await,
-        Err(Failure::Limit(_))
-    ));
+    assert!(matches!(site.query(&db, &long, vec![]).await, Err(Failure::Limit(_))));
     let many = vec![Value::Null; 1_001];
-    assert!(matches!(
-        site.query(&db, "SELECT 1", many).await,
-        Err(Failure::Limit(_))
-    ));
+    assert!(matches!(site.query(&db, "SELECT 1", many).await, Err(Failure::Limit(_))));
     let large = vec![Value::Bytes(vec![0; 4 << 20])];
-    assert!(matches!(
-        site.query(&db, "SELECT ?", large).await,
-        Err(Failure::Limit(_))
-    ));
+    assert!(matches!(site.query(&db, "SELECT ?", large).await, Err(Failure::Limit(_))));
     // None of it is left behind.
     site.query(&db, "SELECT 1", vec![]).await.unwrap();
 }
@@ -163,23 +133,17 @@ async fn a_statement_ends_with_its_call() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), gone)
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_helper_survives_a_restart_of_the_node() {
     let mut site = Site::new("helper");
     let db = site.create("a").await;
-    site.execute(&db, "CREATE TABLE t (v INT)", vec![])
-        .await
-        .unwrap();
+    site.execute(&db, "CREATE TABLE t (v INT)", vec![]).await.unwrap();
     site.restart();
     let db = site.find("a").await.unwrap();
-    site.execute(&db, "INSERT INTO t VALUES (1)", vec![])
-        .await
-        .unwrap();
+    site.execute(&db, "INSERT INTO t VALUES (1)", vec![]).await.unwrap();
     site.drop_database("a").await.unwrap();
     let gone = site.execute(&db, "DO 1", vec![]).await;
     assert!(matches!(gone, Err(Failure::NotFound)), "{gone:?}");
@@ -189,13 +153,8 @@ async fn the_helper_survives_a_restart_of_the_node() {
 async fn the_size_of_a_database_is_what_its_tables_take() {
     let mut site = Site::new("size");
     let db = site.create("a").await;
-    assert_eq!(
-        site.view().size_bytes(again(&db)).await.unwrap().unwrap(),
-        0
-    );
-    site.execute(&db, "CREATE TABLE t (v INT)", vec![])
-        .await
-        .unwrap();
+    assert_eq!(site.view().size_bytes(again(&db)).await.unwrap().unwrap(), 0);
+    site.execute(&db, "CREATE TABLE t (v INT)", vec![]).await.unwrap();
     let size = site.view().size_bytes(again(&db)).await.unwrap().unwrap();
     assert_eq!(size, 16_384);
 }

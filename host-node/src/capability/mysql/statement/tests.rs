@@ -90,11 +90,7 @@ fn mysql_makes_accounts_apart_from_rights() {
 
 fn check_change(access: Option<Access>, lock: Lock, expected: &Expect) {
     let (database, name) = names();
-    expected.assert_eq(
-        &Flavour::MariaDb
-            .change_access(&name, &database, access, lock)
-            .join("\n"),
-    );
+    expected.assert_eq(&Flavour::MariaDb.change_access(&name, &database, access, lock).join("\n"));
 }
 
 #[test]
@@ -127,10 +123,7 @@ fn access_is_changed_without_a_moment_of_none() {
 fn the_rest_of_the_statements() {
     let (database, name) = names();
     let accounts = [name.clone(), name.clone()];
-    let charset = Charset {
-        name: "utf8mb4".to_owned(),
-        collation: "utf8mb4_bin".to_owned(),
-    };
+    let charset = Charset { name: "utf8mb4".to_owned(), collation: "utf8mb4_bin".to_owned() };
     let password = Secret::new("x".to_owned());
     let all = [
         create_database(&database),
@@ -159,9 +152,6 @@ fn the_rest_of_the_statements() {
 
 #[test]
 fn the_flavour_is_in_the_version() {
-    assert_eq!(
-        Flavour::of_version("10.11.19-MariaDB-0+deb12u1"),
-        Flavour::MariaDb
-    );
+    assert_eq!(Flavour::of_version("10.11.19-MariaDB-0+deb12u1"), Flavour::MariaDb);
     assert_eq!(Flavour::of_version("9.7.4"), Flavour::MySql);
 }
