@@ -46,6 +46,7 @@ impl Bench {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn a_gateway_names_what_is_wrong_in_its_file() {
     let gateway = Bench::start("gateway-1").await;
     gateway
@@ -140,6 +141,7 @@ async fn a_gateway_names_what_is_wrong_in_its_file() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn a_node_names_what_is_wrong_in_its_file() {
     let node = Bench::start("node-1").await;
     node.check(
