@@ -7,7 +7,6 @@ mod check;
 mod defaults;
 mod error;
 mod file;
-mod position;
 mod secret;
 
 use std::collections::BTreeMap;

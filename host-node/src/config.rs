@@ -1,7 +1,6 @@
 //! The node's configuration file. `docs/reference/config.md` lists every key.
 
 mod check;
-mod position;
 mod read;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@
 
 mod book;
 mod entry;
+mod file;
 mod notes;
 #[cfg(test)]
 mod tests;
@@ -15,12 +16,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redb::{Database, ReadableDatabase};
 use tenon_protocol::{BindingId, InstanceId, ServiceName};
 use tokio::sync::oneshot;
 
+use self::file::File;
 pub(crate) use book::{Book, StateWrite, StateWrites};
 pub(crate) use entry::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase};
 pub(crate) use notes::Note;
@@ -31,9 +33,6 @@ const QUEUE: usize = 1024;
 
 /// Updates that become one transaction at most.
 const BATCH: usize = 128;
-
-/// Bytes of pages that the ledger keeps in memory.
-const CACHE_BYTES: usize = 8 << 20;
 
 /// Why the ledger could not be read or written. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +70,7 @@ impl<E: Into<redb::Error>> From<E> for LedgerError {
 #[derive(Clone)]
 pub(crate) struct Ledger {
     queue: SyncSender<Box<dyn Update>>,
-    database: Arc<Database>,
+    file: Arc<File>,
     notes: Arc<Notes>,
     /// The last write failed: nothing is only noted until one succeeds.
     failing: Arc<AtomicBool>,
@@ -85,20 +84,16 @@ impl Ledger {
     /// [`LedgerError::Open`] when it is in use or damaged, [`LedgerError::Storage`] when the disk
     /// does not let it be made ready.
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(path)
-            .map_err(|source| LedgerError::Open { path: path.display().to_string(), source })?;
-        let database = Arc::new(database);
-        book::create_tables(&database)?;
+        let file = Arc::new(File::open(path)?);
         let (queue, updates) = sync_channel(QUEUE);
         let failing = Arc::new(AtomicBool::new(false));
-        let owner = Owner { database: Arc::clone(&database), failing: Arc::clone(&failing) };
+        let (owned, flag) = (Arc::clone(&file), Arc::clone(&failing));
+        let owner = Owner { file: owned, failing: flag, refused: None };
         std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || owner.run(&updates))
             .map_err(|source| LedgerError::Storage(redb::Error::Io(source)))?;
-        Ok(Self { queue, database, notes: Arc::default(), failing })
+        Ok(Self { queue, file, notes: Arc::default(), failing })
     }
 
     /// Runs `change` in a transaction; its result is durable when this returns.
@@ -194,8 +189,10 @@ impl Ledger {
         &self,
         look: impl FnOnce(&book::View) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        let transaction = self.database.begin_read()?;
-        look(&book::View::new(&transaction)?)
+        self.file.with(|database| {
+            let transaction = database.begin_read()?;
+            look(&book::View::new(&transaction)?)
+        })
     }
 }
 
@@ -267,22 +264,28 @@ impl Drop for Noted {
 /// Longest that something noted waits for a transaction to go along with.
 const NOTED: Duration = Duration::from_millis(200);
 
+/// Pause before the file is opened anew after the disk refused a write.
+const MEND_PAUSE: Duration = Duration::from_secs(1);
+
 /// The one who writes.
 struct Owner {
-    database: Arc<Database>,
+    file: Arc<File>,
     failing: Arc<AtomicBool>,
+    /// When the disk refused a write, or the file; `None` while it does not.
+    refused: Option<Instant>,
 }
 
 impl Owner {
     /// Ends when the last handle is gone.
-    fn run(&self, updates: &Receiver<Box<dyn Update>>) {
+    fn run(mut self, updates: &Receiver<Box<dyn Update>>) {
         let mut batch: Vec<Box<dyn Update>> = Vec::new();
         loop {
-            let next = if batch.is_empty() {
-                updates.recv().map_err(|_closed| RecvTimeoutError::Disconnected)
-            } else {
-                updates.recv_timeout(NOTED)
+            let next = match (batch.is_empty(), self.refused) {
+                (false, _) => updates.recv_timeout(NOTED),
+                (true, Some(_)) => updates.recv_timeout(MEND_PAUSE),
+                (true, None) => updates.recv().map_err(|_closed| RecvTimeoutError::Disconnected),
             };
+            self.mend();
             let over = matches!(next, Err(RecvTimeoutError::Disconnected));
             // Something noted alone has waited long enough.
             let late = matches!(next, Err(RecvTimeoutError::Timeout));
@@ -294,7 +297,7 @@ impl Owner {
             }
             let awaited = batch.iter().any(|update| update.is_awaited());
             let full = batch.len() >= BATCH;
-            if awaited || full || over || late {
+            if !batch.is_empty() && (awaited || full || over || late) {
                 self.commit(std::mem::take(&mut batch));
             }
             if over {
@@ -303,18 +306,35 @@ impl Owner {
         }
     }
 
+    /// Opens the file anew, some time after the disk refused a write: there may be room again.
+    fn mend(&mut self) {
+        if self.refused.is_none_or(|moment| moment.elapsed() < MEND_PAUSE) {
+            return;
+        }
+        match self.file.reopen() {
+            Ok(()) => {
+                self.refused = None;
+                tracing::warn!("the ledger was opened anew");
+            }
+            Err(error) => {
+                self.refused = Some(Instant::now());
+                let cause = std::error::Error::source(&error);
+                tracing::error!(%error, cause, "the ledger stays closed");
+            }
+        }
+    }
+
     /// Makes all changes of `batch` durable with one fsync, or none of them.
     ///
     /// When one of several fails, the whole transaction is dropped: the first asker learns why,
     /// the others that the ledger is busy, which they may repeat.
-    fn commit(&self, mut batch: Vec<Box<dyn Update>>) {
-        let result = transact(&self.database, &mut batch);
+    fn commit(&mut self, mut batch: Vec<Box<dyn Update>>) {
+        let result = self.file.with(|database| transact(database, &mut batch));
         self.failing.store(result.is_err(), Ordering::Relaxed);
         match result {
             Ok(()) => batch.into_iter().for_each(|update| update.finish(Ok(()))),
             Err(error) => {
-                let cause = &error as &dyn std::error::Error;
-                tracing::error!(error = cause, "the ledger refused a write");
+                self.note_failure(&error);
                 let (asked, noted): (Vec<_>, Vec<_>) =
                     batch.into_iter().partition(|update| update.is_awaited());
                 drop(noted);
@@ -325,6 +345,17 @@ impl Owner {
                 asked.for_each(|update| update.finish(Err(LedgerError::Busy)));
             }
         }
+    }
+
+    /// Logs a failure, and once only that the disk refuses.
+    fn note_failure(&mut self, error: &LedgerError) {
+        let disk = matches!(error, LedgerError::Storage(_));
+        if disk && self.refused.is_some() {
+            return;
+        }
+        let cause = std::error::Error::source(error);
+        tracing::error!(%error, cause, "the ledger refused a write");
+        self.refused = disk.then(Instant::now).or(self.refused);
     }
 }
 

@@ -9,6 +9,7 @@ pub mod id;
 pub mod job;
 pub mod message;
 pub mod order;
+pub mod position;
 pub mod record;
 pub mod seal;
 pub mod secret;

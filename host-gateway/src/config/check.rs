@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::{Config, ConfigError, OfferingConfig, PlanConfig, position};
+use super::{Config, ConfigError, OfferingConfig, PlanConfig};
+use tenon_protocol::position;
 
 /// What is wrong with the value of a key.
 #[derive(Debug)]

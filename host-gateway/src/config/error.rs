@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::position;
+use tenon_protocol::position;
 
 /// Why a configuration file is refused.
 #[derive(Debug, thiserror::Error)]

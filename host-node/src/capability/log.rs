@@ -36,6 +36,11 @@ impl LogContext {
             self.dropped += 1;
             return;
         }
+        if self.left == 0 {
+            // Not even looked at: a flood costs the guest its own time, and not the host's.
+            self.dropped += 1;
+            return;
+        }
         let mut text = printable(message);
         for (key, value) in fields.iter().take(MAX_FIELDS) {
             text = format!("{text} {}={:?}", printable(key), printable(value));

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{Capability, Config, ConfigError, MysqlServerConfig, OfferingConfig, position};
+use super::{Capability, Config, ConfigError, MysqlServerConfig, OfferingConfig};
+use tenon_protocol::position;
 
 /// Most calls at once: each takes a slot of 4 GiB of address space.
 const MAX_CALLS: u32 = 1_000;

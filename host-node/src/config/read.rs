@@ -7,7 +7,8 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tenon_protocol::Secret;
 
-use super::{Config, SecretSource, SecretText, position};
+use super::{Config, SecretSource, SecretText};
+use tenon_protocol::position;
 
 /// Why a configuration is refused. Nothing was bound or started.
 #[derive(Debug, thiserror::Error)]

@@ -62,12 +62,7 @@ pub(crate) async fn check_aftermath(platform: &Platform, offering: &str, promise
     let recorded = recorded(platform, &records, offering).await;
     let found = found(platform, offering).await;
     assert_eq!(recorded, found, "left: in the records; right: on the node");
-    let there = there(platform, offering).await;
-    assert_eq!(there.instances, recorded.instances, "left: what is there");
-    if let Some(accounts) = there.accounts {
-        let expected = recorded.instances.len() + recorded.bindings.len();
-        assert_eq!(accounts, expected, "an account for each");
-    }
+    check_outside(platform, offering, &recorded).await;
     check_promises(&recorded, promises);
     for credentials in promises.instances.values().chain(promises.bindings.values()) {
         check_credentials(offering, credentials).await;
@@ -126,40 +121,43 @@ async fn found(platform: &Platform, offering: &str) -> Existing {
     }
 }
 
-/// What is outside of all records.
-struct Outside {
-    instances: BTreeSet<String>,
-    /// `None` where a binding leaves nothing behind.
-    accounts: Option<usize>,
-}
-
-async fn there(platform: &Platform, offering: &str) -> Outside {
+/// Looks for what is there, past all records.
+async fn check_outside(platform: &Platform, offering: &str, recorded: &Existing) {
     match offering {
         "mysql" => {
             let server = platform.server(1).unwrap();
-            Outside {
-                instances: server.databases().await.unwrap().into_iter().collect(),
-                accounts: Some(server.accounts().await.unwrap().len()),
-            }
+            let databases: BTreeSet<_> = server.databases().await.unwrap().into_iter().collect();
+            assert_eq!(databases, recorded.instances, "left: on the server");
+            let accounts = server.accounts().await.unwrap();
+            let expected = recorded.instances.len() + recorded.bindings.len();
+            assert_eq!(
+                accounts.len(),
+                expected,
+                "an account for each of\n{recorded:?}: {accounts:?}"
+            );
         }
         "files" => {
             let entries = platform.dir().unwrap().read_dir("node-1/files/files").unwrap();
-            let name = |entry: cap_std::fs::DirEntry| entry.file_name().into_string().unwrap();
-            Outside {
-                instances: entries.map(|entry| name(entry.unwrap())).collect(),
-                accounts: None,
-            }
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            assert_eq!(names.collect::<BTreeSet<_>>(), recorded.instances, "left: on the disk");
         }
+        // It makes nothing.
+        "echo" => {}
         other => panic!("nobody knows what {other} leaves behind"),
     }
 }
 
 async fn check_credentials(offering: &str, credentials: &Object) {
-    if offering == "mysql" {
-        let login = Login::read(credentials).unwrap();
-        login.connect().await.unwrap().disconnect().await.unwrap();
-        return;
+    match offering {
+        "mysql" => {
+            let login = Login::read(credentials).unwrap();
+            login.connect().await.unwrap().disconnect().await.unwrap();
+        }
+        "files" => {
+            let path = credentials["internal"]["local_path"].as_str().unwrap();
+            Dir::open_ambient_dir(Path::new(path), ambient_authority()).unwrap();
+        }
+        "echo" => assert!(!credentials.is_empty()),
+        other => panic!("nobody knows what to do with credentials of {other}"),
     }
-    let path = credentials["internal"]["local_path"].as_str().unwrap();
-    Dir::open_ambient_dir(Path::new(path), ambient_authority()).unwrap();
 }

@@ -4,13 +4,17 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::future::join;
+use tenon_protocol::message::ServiceResponse;
 use tenon_tests::{Classic, HarnessError, Platform, wait_until};
 
 use crate::aftermath::Promises;
 use crate::settings;
 
 /// A request that is told to come back is made again for this long.
-const INSISTENCE: Duration = Duration::from_secs(90);
+pub(crate) const INSISTENCE: Duration = Duration::from_secs(90);
+
+/// "No node of plan ... is there".
+const NO_NODE: u64 = 30601;
 
 /// The crash points in a host's `crash.rs`: the texts of its list.
 pub(crate) fn points(source: &'static str) -> Vec<&'static str> {
@@ -69,6 +73,15 @@ pub(crate) async fn insist<T>(
     .await?
 }
 
+/// An order, once the gateway knows of a node: one that has just begun has yet to hear of it.
+async fn placed(classic: &Classic) -> Result<ServiceResponse, HarnessError> {
+    wait_until("a node is known", INSISTENCE, async || match classic.provision().await {
+        Err(HarnessError::Refused(refusal)) if refusal.code == NO_NODE => None,
+        answer => Some(answer),
+    })
+    .await?
+}
+
 /// Somebody with instances and bindings, whose requests are interrupted.
 pub(crate) struct Tenant<'a> {
     pub(crate) platform: &'a Platform,
@@ -108,7 +121,7 @@ impl Tenant<'_> {
     }
 
     async fn provision(&mut self, point: &str) {
-        let answer = self.dies_at(point, self.classic.provision()).await;
+        let answer = self.dies_at(point, placed(&self.classic)).await;
         if let Some(made) = answered(point, answer) {
             self.promises.instance(&made);
         }

@@ -1,10 +1,13 @@
 //! A gateway is killed at every step of every operation, and another one is asked instead.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use tenon_protocol::message::ServiceResponse;
 use tenon_tests::{Classic, Options, Platform, wait_until};
 
 use crate::aftermath::{Promises, check_aftermath, come_to_rest};
-use crate::crash::{Tenant, dies_at, hurry, insist, operation, points};
+use crate::crash::{INSISTENCE, Tenant, dies_at, hurry, insist, operation, points};
 
 const SOURCE: &str = include_str!("../../../host-gateway/src/crash.rs");
 
@@ -57,6 +60,39 @@ async fn a_gateway_killed_at_any_step_of_a_request_loses_and_leaks_nothing() {
         }
     }
     check_aftermath(&platform, "files", &tenant.promises).await;
+}
+
+/// Orders an instance under the platform's own id for the request. `None` when the gateway dies,
+/// or has just begun and knows no node yet.
+async fn provision_as(platform: &Platform, gateway: usize, request: &str) -> Option<String> {
+    let file = platform.dev_file().unwrap();
+    let url = format!("{}/gateway/v1/configurations", file.gateways[gateway - 1].url);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let order = platform.classic("files").unwrap().order();
+    let order = client.post(url).json(&order).header("X-VCAP-Request-ID", request);
+    let order = order.header("X-VCAP-Service-Token", file.gateway.tokens["files"].reveal());
+    let answer = order.send().await.ok().filter(|answer| answer.status() != 503)?;
+    assert_eq!(answer.status(), 200);
+    Some(answer.json::<ServiceResponse>().await.unwrap().service_id)
+}
+
+#[tokio::test]
+async fn a_request_whose_answer_was_lost_is_answered_by_another_gateway_with_the_same_instance() {
+    let platform = two_gateways("files").await;
+    let point = "provision.ready-written";
+    let request = provision_as(&platform, 1, "request-1");
+    assert_eq!(dies_at(&platform, "gateway-1", point, request).await, None);
+
+    let again = async |gateway, request| {
+        let ask = async || provision_as(&platform, gateway, request).await;
+        wait_until(request, INSISTENCE, ask).await.unwrap()
+    };
+    let made = again(2, "request-1").await;
+    assert_eq!(again(1, "request-1").await, made);
+    let other = again(1, "request-2").await;
+    let records = platform.records().await.unwrap();
+    let living: BTreeSet<String> = records.living_instances().await.unwrap().into_iter().collect();
+    assert_eq!(living, BTreeSet::from([made, other]));
 }
 
 #[tokio::test]

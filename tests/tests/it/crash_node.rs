@@ -3,7 +3,6 @@
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use tenon_protocol::SnapshotId;
-use tenon_protocol::job::JobView;
 use tenon_protocol::message::ServiceResponse;
 use tenon_tests::{Classic, Options, Platform};
 
@@ -63,13 +62,6 @@ async fn a_node_killed_at_any_step_of_a_request_loses_and_leaks_no_database_or_a
     check_requests("mysql").await;
 }
 
-/// An instance with a letter in it, and the order that was interrupted.
-struct Interrupted {
-    point: &'static str,
-    instance: String,
-    job: JobView,
-}
-
 async fn instance_with_letter(classic: &Classic) -> ServiceResponse {
     let instance = insist(async || classic.provision().await).await.unwrap();
     directory(&instance).write("letter", "dear all").unwrap();
@@ -95,18 +87,19 @@ async fn a_job_that_a_dying_node_leaves_is_finished_when_it_is_back() {
     let mut jobs = Vec::new();
     for point in points_of(&JOBS) {
         let made = instance_with_letter(&classic).await;
-        let instance = made.service_id.clone();
+        let instance = &made.service_id;
         let ordered = if operation(point) == "snapshot" {
-            dies_at(&platform, "node-1", point, classic.take_snapshot(&instance)).await
+            dies_at(&platform, "node-1", point, classic.take_snapshot(instance)).await
         } else {
-            let snapshot = snapshot_of(&classic, &instance).await;
+            let snapshot = snapshot_of(&classic, instance).await;
             directory(&made).write("letter", "lost").unwrap();
-            dies_at(&platform, "node-1", point, classic.roll_back(&instance, &snapshot)).await
+            dies_at(&platform, "node-1", point, classic.roll_back(instance, &snapshot)).await
         };
         let job = ordered.unwrap_or_else(|error| panic!("{point}: {error}"));
-        jobs.push((made, Interrupted { point, instance, job }));
+        jobs.push((point, made, job));
     }
-    for (made, Interrupted { point, instance, job }) in &jobs {
+    for (point, made, job) in &jobs {
+        let instance = &made.service_id;
         let done = classic.completed(instance, job).await;
         done.unwrap_or_else(|error| panic!("{point}: {error}"));
         let snapshots = classic.snapshots(instance).await.unwrap();

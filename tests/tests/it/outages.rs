@@ -9,15 +9,18 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use reqwest::Client;
 use tempfile::TempDir;
-use tenon_tests::{Availability, HarnessError, Options, Platform, wait_until};
+use tenon_tests::{Availability, Classic, HarnessError, Options, Platform, Refusal, wait_until};
 use tokio::process::{Child, Command};
 
-use crate::aftermath::{Promises, check_aftermath, come_to_rest};
+use crate::aftermath::{Promises, check_aftermath};
 use crate::crash::insist;
 use crate::settings;
 
 /// A busy machine starts a server by then.
 const SERVER_DEADLINE: Duration = Duration::from_secs(20);
+
+/// More than fits into the free pages of a new ledger.
+const MOST_IN_LEDGER: usize = 1_000;
 
 /// Status, number and `Retry-After` of an order of `offering`.
 async fn refusal(platform: &Platform, offering: &str) -> (u16, u64, Option<String>) {
@@ -208,31 +211,39 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_and_space_serves_again() {
+async fn a_full_disk_below_the_ledger_refuses_and_serves_again_when_there_is_room() {
     let platform = Platform::start(Options::of(&["echo"])).await.unwrap();
     let control = platform.control().unwrap();
     control.stop("node-1").await.unwrap();
     let Some(disk) = SmallDisk::mount(platform.root().join("node-1")).await else { return };
     control.start("node-1", None).await.unwrap();
-    let classic = platform.classic("echo").unwrap();
-    let before = insist(async || classic.provision().await).await.unwrap();
     let hosts_before = hosts(&platform);
+    let classic = platform.classic("echo").unwrap();
+    let mut promises = Promises::default();
+    let before = insist(async || classic.provision().await).await.unwrap();
+    promises.instance(&before);
 
     disk.fill();
-    for i in 0..50 {
-        eprintln!("{i} {:?}", refusal(&platform, "echo").await);
-    }
+    let refused = fill_ledger(&classic, &mut promises).await;
+    assert_eq!((refused.status, refused.code), (503, 30600));
+    assert_eq!(refusal(&platform, "echo").await, unavailable());
     disk.dir().remove_file("filler").unwrap();
-    eprintln!(
-        "{:?}",
-        classic.bind(&before.service_id).await.map(|x| x.service_id).map_err(|e| e.to_string())
-    );
-    for i in 0..20 {
-        eprintln!("{i} {:?}", refusal(&platform, "echo").await);
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    eprintln!("{}", platform.log("node-1"));
+
+    promises.instance(&insist(async || classic.provision().await).await.unwrap());
+    let bind = async || classic.bind(&before.service_id).await;
+    promises.binding(&insist(bind).await.unwrap());
     assert_eq!(hosts(&platform), hosts_before);
-    let records = platform.records().await.unwrap();
-    come_to_rest(&records).await;
+    check_aftermath(&platform, "echo", &promises).await;
+}
+
+/// Provisions until the ledger has no room: what is free inside of its file is used up first.
+async fn fill_ledger(classic: &Classic, promises: &mut Promises) -> Refusal {
+    for _ in 0..MOST_IN_LEDGER {
+        match classic.provision().await {
+            Ok(made) => promises.instance(&made),
+            Err(HarnessError::Refused(refused)) => return refused,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the ledger takes everything");
 }

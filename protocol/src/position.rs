@@ -1,14 +1,16 @@
-//! Where in the text of a TOML file something stands. Pure.
+//! Where in the text of a configuration file something stands. Pure.
 
 use toml::de::{DeTable, DeValue};
 
 /// The line of byte `offset`, counted from 1.
-pub(super) fn line_at(text: &str, offset: usize) -> usize {
+#[must_use]
+pub fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// The key on the line of byte `offset`, when it has the form `key = value`.
-pub(super) fn key_at(text: &str, offset: usize) -> Option<String> {
+#[must_use]
+pub fn key_at(text: &str, offset: usize) -> Option<String> {
     let line = text.lines().nth(line_at(text, offset) - 1)?;
     let (key, _) = line.split_once('=')?;
     Some(key.trim().to_owned())
@@ -16,7 +18,8 @@ pub(super) fn key_at(text: &str, offset: usize) -> Option<String> {
 
 /// The line of `key`, whose parts are joined by dots and count arrays from 0; of the longest part
 /// of it that the text has, else 1.
-pub(super) fn line_of(text: &str, key: &str) -> usize {
+#[must_use]
+pub fn line_of(text: &str, key: &str) -> usize {
     let Ok(root) = DeTable::parse(text) else {
         return 1;
     };
