@@ -238,25 +238,26 @@ impl Operations {
     }
 }
 
-/// A text of the caller's as it is shown again in an error.
+/// A text of the caller's as it is shown again in an error: its beginning, without control
+/// characters.
 pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
-    text.chars().take(LONGEST).collect()
+    text.chars().take(LONGEST).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// `X`, as in "X not found".
 pub(crate) fn bare(id: &str) -> String {
-    id.to_owned()
+    shown(id)
 }
 
 /// `instance_id X`, as in "`instance_id` X not found".
 pub(crate) fn instance_id(id: &str) -> String {
-    format!("instance_id {id}")
+    format!("instance_id {}", shown(id))
 }
 
 /// `binding_id X`, as in "`binding_id` X not found".
 pub(crate) fn binding_id(id: &str) -> String {
-    format!("binding_id {id}")
+    format!("binding_id {}", shown(id))
 }
 
 /// The order that goes with a command about an object.

@@ -72,13 +72,13 @@ mod tests {
     fn a_file_can_be_opened_anew_and_is_closed_when_it_cannot() {
         let dir = tempfile::tempdir().unwrap();
         let file = File::open(&dir.path().join("l")).unwrap();
-        let read = || file.with(|database| Ok(drop(database.begin_read()?)));
+        let read = || file.with(|database| Ok(database.begin_read().is_ok()));
         file.reopen().unwrap();
-        assert!(read().is_ok());
+        assert!(read().unwrap());
 
         let other = File { path: dir.path().join("nosuch/l"), ..file };
         assert!(matches!(other.reopen(), Err(LedgerError::Open { .. })));
-        let read = other.with(|database| Ok(drop(database.begin_read()?)));
+        let read = other.with(|database| Ok(database.begin_read().is_ok()));
         assert!(matches!(read, Err(LedgerError::Storage(redb::Error::PreviousIo))));
     }
 }
