@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,6 @@ pub enum Work {
 /// A plugin in a directory of its own, ready to be called.
 pub struct Bench {
     watched: Watched,
-    dir: PathBuf,
 }
 
 impl Bench {
@@ -83,7 +82,7 @@ impl Bench {
             dir: Arc::new(Dir::open_ambient_dir(plugins, ambient_authority())?),
             patience: Duration::from_secs(10),
         };
-        Ok(Self { watched, dir: dir.to_owned() })
+        Ok(Self { watched })
     }
 
     /// Loads the plugin: compiled by a child process the first time, from the cache later.
@@ -205,12 +204,6 @@ impl Bench {
             swaps.slowest = swaps.slowest.max(slowest);
         }
         Ok(swaps)
-    }
-
-    /// Bytes of machine code in the cache.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        &self.dir
     }
 }
 
