@@ -1,0 +1,202 @@
+//! A version 1 cloud controller. Reference, section 2.2.
+
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
+use tenon_protocol::BindingId;
+use tenon_protocol::message::{Deactivation, Handle, HandleList, OfferingNotice};
+
+use super::exchange::{read, send};
+use super::{CloudControllerError, Fetched, Presence};
+use crate::config::OfferingConfig;
+
+/// A client of one.
+#[derive(Clone)]
+pub(crate) struct V1 {
+    client: Client,
+    url: String,
+    own_url: String,
+}
+
+impl V1 {
+    /// Speaks to the one at `url`, and tells it that this gateway listens at `own_url`.
+    pub(super) fn new(client: Client, url: String, own_url: String) -> Self {
+        Self { client, url, own_url }
+    }
+
+    /// Heartbeat and deactivation.
+    pub(super) async fn notify(
+        &self,
+        offering: &OfferingConfig,
+        presence: Presence,
+    ) -> Result<(), CloudControllerError> {
+        let url = format!("{}/services/v1/offerings", self.url);
+        let notice = notice(offering, &self.own_url);
+        let request = self.client.post(&url);
+        let request = match presence {
+            Presence::Here => request.json(&notice),
+            Presence::Leaving => request.json(&Deactivation::from(notice)),
+        };
+        send(&url, with_token(request, offering)).await.map(drop)
+    }
+
+    /// One list with all of them.
+    pub(super) async fn handles(
+        &self,
+        offering: &OfferingConfig,
+    ) -> Result<Fetched, CloudControllerError> {
+        let url = self.handles_url(offering);
+        let response = send(&url, with_token(self.client.get(&url), offering)).await?;
+        let body = read(&url, response).await?;
+        let list: HandleList = serde_json::from_slice(&body)
+            .map_err(|source| CloudControllerError::Garbled { url, source })?;
+        Ok(sort_out(list))
+    }
+
+    /// A POST; the original meant to send it, and could not. Reference, section 2.2.4.
+    pub(super) async fn update_handle(
+        &self,
+        offering: &OfferingConfig,
+        handle: &Handle,
+    ) -> Result<(), CloudControllerError> {
+        // The original's path has no provider, whoever provides.
+        let label = offering.classic_label();
+        let id = BindingId::new(handle.service_id.as_str())?;
+        let url = format!("{}/services/v1/offerings/{label}/handles/{id}", self.url);
+        let request = self.client.post(&url).json(handle);
+        send(&url, with_token(request, offering)).await.map(drop)
+    }
+
+    fn handles_url(&self, offering: &OfferingConfig) -> String {
+        let label = offering.classic_label();
+        match offering.provider.as_str() {
+            "core" => format!("{}/services/v1/offerings/{label}/handles", self.url),
+            provider => format!("{}/services/v1/offerings/{label}/{provider}/handles", self.url),
+        }
+    }
+}
+
+fn with_token(request: RequestBuilder, offering: &OfferingConfig) -> RequestBuilder {
+    request
+        .header("Content-Type", "application/json")
+        .header("X-VCAP-Service-Token", offering.token.reveal())
+}
+
+/// One bad entry must not hide the others (P9).
+fn sort_out(list: HandleList) -> Fetched {
+    let all = list.handles.len();
+    let handles: Vec<Handle> = list.handles.into_iter().filter_map(read_handle).collect();
+    let unreadable = all - handles.len();
+    Fetched { handles, unreadable }
+}
+
+fn read_handle(value: Value) -> Option<Handle> {
+    match serde_json::from_value(value) {
+        Ok(handle) => Some(handle),
+        Err(error) => {
+            tracing::warn!(%error, "a handle of the cloud controller cannot be read");
+            None
+        }
+    }
+}
+
+/// The notice, with the fields of the original's. Reference, section 2.2.1.
+fn notice(offering: &OfferingConfig, own_url: &str) -> OfferingNotice {
+    OfferingNotice {
+        label: offering.classic_label(),
+        url: own_url.to_owned(),
+        supported_versions: offering.supported_versions.clone(),
+        version_aliases: offering.version_aliases.clone(),
+        description: Some(offering.description.clone()),
+        provider: Some(offering.provider.clone()),
+        plans: Some(offering.plans.iter().map(|plan| plan.name.clone()).collect()),
+        cf_plan_id: None,
+        default_plan: Some(offering.default_plan.clone()),
+        tags: Some(offering.tags.clone()),
+        active: Some(true),
+        acls: None,
+        // The platform waits longer than this gateway, which waits longer than its nodes.
+        timeout: Some(offering.node_timeout.as_secs().saturating_mul(3)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cloud_controller::exchange;
+    use crate::cloud_controller::platform::{Platform, offering};
+
+    fn client_of(url: &str) -> V1 {
+        crate::gateway::install_tls();
+        V1::new(exchange::client().unwrap(), url.to_owned(), "http://gw".to_owned())
+    }
+
+    #[test]
+    fn the_notice_has_what_the_original_sent() {
+        let notice = serde_json::to_value(notice(&offering(), "http://127.0.0.1:15001")).unwrap();
+        let expected = json!({
+            "label": "mysql-10.11", "description": "MySQL database", "provider": "core",
+            "url": "http://127.0.0.1:15001", "plans": ["free", "large"], "default_plan": "free",
+            "tags": ["mysql"], "active": true, "supported_versions": ["10.11"],
+            "version_aliases": { "current": "10.11" }, "timeout": 15,
+        });
+        assert_eq!(notice, expected);
+    }
+
+    #[test]
+    fn a_handle_that_cannot_be_read_is_counted_and_the_others_are_kept() {
+        let good = json!({ "service_id": "d1", "credentials": { "name": "d1" }, "type": "new" });
+        let list = HandleList { handles: vec![json!({ "x": 1 }), good, json!(null)] };
+        let fetched = sort_out(list);
+        assert_eq!((fetched.handles.len(), fetched.unreadable), (1, 2));
+    }
+
+    #[test]
+    fn another_provider_has_its_own_handles() {
+        let cc = client_of("http://cc");
+        let mut offering = offering();
+        assert_eq!(
+            cc.handles_url(&offering),
+            "http://cc/services/v1/offerings/mysql-10.11/handles"
+        );
+        "acme".clone_into(&mut offering.provider);
+        assert!(cc.handles_url(&offering).ends_with("/mysql-10.11/acme/handles"));
+    }
+
+    fn handle(id: &str) -> Handle {
+        serde_json::from_value(json!({
+            "service_id": id,
+            "configuration": { "plan": "free", "version": "10.11" },
+            "credentials": { "name": "d1", "node_id": "n2" },
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn p10_an_update_of_a_handle_is_sent_whole() {
+        let platform = Platform::start(|_| "{}").await;
+        client_of(&platform.url).update_handle(&offering(), &handle("d1")).await.unwrap();
+        let heard = platform.heard().remove(0);
+        assert_eq!(heard.line, "POST /services/v1/offerings/mysql-10.11/handles/d1");
+        assert_eq!(heard.header("x-vcap-service-token"), Some("mysql-secret"));
+        assert_eq!(heard.header("content-type"), Some("application/json"));
+        assert_eq!(heard.body, json!(handle("d1")));
+    }
+
+    #[tokio::test]
+    async fn p10_an_update_that_was_refused_is_an_error() {
+        let platform = Platform::start(|_| StatusCode::NOT_FOUND).await;
+        let cc = client_of(&platform.url);
+        let error = cc.update_handle(&offering(), &handle("d1")).await.unwrap_err();
+        let refused = CloudControllerError::Refused {
+            url: format!("{}/services/v1/offerings/mysql-10.11/handles/d1", platform.url),
+            status: StatusCode::NOT_FOUND,
+        };
+        assert_eq!(error.to_string(), refused.to_string());
+        let error = cc.update_handle(&offering(), &handle("../x")).await.unwrap_err();
+        assert!(matches!(error, CloudControllerError::Unnameable(_)), "{error}");
+        assert_eq!(platform.lines().len(), 1);
+    }
+}
