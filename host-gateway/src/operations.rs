@@ -77,7 +77,7 @@ pub(crate) enum OperationError {
     /// Caller's fault: the plan does not allow it.
     #[error("the plan does not have the extension {}", .0.as_str())]
     NoExtension(Extension),
-    /// Another job of the instance waits or runs.
+    /// Another job of the instance waits or runs, or it is moving to another node.
     #[error("another job works on {0}")]
     Busy(InstanceId),
     /// Caller's fault: the platform knows what is to be purged.
@@ -194,8 +194,13 @@ impl Operations {
         missing: impl Fn(&str) -> String,
     ) -> Result<Stored<InstanceRecord>, OperationError> {
         let found = self.instance(offering, id).await?;
-        let ready = found.filter(|stored| stored.record.life.phase == Phase::Ready);
-        ready.ok_or_else(|| OperationError::NotFound(missing(&shown(id))))
+        let missing = || OperationError::NotFound(missing(&shown(id)));
+        let found = found.ok_or_else(missing)?;
+        match found.record.life.phase {
+            Phase::Ready => Ok(found),
+            Phase::Moving => Err(OperationError::Busy(found.record.id)),
+            Phase::Intent | Phase::Deleting | Phase::Tomb => Err(missing()),
+        }
     }
 
     /// [`Self::ready_instance`], if its plan has `extension`.

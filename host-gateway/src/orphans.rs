@@ -143,9 +143,9 @@ fn judge(node: &NodeId, seen: &InventoryInstance, life: Option<&Life>, now: Mill
         return Verdict::Leaving;
     }
     match life.phase {
-        Phase::Intent | Phase::Ready if life.node == *node => Verdict::Ordered,
+        Phase::Intent | Phase::Ready | Phase::Moving if life.node == *node => Verdict::Ordered,
         Phase::Deleting => Verdict::Leaving,
-        Phase::Intent | Phase::Ready | Phase::Tomb => unknown,
+        Phase::Intent | Phase::Ready | Phase::Moving | Phase::Tomb => unknown,
     }
 }
 
@@ -160,7 +160,7 @@ fn orphan_bindings_of<'a>(
 ) -> impl Iterator<Item = OrphanBinding> + 'a {
     let orphans = seen.bindings.iter().filter(|binding| {
         match known.bindings.get(&(seen.id.clone(), binding.id.clone())) {
-            Some(Phase::Intent | Phase::Ready | Phase::Deleting) => false,
+            Some(Phase::Intent | Phase::Ready | Phase::Moving | Phase::Deleting) => false,
             Some(Phase::Tomb) | None => true,
         }
     });
@@ -253,6 +253,9 @@ mod tests {
         match phase {
             Phase::Intent => intent,
             Phase::Ready => intent.ready(sealed).unwrap(),
+            Phase::Moving => {
+                intent.ready(sealed).unwrap().moving(node("n9"), Millis::default()).unwrap()
+            }
             Phase::Deleting => intent.deleting(Millis::default()).unwrap(),
             Phase::Tomb => intent.deleting(Millis::default()).unwrap().cleaned(&node("n1")),
         }
@@ -282,6 +285,8 @@ mod tests {
         check_judge("n1", 9_999_000, None, Verdict::Young);
         check_judge("n1", 0, Some(&life(Phase::Ready)), Verdict::Ordered);
         check_judge("n1", 0, Some(&life(Phase::Intent)), Verdict::Ordered);
+        check_judge("n1", 0, Some(&life(Phase::Moving)), Verdict::Ordered);
+        check_judge("n9", 0, Some(&life(Phase::Moving)), Verdict::Leaving);
         check_judge("n1", 0, Some(&life(Phase::Deleting)), Verdict::Leaving);
         check_judge("n1", 0, Some(&life(Phase::Tomb)), Verdict::Orphan);
     }

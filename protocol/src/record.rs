@@ -9,12 +9,14 @@ mod instance;
 mod job;
 pub mod key;
 mod life;
+mod moving;
 mod snapshot;
 
 pub use binding::BindingRecord;
 pub use instance::InstanceRecord;
 pub use job::{JobKind, JobRecord};
 pub use life::{Abandon, Life, LifeError, Phase};
+pub use moving::{MoveKind, MoveRecord, MoveStep};
 pub use snapshot::SnapshotRecord;
 
 /// Version of the form of records. A reader accepts unknown fields, and refuses a higher version.

@@ -104,7 +104,7 @@ impl Records {
         let is_settled = |phase, garbage: bool| match phase {
             Phase::Ready => !garbage,
             Phase::Tomb => true,
-            Phase::Intent | Phase::Deleting => false,
+            Phase::Intent | Phase::Moving | Phase::Deleting => false,
         };
         Ok(lives.all(|life| is_settled(life.phase, !life.garbage.is_empty()))
             && binding_lives.all(|life| is_settled(life.phase, !life.garbage.is_empty())))
@@ -130,7 +130,7 @@ impl Records {
 
 fn lives(phase: Phase) -> bool {
     match phase {
-        Phase::Intent | Phase::Ready | Phase::Deleting => true,
+        Phase::Intent | Phase::Ready | Phase::Moving | Phase::Deleting => true,
         Phase::Tomb => false,
     }
 }

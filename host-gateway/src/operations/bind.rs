@@ -152,15 +152,21 @@ async fn finish(
         return Err(overtaken());
     };
     ops.crash.point("bind.ready-written");
-    // An unprovision writes "deleting" and then lists bindings; this wrote a binding and now looks
-    // for "deleting". One of the two sees the other.
+    // An unprovision writes "deleting" and then lists bindings, a move "moving"; this wrote a
+    // binding and now looks for them. One of the two sees the other.
     let instance = ops.records.instance(&ready.record.instance).await?;
-    if instance.is_some_and(|instance| instance.record.life.phase == Phase::Ready) {
-        return Ok(ready);
-    }
-    let id = ready.record.instance.to_string();
+    let life = instance.map(|instance| instance.record.life);
+    let error = match life.as_ref().map(|life| (life.phase, &life.node)) {
+        Some((Phase::Ready, node)) if *node == ready.record.life.node => return Ok(ready),
+        Some((Phase::Ready | Phase::Moving, _)) => {
+            OperationError::Busy(ready.record.instance.clone())
+        }
+        Some((Phase::Intent | Phase::Deleting | Phase::Tomb, _)) | None => {
+            OperationError::NotFound(bare(ready.record.instance.as_str()))
+        }
+    };
     give_up(ops, offering, &ready, GiveUp::CleanNow).await?;
-    Err(OperationError::NotFound(bare(&id)))
+    Err(error)
 }
 
 /// What is known of a binding that nobody will be told of.
@@ -212,10 +218,10 @@ async fn join(
         match found.record.life.phase {
             Phase::Ready => return Ok(found),
             Phase::Deleting | Phase::Tomb => return Err(removed()),
-            Phase::Intent if patience.is_over() => {
+            Phase::Intent | Phase::Moving if patience.is_over() => {
                 return Err(OperationError::Silent(found.record.life.node));
             }
-            Phase::Intent => patience.pause(JOIN_PAUSE).await,
+            Phase::Intent | Phase::Moving => patience.pause(JOIN_PAUSE).await,
         }
     }
 }

@@ -328,6 +328,8 @@ async fn join(
         let found = found.ok_or_else(|| OperationError::Removed(id.clone()))?;
         match found.record.life.phase {
             Phase::Ready => return Ok(found),
+            // Its credentials are about to change.
+            Phase::Moving => return Err(OperationError::Busy(id.clone()).into()),
             Phase::Deleting | Phase::Tomb => return Err(OperationError::Removed(id.clone()).into()),
             Phase::Intent if patience.is_over() => {
                 return Err(OperationError::Silent(found.record.life.node).into());

@@ -62,7 +62,9 @@ async fn check_instance(
 ) -> Result<(), OperationError> {
     let found = ops.instance(offering, id).await?;
     match found.map(|stored| stored.record.life.phase) {
-        Some(Phase::Intent | Phase::Ready) => Err(OperationError::NoOrphan(shown(id))),
+        Some(Phase::Intent | Phase::Ready | Phase::Moving) => {
+            Err(OperationError::NoOrphan(shown(id)))
+        }
         // Nodes fence a removal that is under way, or done.
         Some(Phase::Deleting | Phase::Tomb) | None => Ok(()),
     }
@@ -78,7 +80,7 @@ async fn check_binding(
     };
     let found = ops.records.binding(&named.name, &named.handle_id).await?;
     match found.map(|stored| stored.record.life.phase) {
-        Some(Phase::Intent | Phase::Ready) => {
+        Some(Phase::Intent | Phase::Ready | Phase::Moving) => {
             Err(OperationError::NoOrphan(named.handle_id.to_string()))
         }
         Some(Phase::Deleting | Phase::Tomb) | None => Ok(()),

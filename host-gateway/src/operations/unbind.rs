@@ -59,7 +59,7 @@ pub(crate) async fn unbind(
     match found.record.life.phase {
         Phase::Tomb => Err(missing()),
         Phase::Deleting => join(ops, offering, &found.record, patience).await,
-        Phase::Intent | Phase::Ready => {
+        Phase::Intent | Phase::Ready | Phase::Moving => {
             ops.crash.point("unbind.before-deleting");
             let Ok(going) = found.record.life.deleting(patience.lease()) else {
                 return join(ops, offering, &found.record, patience).await;
@@ -83,7 +83,11 @@ async fn instance(
     let found = ops.instance(offering, id).await?;
     let there = found.filter(|stored| stored.record.life.phase != Phase::Tomb);
     let missing = || OperationError::NotFound(instance_id(&shown(id)));
-    there.map(|stored| stored.record).ok_or_else(missing)
+    let there = there.map(|stored| stored.record).ok_or_else(missing)?;
+    match there.life.phase {
+        Phase::Moving => Err(OperationError::Busy(there.id)),
+        Phase::Intent | Phase::Ready | Phase::Deleting | Phase::Tomb => Ok(there),
+    }
 }
 
 /// Somebody removes it already: waits for the end, and takes over what was left.
@@ -105,10 +109,12 @@ async fn join(
                     return clean(ops, offering, claimed, patience).await.map(drop);
                 }
             }
-            Phase::Deleting | Phase::Intent | Phase::Ready if patience.is_over() => {
-                return Err(OperationError::Silent(found.record.life.node));
+            Phase::Deleting | Phase::Intent | Phase::Ready | Phase::Moving => {
+                if patience.is_over() {
+                    return Err(OperationError::Silent(found.record.life.node));
+                }
+                patience.pause(JOIN_PAUSE).await;
             }
-            Phase::Deleting | Phase::Intent | Phase::Ready => patience.pause(JOIN_PAUSE).await,
         }
     }
 }

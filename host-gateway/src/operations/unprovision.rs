@@ -42,7 +42,7 @@ pub(crate) async fn unprovision(
     match found.record.life.phase {
         Phase::Tomb => Err(missing()),
         Phase::Deleting => join(ops, offering, found.record.id, patience).await,
-        Phase::Intent | Phase::Ready => {
+        Phase::Intent | Phase::Ready | Phase::Moving => {
             ops.crash.point("unprovision.before-deleting");
             let Ok(going) = found.record.life.deleting(patience.lease()) else {
                 return join(ops, offering, found.record.id, patience).await;
@@ -77,10 +77,12 @@ async fn join(
                     return clean(ops, offering, claimed, patience).await.map(drop);
                 }
             }
-            Phase::Deleting | Phase::Intent | Phase::Ready if patience.is_over() => {
-                return Err(OperationError::Silent(found.record.life.node));
+            Phase::Deleting | Phase::Intent | Phase::Ready | Phase::Moving => {
+                if patience.is_over() {
+                    return Err(OperationError::Silent(found.record.life.node));
+                }
+                patience.pause(JOIN_PAUSE).await;
             }
-            Phase::Deleting | Phase::Intent | Phase::Ready => patience.pause(JOIN_PAUSE).await,
         }
     }
 }
@@ -99,7 +101,7 @@ pub(crate) async fn clean(
 ) -> Result<Stored<InstanceRecord>, OperationError> {
     let bindings = match stored.record.life.phase {
         Phase::Deleting => binding_credentials(ops, &stored.record.id).await?,
-        Phase::Intent | Phase::Ready | Phase::Tomb => Vec::new(),
+        Phase::Intent | Phase::Ready | Phase::Moving | Phase::Tomb => Vec::new(),
     };
     for node in stored.record.life.garbage.clone() {
         ask(ops, offering, &stored.record, &node, bindings.clone(), patience).await?;

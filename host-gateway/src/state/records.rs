@@ -170,7 +170,7 @@ impl Records {
 
     fn keep(&self, record: &impl Record) -> Keep {
         match record.life().phase {
-            Phase::Intent | Phase::Ready | Phase::Deleting => Keep::Forever,
+            Phase::Intent | Phase::Ready | Phase::Moving | Phase::Deleting => Keep::Forever,
             Phase::Tomb => Keep::For(self.tomb_life),
         }
     }

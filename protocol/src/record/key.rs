@@ -42,6 +42,12 @@ pub fn binding(instance: &InstanceId, id: &BindingId) -> String {
     format!("bind.{instance}.{id}")
 }
 
+/// `move.<instance>`.
+#[must_use]
+pub fn moving(instance: &InstanceId) -> String {
+    format!("move.{instance}")
+}
+
 /// All bindings of `instance`.
 #[must_use]
 pub fn bindings_of(instance: &InstanceId) -> String {

@@ -216,7 +216,7 @@ fn is_true(state: &State) -> bool {
 /// No node has it, and no record lets it come back.
 fn is_gone(state: &State) -> bool {
     let may_return = match state.phase() {
-        Some(Phase::Intent | Phase::Ready) => true,
+        Some(Phase::Intent | Phase::Ready | Phase::Moving) => true,
         Some(Phase::Deleting | Phase::Tomb) | None => false,
     };
     state.copies() == 0 && !may_return

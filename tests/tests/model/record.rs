@@ -110,7 +110,7 @@ impl Record {
     /// Whether it says that `place` has the instance, or may have something of it.
     pub(crate) fn names(self, place: Place) -> bool {
         let is_there = match self.phase {
-            Phase::Intent | Phase::Ready => self.node == place,
+            Phase::Intent | Phase::Ready | Phase::Moving => self.node == place,
             Phase::Deleting | Phase::Tomb => false,
         };
         is_there || self.garbage[place.index()]
@@ -124,7 +124,7 @@ impl Record {
     fn life(self) -> Life {
         let has_credentials = match self.phase {
             Phase::Ready => true,
-            Phase::Intent | Phase::Deleting | Phase::Tomb => false,
+            Phase::Intent | Phase::Moving | Phase::Deleting | Phase::Tomb => false,
         };
         Life {
             phase: self.phase,

@@ -26,16 +26,15 @@ pub(crate) fn reconcile(state: &State, at: usize, rules: Rules) -> Option<State>
     let record = state.record.filter(|record| record.is_left_over())?;
     let taken = match (record.phase, rules.on_abandon()) {
         (Phase::Intent, Abandon::Undo) => record.deleting()?,
-        (Phase::Intent, Abandon::Finish) | (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
-            record.claimed()
-        }
+        (Phase::Intent, Abandon::Finish)
+        | (Phase::Ready | Phase::Moving | Phase::Deleting | Phase::Tomb, _) => record.claimed(),
     };
     let (next, held) = state.written(Some(Held { record, fresh: true }), taken, rules)?;
     let work = match taken.phase {
         Phase::Intent => {
             Work::Intending(Errand { held, moves: Moves::Left, origin: Origin::TakenOver })
         }
-        Phase::Ready | Phase::Deleting | Phase::Tomb => Work::Cleaning(held),
+        Phase::Ready | Phase::Moving | Phase::Deleting | Phase::Tomb => Work::Cleaning(held),
     };
     Some(next.with_gateway(at, Asker::Nobody, work))
 }
@@ -94,7 +93,7 @@ fn join_order(state: &State, at: usize) -> Option<State> {
     match state.phase() {
         Some(Phase::Ready) => Some(state.answered(at, Told::Made)),
         Some(Phase::Deleting | Phase::Tomb) | None => Some(state.ended(at)),
-        Some(Phase::Intent) => None,
+        Some(Phase::Intent | Phase::Moving) => None,
     }
 }
 
@@ -165,7 +164,7 @@ fn delete(state: &State, at: usize, rules: Rules) -> State {
     match record.phase {
         Phase::Tomb => state.answered(at, Told::Gone),
         Phase::Deleting => state.going_on(at, Work::JoiningDelete),
-        Phase::Intent | Phase::Ready => {
+        Phase::Intent | Phase::Ready | Phase::Moving => {
             let held = Held { record, fresh: true };
             let going = record.deleting();
             match going.and_then(|going| state.written(Some(held), going, rules)) {
@@ -204,7 +203,7 @@ fn join_delete(state: &State, at: usize, rules: Rules) -> Option<State> {
             let (next, held) = state.written(Some(held), record.claimed(), rules)?;
             Some(next.going_on(at, Work::Cleaning(held)))
         }
-        Phase::Intent | Phase::Ready => None,
+        Phase::Intent | Phase::Ready | Phase::Moving => None,
     }
 }
 
@@ -212,7 +211,7 @@ fn ask_to_clean(state: &State, at: usize, held: Held) -> State {
     let Some(node) = held.record.dirty() else {
         return match held.record.phase {
             Phase::Tomb => state.answered(at, Told::Gone),
-            Phase::Intent | Phase::Ready | Phase::Deleting => state.ended(at),
+            Phase::Intent | Phase::Ready | Phase::Moving | Phase::Deleting => state.ended(at),
         };
     };
     if !state.node(node).up {

@@ -83,7 +83,7 @@ impl Pass {
         };
         let left = match taken.record.life.phase {
             Phase::Intent => return finish_instance(ops, &offering, taken, patience).await,
-            Phase::Ready | Phase::Deleting | Phase::Tomb => {
+            Phase::Ready | Phase::Moving | Phase::Deleting | Phase::Tomb => {
                 unprovision::clean(ops, &offering, taken, patience).await?
             }
         };
@@ -108,7 +108,7 @@ impl Pass {
             Phase::Intent => {
                 bind::carry_out(ops, &offering, (taken, Origin::TakenOver), patience).await?
             }
-            Phase::Ready | Phase::Deleting | Phase::Tomb => {
+            Phase::Ready | Phase::Moving | Phase::Deleting | Phase::Tomb => {
                 unbind::clean(ops, &offering, taken, patience).await?
             }
         };
@@ -175,7 +175,8 @@ async fn take<R: Record>(
         (Phase::Intent, Abandon::Undo) => {
             life.deleting(patience.lease()).unwrap_or_else(|_going| life.clone())
         }
-        (Phase::Intent, Abandon::Finish) | (Phase::Ready | Phase::Deleting | Phase::Tomb, _) => {
+        (Phase::Intent, Abandon::Finish)
+        | (Phase::Ready | Phase::Moving | Phase::Deleting | Phase::Tomb, _) => {
             life.claimed(patience.lease())
         }
     };

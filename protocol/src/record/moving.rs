@@ -1,0 +1,154 @@
+//! The record of a move: an instance on its way to another node.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Millis;
+use crate::fault::FaultText;
+use crate::id::{InstanceId, JobId, NodeId, ServiceName};
+
+/// Where the data comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum MoveKind {
+    /// From the node that has the instance.
+    Migrate,
+    /// From a periodic backup: that node is lost.
+    Recover {
+        /// A directory that the target sees.
+        backup_path: String,
+    },
+}
+
+/// How far a move is.
+///
+/// ```text
+/// Away ──▶ Load ──▶ Adopt ──▶ Switch ──▶ Tell ──▶ Tidy ──▶ Done
+///   └───────┴─────────┴──▶ Return ──▶ Failed
+/// ```
+///
+/// Each step is one command that may be repeated. From `Switch` on there is no way back, and none
+/// is needed: all is on the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoveStep {
+    /// The old node revokes all access, and writes the data into the snapshot store.
+    Away,
+    /// The target makes the instance, and loads the data.
+    Load,
+    /// The target makes the accounts of all bindings.
+    Adopt,
+    /// The records of bindings and instance name the target.
+    Switch,
+    /// The platform is told the new credentials.
+    Tell,
+    /// The data in the snapshot store is removed.
+    Tidy,
+    /// The instance is on the target.
+    Done,
+    /// The old node gives access back.
+    Return,
+    /// The instance is where it was.
+    Failed,
+}
+
+impl MoveStep {
+    /// Whether nothing more will happen.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Done | Self::Failed => true,
+            Self::Away
+            | Self::Load
+            | Self::Adopt
+            | Self::Switch
+            | Self::Tell
+            | Self::Tidy
+            | Self::Return => false,
+        }
+    }
+
+    /// Whether the instance may still stay where it is.
+    #[must_use]
+    pub const fn can_return(self) -> bool {
+        match self {
+            Self::Away | Self::Load | Self::Adopt => true,
+            Self::Switch | Self::Tell | Self::Tidy | Self::Done | Self::Return | Self::Failed => {
+                false
+            }
+        }
+    }
+}
+
+/// `move.<instance>`, beside the instance's record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveRecord {
+    /// [`super::RECORD_VERSION`] of the writer.
+    pub v: u32,
+    /// This move, among all of the instance.
+    pub id: JobId,
+    /// What moves.
+    pub instance: InstanceId,
+    /// The offering's service name.
+    pub service: ServiceName,
+    /// Where the data comes from.
+    #[serde(flatten)]
+    pub kind: MoveKind,
+    /// The node that had it.
+    pub from: NodeId,
+    /// The node that gets it.
+    pub to: NodeId,
+    /// How far it is.
+    pub step: MoveStep,
+    /// When it was ordered.
+    pub created: Millis,
+    /// When the present step began.
+    pub stepped: Millis,
+    /// Until then whoever wrote the record works on it; afterwards any gateway may.
+    pub deadline: Millis,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FaultText>,
+}
+
+impl MoveRecord {
+    /// The record at `step`, which begins now.
+    #[must_use]
+    pub fn at(&self, step: MoveStep, deadline: Millis) -> Self {
+        Self { step, stepped: Millis::now(), deadline, ..self.clone() }
+    }
+
+    /// Whether there is work left that nobody does at `now`.
+    #[must_use]
+    pub fn is_left_over(&self, now: Millis) -> bool {
+        !self.step.is_final() && self.deadline < now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_move_is_written_as_one_flat_object() {
+        let record = MoveRecord {
+            v: 1,
+            id: JobId::new("0123456789abcdef0123456789abcdef").unwrap(),
+            instance: InstanceId::new("d1").unwrap(),
+            service: ServiceName::new("MyaaS").unwrap(),
+            kind: MoveKind::Recover { backup_path: "/backups/1".to_owned() },
+            from: NodeId::new("n1").unwrap(),
+            to: NodeId::new("n2").unwrap(),
+            step: MoveStep::Load,
+            created: Millis::from_millis(1),
+            stepped: Millis::from_millis(2),
+            deadline: Millis::from_millis(3),
+            failure: None,
+        };
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(text.contains(r#""kind":"recover","backup_path":"/backups/1""#), "{text}");
+        assert_eq!(serde_json::from_str::<MoveRecord>(&text).unwrap(), record);
+        assert!(record.is_left_over(Millis::from_millis(4)));
+        let done = record.at(MoveStep::Done, Millis::default());
+        assert!(!done.is_left_over(Millis::from_millis(4)));
+    }
+}
