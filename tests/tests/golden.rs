@@ -8,6 +8,8 @@
 //! `golden/differences.rs` says so, and `docs/reference/classic-differences.md` why.
 //!
 //! - `recording.rs`: the recording, as exchanges. `compare.rs`: field by field.
+//! - `fixtures.rs`, `contract.rs`: every message of the original, one by one, as a type.
+//!   `unknown_fields.rs`: the same with fields that nobody knows.
 //! - `rig.rs`, `gateway_client.rs`, `cloud_controller.rs`, `original_node.rs`: the real servers and
 //!   processes, and who plays the original's parts around them.
 //! - `replay_node.rs`, `replay_gateway.rs`, `replay_peers.rs`: the tests.
@@ -16,7 +18,9 @@
 mod golden {
     mod cloud_controller;
     mod compare;
+    mod contract;
     mod differences;
+    mod fixtures;
     mod gateway_client;
     mod original_node;
     mod recording;
@@ -24,4 +28,5 @@ mod golden {
     mod replay_node;
     mod replay_peers;
     mod rig;
+    mod unknown_fields;
 }

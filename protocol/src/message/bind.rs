@@ -29,4 +29,7 @@ pub struct BindHandleRequest {
     pub email: String,
     /// Required, and not null.
     pub binding_options: Value,
+    /// The application; cloud controllers send it since 2014. Not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_id: Option<Value>,
 }
