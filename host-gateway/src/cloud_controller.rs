@@ -4,16 +4,20 @@
 //! `operations/adopt_handles.rs`.
 
 mod exchange;
-#[cfg(test)]
-mod platform;
+mod fetched;
+mod uaa;
 mod v1;
+mod v2;
 
 use reqwest::StatusCode;
 use tenon_protocol::IdError;
 use tenon_protocol::message::Handle;
 
 use self::exchange::MAX_BODY;
+pub(crate) use self::fetched::Fetched;
+use self::uaa::UaaError;
 use self::v1::V1;
+use self::v2::V2;
 use crate::config::{Api, CloudControllerConfig, OfferingConfig};
 
 /// Why the cloud controller did not do what it was asked.
@@ -39,6 +43,15 @@ pub(crate) enum CloudControllerError {
     /// A handle without an id that can stand in a path.
     #[error("a handle cannot be named")]
     Unnameable(#[from] IdError),
+    /// No token for it can be had.
+    #[error("the UAA gave no token")]
+    NoToken(#[from] UaaError),
+    /// A list of it cannot be whole.
+    #[error("the list at {url} {problem}")]
+    Incomplete { url: String, problem: &'static str },
+    /// Its catalog has this offering already, as somebody else's.
+    #[error("{label} of {provider} is another gateway's: its unique_id is {unique_id}")]
+    Taken { label: String, provider: String, unique_id: String },
     /// The answer does not end.
     #[error("the answer of {url} is longer than {MAX_BODY} bytes")]
     TooLong { url: String },
@@ -56,16 +69,11 @@ pub(crate) enum Presence {
     Leaving,
 }
 
-/// Handles that could be read, and how many could not.
-pub(crate) struct Fetched {
-    pub(crate) handles: Vec<Handle>,
-    pub(crate) unreadable: usize,
-}
-
 /// A cloud controller.
 #[derive(Clone)]
 pub(crate) enum CloudController {
     V1(V1),
+    V2(V2),
 }
 
 impl CloudController {
@@ -73,13 +81,14 @@ impl CloudController {
     ///
     /// # Errors
     ///
-    /// [`ClientError`] when the machine's TLS roots cannot be used.
+    /// [`ClientError`] when the trusted certificates cannot be used.
     pub(crate) fn new(config: &CloudControllerConfig, own_url: &str) -> Result<Self, ClientError> {
-        let client = exchange::client()?;
-        let url = config.url.trim_end_matches('/').to_owned();
-        match config.api {
-            Api::V1 => Ok(Self::V1(V1::new(client, url, own_url.to_owned()))),
-        }
+        let client = exchange::client(config)?;
+        let (url, own_url) = (config.url.clone(), own_url.to_owned());
+        Ok(match &config.api {
+            Api::V1 => Self::V1(V1::new(client, url, own_url)),
+            Api::V2(uaa) => Self::V2(V2::new(client, url, own_url, uaa.clone())),
+        })
     }
 
     /// Tells that `offering` can be ordered, or not any more.
@@ -94,6 +103,7 @@ impl CloudController {
     ) -> Result<(), CloudControllerError> {
         match self {
             Self::V1(v1) => v1.notify(offering, presence).await,
+            Self::V2(v2) => v2.notify(offering, presence).await,
         }
     }
 
@@ -108,6 +118,7 @@ impl CloudController {
     ) -> Result<Fetched, CloudControllerError> {
         match self {
             Self::V1(v1) => v1.handles(offering).await,
+            Self::V2(v2) => v2.handles(offering).await,
         }
     }
 
@@ -126,6 +137,10 @@ impl CloudController {
     ) -> Result<(), CloudControllerError> {
         match self {
             Self::V1(v1) => v1.update_handle(offering, handle).await,
+            Self::V2(v2) => v2.update_handle(offering, handle).await,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

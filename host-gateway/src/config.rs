@@ -4,6 +4,7 @@
 //! file, line and key, and says what is allowed. Knows no network.
 
 mod check;
+mod cloud_controller;
 mod defaults;
 mod error;
 mod file;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tenon_protocol::{SealKey, Secret, ServiceName};
 
+pub use cloud_controller::{Api, CloudControllerConfig, Grant, UaaConfig};
 pub use error::ConfigError;
 use file::ConfigFile;
 
@@ -100,32 +102,6 @@ pub enum Replicas {
     Three,
 }
 
-/// `[cloud_controller]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CloudControllerConfig {
-    /// Its base.
-    pub url: String,
-    /// Which of its interfaces is spoken.
-    #[serde(default)]
-    pub api: Api,
-    /// How often offerings are announced to it.
-    #[serde(default = "defaults::heartbeat_interval_seconds")]
-    pub heartbeat_interval_seconds: u64,
-    /// Pause between attempts to fetch handles, until the first success.
-    #[serde(default = "defaults::handle_fetch_interval_seconds")]
-    pub handle_fetch_interval_seconds: u64,
-}
-
-/// Interfaces of cloud controllers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Api {
-    /// `/services/v1/offerings`.
-    #[default]
-    V1,
-}
-
 /// `[[offerings]]`.
 #[derive(Debug)]
 pub struct OfferingConfig {
@@ -137,6 +113,10 @@ pub struct OfferingConfig {
     pub service: ServiceName,
     /// `X-VCAP-Service-Token`, both ways.
     pub token: Secret,
+    /// Accepted besides, while the platform is being given another one.
+    pub next_token: Option<Secret>,
+    /// Its id in a version 2 cloud controller.
+    pub unique_id: String,
     /// `core` unless configured.
     pub provider: String,
     /// For people.
@@ -149,12 +129,29 @@ pub struct OfferingConfig {
     pub default_plan: String,
     /// For people.
     pub tags: Vec<String>,
+    /// Who may order, as the cloud controller understands it; `None` is everybody.
+    pub acls: Option<serde_json::Value>,
+    /// For people; only a version 2 cloud controller hears of it.
+    pub listing: Listing,
+    /// How long the cloud controller waits for the gateway.
+    pub platform_timeout: Duration,
     /// For one request of the platform, over all attempts.
     pub node_timeout: Duration,
     /// What the nodes speak.
     pub peers: Peers,
     /// At least one.
     pub plans: Vec<PlanConfig>,
+}
+
+/// How an offering is shown in a marketplace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Who provides it.
+    pub provider_name: Option<String>,
+    /// URL of a picture.
+    pub logo_url: Option<String>,
+    /// One sentence.
+    pub blurb: Option<String>,
 }
 
 /// What the nodes of an offering speak.
@@ -182,6 +179,10 @@ pub struct PlanConfig {
     /// Whether it costs nothing.
     #[serde(default = "defaults::free")]
     pub free: bool,
+    /// Its id for billing.
+    pub cf_plan_id: Option<String>,
+    /// JSON for a marketplace; only a version 2 cloud controller hears of it.
+    pub extra: Option<String>,
     /// What its instances can do besides.
     #[serde(default)]
     pub extensions: Vec<Extension>,
@@ -221,6 +222,21 @@ impl OfferingConfig {
     #[must_use]
     pub fn classic_label(&self) -> String {
         format!("{}-{}", self.label, self.version)
+    }
+
+    /// Whether `given` is its token, or the next one; the time does not tell which was close.
+    #[must_use]
+    pub fn admits(&self, given: &str) -> bool {
+        let is_next = self.next_token.as_ref().is_some_and(|next| next.matches(given));
+        self.token.matches(given) | is_next
+    }
+
+    /// The id that a version 1 cloud controller gives the offering, which was told none.
+    ///
+    /// Source: the reference, section 2.2.1.
+    #[must_use]
+    pub fn derived_unique_id(&self) -> String {
+        format!("{}_{}", self.provider, self.label)
     }
 }
 

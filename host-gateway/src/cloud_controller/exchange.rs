@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Certificate, Client, Proxy, RequestBuilder, Response};
 
 use super::{ClientError, CloudControllerError};
+use crate::config::CloudControllerConfig;
 
 /// For one request, whatever its size.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -16,13 +17,24 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const MAX_BODY: usize = 256 << 20;
 
 /// A client for the platform's servers.
-pub(super) fn client() -> Result<Client, ClientError> {
-    Client::builder()
+///
+/// # Errors
+///
+/// [`ClientError`] when the trusted certificates cannot be used.
+pub(super) fn client(config: &CloudControllerConfig) -> Result<Client, ClientError> {
+    let mut builder = Client::builder()
         .timeout(TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(Policy::none())
-        .build()
-        .map_err(ClientError)
+        .no_proxy();
+    if let Some(ca) = &config.ca {
+        let certificates = Certificate::from_pem_bundle(ca).map_err(ClientError)?;
+        builder = builder.tls_certs_merge(certificates);
+    }
+    if let Some(proxy) = &config.proxy {
+        builder = builder.proxy(Proxy::all(proxy).map_err(ClientError)?);
+    }
+    builder.build().map_err(ClientError)
 }
 
 /// Sends `request`, which goes to `url`.
@@ -48,17 +60,30 @@ pub(super) async fn send(
 /// # Errors
 ///
 /// [`CloudControllerError`] when it is cut off, or too long.
-pub(super) async fn read(
-    url: &str,
+pub(super) async fn read(url: &str, response: Response) -> Result<Vec<u8>, CloudControllerError> {
+    match body(response, MAX_BODY).await {
+        Ok(Some(body)) => Ok(body),
+        Ok(None) => Err(CloudControllerError::TooLong { url: url.to_owned() }),
+        Err(source) => Err(CloudControllerError::Away { url: url.to_owned(), source }),
+    }
+}
+
+/// The whole body; `None` when it is longer than `limit`.
+///
+/// # Errors
+///
+/// What cut it off.
+pub(super) async fn body(
     mut response: Response,
-) -> Result<Vec<u8>, CloudControllerError> {
-    let away = |source| CloudControllerError::Away { url: url.to_owned(), source };
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(away)? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(CloudControllerError::TooLong { url: url.to_owned() });
+    limit: usize,
+) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Vec::with_capacity(announced.unwrap_or_default().min(limit));
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Ok(None);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok(Some(body))
 }

@@ -3,7 +3,7 @@
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tenon_protocol::BindingId;
-use tenon_protocol::message::{Deactivation, Handle, HandleList, OfferingNotice};
+use tenon_protocol::message::{Deactivation, Handle, Object, OfferingNotice};
 
 use super::exchange::{read, send};
 use super::{CloudControllerError, Fetched, Presence};
@@ -47,9 +47,7 @@ impl V1 {
         let url = self.handles_url(offering);
         let response = send(&url, with_token(self.client.get(&url), offering)).await?;
         let body = read(&url, response).await?;
-        let list: HandleList = serde_json::from_slice(&body)
-            .map_err(|source| CloudControllerError::Garbled { url, source })?;
-        Ok(sort_out(list))
+        Fetched::of_list(body).map_err(|source| CloudControllerError::Garbled { url, source })
     }
 
     /// A POST; the original meant to send it, and could not. Reference, section 2.2.4.
@@ -81,24 +79,6 @@ fn with_token(request: RequestBuilder, offering: &OfferingConfig) -> RequestBuil
         .header("X-VCAP-Service-Token", offering.token.reveal())
 }
 
-/// One bad entry must not hide the others (P9).
-fn sort_out(list: HandleList) -> Fetched {
-    let all = list.handles.len();
-    let handles: Vec<Handle> = list.handles.into_iter().filter_map(read_handle).collect();
-    let unreadable = all - handles.len();
-    Fetched { handles, unreadable }
-}
-
-fn read_handle(value: Value) -> Option<Handle> {
-    match serde_json::from_value(value) {
-        Ok(handle) => Some(handle),
-        Err(error) => {
-            tracing::warn!(%error, "a handle of the cloud controller cannot be read");
-            None
-        }
-    }
-}
-
 /// The notice, with the fields of the original's. Reference, section 2.2.1.
 fn notice(offering: &OfferingConfig, own_url: &str) -> OfferingNotice {
     OfferingNotice {
@@ -109,14 +89,23 @@ fn notice(offering: &OfferingConfig, own_url: &str) -> OfferingNotice {
         description: Some(offering.description.clone()),
         provider: Some(offering.provider.clone()),
         plans: Some(offering.plans.iter().map(|plan| plan.name.clone()).collect()),
-        cf_plan_id: None,
+        cf_plan_id: cf_plan_id(offering),
         default_plan: Some(offering.default_plan.clone()),
         tags: Some(offering.tags.clone()),
         active: Some(true),
-        acls: None,
-        // The platform waits longer than this gateway, which waits longer than its nodes.
-        timeout: Some(offering.node_timeout.as_secs().saturating_mul(3)),
+        acls: offering.acls.clone(),
+        timeout: Some(offering.platform_timeout.as_secs()),
     }
+}
+
+/// Billing ids by plan; `None` when no plan has one.
+fn cf_plan_id(offering: &OfferingConfig) -> Option<Value> {
+    let ids = offering.plans.iter().filter_map(|plan| {
+        let id = plan.cf_plan_id.clone()?;
+        Some((plan.name.clone(), Value::String(id)))
+    });
+    let ids: Object = ids.collect();
+    (!ids.is_empty()).then_some(Value::Object(ids))
 }
 
 #[cfg(test)]
@@ -125,12 +114,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cloud_controller::exchange;
-    use crate::cloud_controller::platform::{Platform, offering};
+    use crate::cloud_controller::tests::platform::{Platform, offering, plain_client};
 
     fn client_of(url: &str) -> V1 {
-        crate::gateway::install_tls();
-        V1::new(exchange::client().unwrap(), url.to_owned(), "http://gw".to_owned())
+        V1::new(plain_client(), url.to_owned(), "http://gw".to_owned())
     }
 
     #[test]
@@ -143,14 +130,6 @@ mod tests {
             "version_aliases": { "current": "10.11" }, "timeout": 15,
         });
         assert_eq!(notice, expected);
-    }
-
-    #[test]
-    fn a_handle_that_cannot_be_read_is_counted_and_the_others_are_kept() {
-        let good = json!({ "service_id": "d1", "credentials": { "name": "d1" }, "type": "new" });
-        let list = HandleList { handles: vec![json!({ "x": 1 }), good, json!(null)] };
-        let fetched = sort_out(list);
-        assert_eq!((fetched.handles.len(), fetched.unreadable), (1, 2));
     }
 
     #[test]

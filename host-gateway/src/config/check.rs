@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::{Config, ConfigError, OfferingConfig, PlanConfig};
+use super::{Api, Config, ConfigError, OfferingConfig, PlanConfig};
 use tenon_protocol::position;
 
 /// What is wrong with the value of a key.
@@ -53,13 +53,6 @@ pub(super) fn check(config: Config) -> Result<Config, Problem> {
     if let Some(url) = &config.http.public_url {
         http_url("http.public_url", url)?;
     }
-    if let Some(cc) = &config.cloud_controller {
-        http_url("cloud_controller.url", &cc.url)?;
-        let key = "cloud_controller.heartbeat_interval_seconds";
-        range(key, cc.heartbeat_interval_seconds, 1..=86_400)?;
-        let key = "cloud_controller.handle_fetch_interval_seconds";
-        range(key, cc.handle_fetch_interval_seconds, 1..=3_600)?;
-    }
     if config.offerings.is_empty() {
         return Err(Problem::new("offerings", "must have at least one entry"));
     }
@@ -67,10 +60,15 @@ pub(super) fn check(config: Config) -> Result<Config, Problem> {
         check_offering(&format!("offerings.{n}"), offering)?;
     }
     check_unique(&config.offerings)?;
+    match config.cloud_controller.as_ref().map(|cc| &cc.api) {
+        Some(Api::V2(_)) => check_unique_services(&config.offerings)?,
+        Some(Api::V1) | None => {}
+    }
     Ok(config)
 }
 
-fn http_url(key: &str, url: &str) -> Result<(), Problem> {
+/// Refuses what cannot be called.
+pub(super) fn http_url(key: &str, url: &str) -> Result<(), Problem> {
     if url.starts_with("http://") || url.starts_with("https://") {
         return Ok(());
     }
@@ -82,6 +80,9 @@ fn check_offering(key: &str, offering: &OfferingConfig) -> Result<(), Problem> {
     word(&format!("{key}.label"), &offering.label)?;
     word(&format!("{key}.version"), &offering.version)?;
     word(&format!("{key}.provider"), &offering.provider)?;
+    if offering.unique_id.is_empty() {
+        return Err(Problem::new(format!("{key}.unique_id"), "must not be empty"));
+    }
     if offering.supported_versions.is_empty() {
         let key = format!("{key}.supported_versions");
         return Err(Problem::new(key, "must have at least one entry"));
@@ -128,7 +129,7 @@ fn word(key: &str, text: &str) -> Result<(), Problem> {
 
 /// What would make it unclear whom a request means.
 fn check_unique(offerings: &[OfferingConfig]) -> Result<(), Problem> {
-    unique(offerings.iter().map(|o| o.token.reveal()), |n| format!("offerings.{n}.token"))?;
+    check_tokens(offerings)?;
     unique(offerings.iter().map(|o| o.service.as_str()), |n| format!("offerings.{n}.service"))?;
     unique(offerings.iter().map(OfferingConfig::classic_label), |n| {
         format!("offerings.{n}.label")
@@ -139,6 +140,26 @@ fn check_unique(offerings: &[OfferingConfig]) -> Result<(), Problem> {
             if !seen.insert(&plan.unique_id) {
                 let key = format!("offerings.{n}.plans.{m}.unique_id");
                 return Err(Problem::new(key, TWICE));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a version 2 cloud controller would take for one service.
+fn check_unique_services(offerings: &[OfferingConfig]) -> Result<(), Problem> {
+    unique(offerings.iter().map(|o| (&o.label, &o.provider)), |n| format!("offerings.{n}.label"))?;
+    unique(offerings.iter().map(|o| &o.unique_id), |n| format!("offerings.{n}.unique_id"))
+}
+
+fn check_tokens(offerings: &[OfferingConfig]) -> Result<(), Problem> {
+    let mut seen = HashSet::new();
+    for (n, offering) in offerings.iter().enumerate() {
+        for (name, token) in
+            [("token", Some(&offering.token)), ("next_token", offering.next_token.as_ref())]
+        {
+            if token.is_some_and(|token| !seen.insert(token.reveal())) {
+                return Err(Problem::new(format!("offerings.{n}.{name}"), TWICE));
             }
         }
     }

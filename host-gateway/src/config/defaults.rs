@@ -38,3 +38,7 @@ pub(super) const fn free() -> bool {
 pub(super) fn provider() -> String {
     "core".to_owned()
 }
+// What the original registered at its UAA; nothing answers there, and nothing has to.
+pub(super) fn redirect_uri(client_id: &str) -> String {
+    format!("https://uaa.cloudfoundry.com/redirect/{client_id}")
+}

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use tenon_protocol::{SealKey, ServiceName};
 
 use super::check::{self, Problem};
+use super::cloud_controller::CloudControllerFile;
 use super::secret::SecretSource;
 use super::{
-    AdminConfig, CloudControllerConfig, Config, HttpConfig, NatsConfig, OfferingConfig, Peers,
-    PlanConfig, Replicas, StateConfig, defaults,
+    AdminConfig, Config, HttpConfig, Listing, NatsConfig, OfferingConfig, Peers, PlanConfig,
+    Replicas, StateConfig, defaults,
 };
 
 /// All of it.
@@ -23,7 +24,7 @@ pub(super) struct ConfigFile {
     admin: AdminFile,
     nats: NatsFile,
     state: StateFile,
-    cloud_controller: Option<CloudControllerConfig>,
+    cloud_controller: Option<CloudControllerFile>,
     offerings: Vec<OfferingFile>,
 }
 
@@ -61,6 +62,8 @@ struct OfferingFile {
     version: String,
     service: ServiceName,
     token: SecretSource,
+    next_token: Option<SecretSource>,
+    unique_id: Option<String>,
     #[serde(default = "defaults::provider")]
     provider: String,
     #[serde(default)]
@@ -71,6 +74,11 @@ struct OfferingFile {
     default_plan: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
+    acls: Option<serde_json::Value>,
+    provider_name: Option<String>,
+    logo_url: Option<String>,
+    blurb: Option<String>,
+    platform_timeout_seconds: Option<u64>,
     #[serde(default = "defaults::node_timeout_seconds")]
     node_timeout_seconds: u64,
     #[serde(default)]
@@ -95,7 +103,7 @@ impl ConfigFile {
             },
             nats: self.nats.resolve(dir)?,
             state: self.state.resolve(dir)?,
-            cloud_controller: self.cloud_controller,
+            cloud_controller: self.cloud_controller.map(|cc| cc.resolve(dir)).transpose()?,
             offerings: offerings.collect::<Result<_, _>>()?,
         })
     }
@@ -141,14 +149,29 @@ impl OfferingFile {
     fn resolve(self, number: usize, dir: &Path) -> Result<OfferingConfig, Problem> {
         let key = |name: &str| format!("offerings.{number}.{name}");
         check::range(&key("node_timeout_seconds"), self.node_timeout_seconds, 1..=600)?;
+        // The platform waits longer than this gateway, which waits longer than its nodes.
+        let platform_timeout =
+            self.platform_timeout_seconds.unwrap_or(self.node_timeout_seconds.saturating_mul(3));
+        check::range(&key("platform_timeout_seconds"), platform_timeout, 1..=86_400)?;
+        let next_token = self.next_token.map(|token| token.read(&key("next_token"), dir));
+        let derived = format!("{}_{}", self.provider, self.label);
         let first_plan = self.plans.first().map(|plan| plan.name.clone()).unwrap_or_default();
         Ok(OfferingConfig {
             token: self.token.read(&key("token"), dir)?,
+            next_token: next_token.transpose()?,
+            unique_id: self.unique_id.unwrap_or(derived),
             supported_versions: self
                 .supported_versions
                 .unwrap_or_else(|| vec![self.version.clone()]),
             default_plan: self.default_plan.unwrap_or(first_plan),
             node_timeout: Duration::from_secs(self.node_timeout_seconds),
+            platform_timeout: Duration::from_secs(platform_timeout),
+            acls: self.acls,
+            listing: Listing {
+                provider_name: self.provider_name,
+                logo_url: self.logo_url,
+                blurb: self.blurb,
+            },
             label: self.label,
             version: self.version,
             service: self.service,

@@ -67,7 +67,7 @@ fn an_unknown_key_is_named_with_what_is_allowed() {
         "free = true",
         "fre = true",
         expect![
-            "gw.toml:50: unknown field `fre`, expected one of `name`, `unique_id`, `description`, `free`, `extensions`, `snapshot_quota`, `allow_over_provisioning`"
+            "gw.toml:50: unknown field `fre`, expected one of `name`, `unique_id`, `description`, `free`, `cf_plan_id`, `extra`, `extensions`, `snapshot_quota`, `allow_over_provisioning`"
         ],
     );
     check_refused(
@@ -93,8 +93,8 @@ fn a_value_of_another_type_is_named() {
     );
     check_refused(
         "api = \"v1\"",
-        "api = \"v2\"",
-        expect!["gw.toml:28: api: unknown variant `v2`, expected `v1`"],
+        "api = \"v3\"",
+        expect!["gw.toml:28: api: unknown variant `v3`, expected `v1` or `v2`"],
     );
     check_refused("replicas = 1", "replicas = 2", expect!["gw.toml:22: replicas must be 1 or 3"]);
     check_refused(

@@ -48,11 +48,11 @@ impl Background {
                 continue;
             };
             let span = || info_span!("platform", offering = offering.label.as_str());
-            let interval = Duration::from_secs(config.handle_fetch_interval_seconds);
+            let interval = config.handle_fetch_interval;
             let fetch =
                 fetch(Arc::clone(&self.ops), Arc::clone(offering), client.clone(), interval);
             tasks.spawn(until(stop.clone(), fetch.instrument(span())));
-            let interval = Duration::from_secs(config.heartbeat_interval_seconds);
+            let interval = config.heartbeat_interval;
             let heartbeat =
                 heartbeat(Arc::clone(&self.ops), Arc::clone(offering), client, interval);
             tasks.spawn(until(stop.clone(), heartbeat.instrument(span())));
@@ -70,7 +70,12 @@ async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
     }
 }
 
-/// Passes at the interval, with a jitter of a fifth so that gateways do not meet, and when asked.
+/// With a fifth more or less, so that gateways that were started together do not stay together.
+fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(random_range(0.8..1.2))
+}
+
+/// Passes at the interval, and when asked.
 async fn reconcile(
     mut reconciler: Reconciler,
     mut requests: mpsc::Receiver<ReconcileRequest>,
@@ -84,7 +89,7 @@ async fn reconcile(
                 Some(asker) => (Eagerness::Eager, Some(asker)),
                 None => return,
             },
-            () = tokio::time::sleep(interval.mul_f64(random_range(0.8..1.2))) => {
+            () = tokio::time::sleep(jittered(interval)) => {
                 (Eagerness::Patient, None)
             }
         };
@@ -109,7 +114,7 @@ async fn fetch(
 ) {
     loop {
         match client.handles(&offering).await {
-            Ok(fetched) => match adopt_handles(&ops, &offering, fetched.handles).await {
+            Ok(fetched) => match adopt_handles(&ops, &offering, &fetched).await {
                 Ok(adopted) => {
                     let unreadable = fetched.unreadable;
                     tracing::info!(?adopted, unreadable, "handles fetched");
@@ -121,7 +126,7 @@ async fn fetch(
             },
             Err(error) => tracing::warn!(error = &error as &dyn Error, "no handles yet"),
         }
-        tokio::time::sleep(interval).await;
+        tokio::time::sleep(jittered(interval)).await;
     }
 }
 
@@ -141,7 +146,7 @@ async fn heartbeat(
             Ok(()) => tracing::debug!("heartbeat"),
             Err(error) => tracing::warn!(error = &error as &dyn Error, "heartbeat failed"),
         }
-        tokio::time::sleep(interval).await;
+        tokio::time::sleep(jittered(interval)).await;
     }
 }
 

@@ -54,7 +54,7 @@ impl Preflight {
         let token = headers.get(TOKEN)?.to_str().ok()?;
         // All are compared, so that the time does not tell which one was close.
         self.offerings.iter().fold(None, |found, offering| {
-            if offering.token.matches(token) { Some(offering) } else { found }
+            if offering.admits(token) { Some(offering) } else { found }
         })
     }
 }

@@ -12,6 +12,7 @@ use tenon_protocol::record::{BindingRecord, InstanceRecord, Life, Phase, RECORD_
 use tenon_protocol::{BindingId, InstanceId, NodeId};
 
 use super::{OperationError, Operations};
+use crate::cloud_controller::Fetched;
 use crate::config::OfferingConfig;
 use crate::state::Cas;
 
@@ -34,7 +35,7 @@ enum Fate {
     Useless,
 }
 
-/// Writes down what of `handles` no record knows: instances first, bindings need them.
+/// Writes down what of `fetched` no record knows: instances first, bindings need them.
 ///
 /// # Errors
 ///
@@ -42,18 +43,16 @@ enum Fate {
 pub(crate) async fn adopt_handles(
     ops: &Arc<Operations>,
     offering: &Arc<OfferingConfig>,
-    handles: Vec<Handle>,
+    fetched: &Fetched,
 ) -> Result<Adopted, OperationError> {
-    let (instances, bindings): (Vec<Handle>, Vec<Handle>) =
-        handles.into_iter().partition(Handle::is_instance);
     let mut adopted = Adopted::default();
-    let mut fates = futures_util::stream::iter(instances)
+    let mut fates = futures_util::stream::iter(fetched.instances())
         .map(|handle| instance(ops, offering, handle))
         .buffer_unordered(AT_ONCE);
     while let Some(fate) = fates.next().await {
         adopted.count(fate?);
     }
-    let mut fates = futures_util::stream::iter(bindings)
+    let mut fates = futures_util::stream::iter(fetched.bindings())
         .map(|handle| binding(ops, offering, handle))
         .buffer_unordered(AT_ONCE);
     while let Some(fate) = fates.next().await {

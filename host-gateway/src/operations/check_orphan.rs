@@ -100,9 +100,9 @@ async fn claimed(
 ) -> Option<HashSet<String>> {
     let cloud_controller = ops.cloud_controller.as_ref()?;
     match cloud_controller.handles(offering).await {
-        Ok(fetched) if fetched.unreadable == 0 => {
-            Some(fetched.handles.into_iter().map(|handle| handle.service_id).collect())
-        }
+        Ok(fetched) if fetched.unreadable == 0 => Some(
+            fetched.instances().chain(fetched.bindings()).map(|handle| handle.service_id).collect(),
+        ),
         Ok(fetched) => {
             let problem =
                 format!("{} handles of the cloud controller cannot be read", fetched.unreadable);

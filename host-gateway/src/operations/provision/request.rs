@@ -8,13 +8,20 @@ use super::ProvisionError;
 use crate::config::{OfferingConfig, PlanConfig};
 use crate::operations::OperationError;
 
-/// The plan of the unique id. A plan named besides must be the same.
+/// The plan of the unique id, which may also be the one that a version 1 cloud controller derived
+/// because it was told none (P36). A plan named besides must be the same.
 pub(super) fn plan_of<'a>(
     offering: &'a OfferingConfig,
     request: &ProvisionServiceRequest,
 ) -> Result<&'a PlanConfig, ProvisionError> {
-    let found = offering.plans.iter().find(|plan| plan.unique_id == request.unique_id);
-    let plan = found.ok_or(ProvisionError::UnknownUniqueId)?;
+    let plans = || offering.plans.iter();
+    let derived = |plan: &&PlanConfig| {
+        let names = [&offering.derived_unique_id(), &offering.unique_id];
+        names.iter().any(|service| request.unique_id == format!("{service}_{}", plan.name))
+    };
+    let found = plans().find(|plan| plan.unique_id == request.unique_id);
+    let plan = found.or_else(|| plans().find(derived));
+    let plan = plan.ok_or(ProvisionError::UnknownUniqueId)?;
     match &request.plan {
         Some(name) if *name != plan.name => Err(ProvisionError::UnknownPlan(name.clone())),
         Some(_) | None => Ok(plan),
@@ -109,6 +116,30 @@ mod tests {
         check_plan(&json!({"unique_id": "nope"}), Err("Unknown unique_id"));
         // A plan of another offering.
         check_plan(&json!({"unique_id": "core_files_free"}), Err("Unknown unique_id"));
+    }
+
+    #[test]
+    fn p36_an_id_that_the_cloud_controller_derived_is_the_plans_too() {
+        let mut offering = offering();
+        "a8b9".clone_into(&mut offering.unique_id);
+        "1f3d".clone_into(&mut offering.plans[0].unique_id);
+        for unique_id in ["1f3d", "core_mysql_free", "a8b9_free"] {
+            let plan = plan_of(&offering, &request(&json!({ "unique_id": unique_id }))).unwrap();
+            assert_eq!(plan.name, "free", "{unique_id}");
+        }
+        for unique_id in ["core_mysql_gold", "core_files_free", "core_mysql_", "_free"] {
+            let plan = plan_of(&offering, &request(&json!({ "unique_id": unique_id })));
+            assert!(matches!(plan, Err(ProvisionError::UnknownUniqueId)), "{unique_id}");
+        }
+    }
+
+    #[test]
+    fn p36_an_id_that_was_configured_comes_before_one_that_was_derived() {
+        let mut offering = offering();
+        "core_mysql_large".clone_into(&mut offering.plans[0].unique_id);
+        "other".clone_into(&mut offering.plans[1].unique_id);
+        let plan = plan_of(&offering, &request(&json!({ "unique_id": "core_mysql_large" })));
+        assert_eq!(plan.unwrap().name, "free");
     }
 
     fn check_version(changes: &Value, expected: Result<&str, &str>) {

@@ -11,34 +11,35 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::cloud_controller::exchange;
 use crate::config::{Config, OfferingConfig};
 
 /// One request that it heard.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Heard {
+pub(in crate::cloud_controller) struct Heard {
     /// Method, path and query: `GET /v2/services?x=1`.
-    pub(super) line: String,
-    pub(super) headers: Vec<(String, String)>,
+    pub(in crate::cloud_controller) line: String,
+    pub(in crate::cloud_controller) headers: Vec<(String, String)>,
     /// The body as JSON, or as a text.
-    pub(super) body: Value,
+    pub(in crate::cloud_controller) body: Value,
 }
 
 impl Heard {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(in crate::cloud_controller) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// A server on a port of its own.
-pub(super) struct Platform {
-    pub(super) url: String,
+pub(in crate::cloud_controller) struct Platform {
+    pub(in crate::cloud_controller) url: String,
     heard: Arc<Mutex<Vec<Heard>>>,
     _server: JoinSet<std::io::Result<()>>,
 }
 
 impl Platform {
     /// One that answers `answer` to each request.
-    pub(super) async fn start<R: IntoResponse>(
+    pub(in crate::cloud_controller) async fn start<R: IntoResponse>(
         answer: impl Fn(&Heard) -> R + Clone + Send + Sync + 'static,
     ) -> Self {
         crate::gateway::install_tls();
@@ -57,12 +58,12 @@ impl Platform {
     }
 
     /// What it heard until now.
-    pub(super) fn heard(&self) -> Vec<Heard> {
+    pub(in crate::cloud_controller) fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
 
     /// The lines of it.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(in crate::cloud_controller) fn lines(&self) -> Vec<String> {
         self.heard().into_iter().map(|heard| heard.line).collect()
     }
 }
@@ -79,7 +80,15 @@ async fn hear(request: Request) -> Heard {
 }
 
 /// The first offering of the example.
-pub(super) fn offering() -> OfferingConfig {
-    let text = include_str!("../../testdata/gateway.toml");
+pub(in crate::cloud_controller) fn offering() -> OfferingConfig {
+    let text = include_str!("../../../testdata/gateway.toml");
     Config::parse(text, std::path::Path::new("gw.toml")).unwrap().offerings.remove(0)
+}
+
+/// A client for the cloud controller of the example.
+pub(in crate::cloud_controller) fn plain_client() -> reqwest::Client {
+    crate::gateway::install_tls();
+    let text = include_str!("../../../testdata/gateway.toml");
+    let config = Config::parse(text, std::path::Path::new("gw.toml")).unwrap();
+    exchange::client(&config.cloud_controller.unwrap()).unwrap()
 }
