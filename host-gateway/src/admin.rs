@@ -1,5 +1,6 @@
 //! The operators' interface: own listener, own credential. `docs/reference/admin.openapi.yaml`.
 
+mod moves;
 mod records;
 
 use std::convert::Infallible;
@@ -78,6 +79,7 @@ fn table(desk: Arc<Desk>) -> Router {
         .route("/orphans", get(orphans))
         .route("/reconcile", post(reconcile))
         .route("/records/{id}", get(record))
+        .route("/instances/{id}/move", get(moves::show).post(moves::start))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .with_state(desk)

@@ -57,6 +57,13 @@ pub(crate) enum CloudControllerError {
     TooLong { url: String },
 }
 
+impl CloudControllerError {
+    /// Whether it says that it has no such thing.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND)
+    }
+}
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 #[error("no HTTP client can be made for the cloud controller")]
@@ -129,7 +136,6 @@ impl CloudController {
     /// # Errors
     ///
     /// [`CloudControllerError`]; a 404 in it says that it has no such instance or binding.
-    #[expect(dead_code, reason = "migration and recovery are about to call it")]
     pub(crate) async fn update_handle(
         &self,
         offering: &OfferingConfig,

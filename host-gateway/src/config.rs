@@ -137,6 +137,8 @@ pub struct OfferingConfig {
     pub platform_timeout: Duration,
     /// For one request of the platform, over all attempts.
     pub node_timeout: Duration,
+    /// For one step of a move to another node, dump or load included.
+    pub move_timeout: Duration,
     /// What the nodes speak.
     pub peers: Peers,
     /// At least one.

@@ -31,6 +31,21 @@ pub const ALL: &[&str] = &[
     "snapshot.before-record",
     "snapshot.record-written",
     "snapshot.queued",
+    "move.recorded",
+    "move.moving-written",
+    "move.away-asking",
+    "move.away-done",
+    "move.load-asking",
+    "move.load-done",
+    "move.adopt-asking",
+    "move.adopt-done",
+    "move.binding-switched",
+    "move.arrived",
+    "move.told",
+    "move.tidied",
+    "move.returning",
+    "move.return-asking",
+    "move.returned",
 ];
 
 /// How long after a request was begun the process dies at an `asking` point: it is sent by then.

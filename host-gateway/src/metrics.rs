@@ -19,6 +19,10 @@ pub(crate) enum Verb {
     RollbackSnapshot,
     ListSnapshots,
     ShowJob,
+    Restore,
+    Recover,
+    ListInstances,
+    Migrate,
     CheckOrphan,
     PurgeOrphan,
 }
@@ -35,6 +39,10 @@ impl Verb {
             Self::RollbackSnapshot => "rollback_snapshot",
             Self::ListSnapshots => "list_snapshots",
             Self::ShowJob => "show_job",
+            Self::Restore => "restore",
+            Self::Recover => "recover",
+            Self::ListInstances => "list_instances",
+            Self::Migrate => "migrate",
             Self::CheckOrphan => "check_orphan",
             Self::PurgeOrphan => "purge_orphan",
         }

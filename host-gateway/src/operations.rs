@@ -8,9 +8,14 @@ pub(crate) mod bind;
 pub(crate) mod check_orphan;
 pub(crate) mod create_snapshot;
 pub(crate) mod list_snapshots;
+pub(crate) mod migrate;
+pub(crate) mod migration_step;
+mod moving;
 pub(crate) mod provision;
 pub(crate) mod purge_orphan;
 pub(crate) mod reconcile;
+pub(crate) mod recover;
+pub(crate) mod restore;
 pub(crate) mod rollback_snapshot;
 pub(crate) mod show_job;
 pub(crate) mod unbind;
@@ -29,12 +34,13 @@ use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 use crate::bus::{Bus, Command};
-use crate::cloud_controller::CloudController;
+use crate::cloud_controller::{CloudController, CloudControllerError};
 use crate::config::{Extension, OfferingConfig};
 use crate::crash::Crash;
 use crate::nodes::Nodes;
 use crate::orphans::OrphanReports;
 use crate::patience::Patience;
+use crate::placement::PlacementError;
 use crate::state::{Jobs, Records, StateError, Stored};
 
 /// All that operations need.
@@ -96,6 +102,22 @@ pub(crate) enum OperationError {
     /// The node did not answer in time.
     #[error("node {0} did not answer in time")]
     Silent(NodeId),
+    /// Caller's fault: the thing is not where it would have to be.
+    #[error("{0}")]
+    Conflict(String),
+    /// No node can take an instance that is to move.
+    #[error("no node of plan {plan} can take it")]
+    NotPlaced {
+        plan: String,
+        #[source]
+        why: PlacementError,
+    },
+    /// It takes longer than the platform waits, and goes on.
+    #[error("{0} is not moved yet")]
+    Unfinished(InstanceId),
+    /// The platform was not told; it is told again.
+    #[error("the cloud controller was not told")]
+    Untold(#[from] CloudControllerError),
     /// It took too long, and another gateway took the work over.
     #[error("somebody else took over {0}")]
     Overtaken(String),
@@ -113,7 +135,12 @@ pub(crate) enum OperationError {
 impl From<&OperationError> for Fault {
     fn from(error: &OperationError) -> Self {
         match error {
-            OperationError::Away | OperationError::Contended(_) => Self::unavailable(),
+            OperationError::Away
+            | OperationError::Contended(_)
+            | OperationError::Unfinished(_)
+            | OperationError::Untold(_) => Self::unavailable(),
+            OperationError::Conflict(text) => Self::new(Code::CONFLICT, text.clone()),
+            OperationError::NotPlaced { plan, why } => not_placed(plan, *why),
             OperationError::NotFound(what) => Self::not_found(what),
             OperationError::Malformed => Self::malformed(),
             OperationError::Removed(id) => {
@@ -129,6 +156,17 @@ impl From<&OperationError> for Fault {
             OperationError::Silent(_) | OperationError::Overtaken(_) => Self::gateway_timeout(),
             OperationError::State(error) => error.into(),
             OperationError::Seal(_) => Self::internal(),
+        }
+    }
+}
+
+fn not_placed(plan: &str, why: PlacementError) -> Fault {
+    match why {
+        PlacementError::NoNode | PlacementError::NoVersion => {
+            Fault::new(Code::NO_NODE, format!("No node of plan {plan} is there"))
+        }
+        PlacementError::Full => {
+            Fault::new(Code::NO_CAPACITY, format!("All nodes of plan {plan} are full"))
         }
     }
 }
@@ -149,6 +187,7 @@ impl Blamed for OperationError {
             | Self::Malformed
             | Self::NoExtension(_)
             | Self::NoOrphan(_)
+            | Self::Conflict(_)
             | Self::Removed(_) => Blame::Caller,
             Self::Node { fault, .. } if fault.status < SERVER_ERROR => Blame::Caller,
             Self::Node { .. } => Blame::Guest,
@@ -156,6 +195,9 @@ impl Blamed for OperationError {
             | Self::Silent(_)
             | Self::Overtaken(_)
             | Self::Contended(_)
+            | Self::NotPlaced { .. }
+            | Self::Unfinished(_)
+            | Self::Untold(_)
             | Self::Busy(_) => Blame::Platform,
             Self::State(StateError::Away | StateError::TimedOut | StateError::Refused(_)) => {
                 Blame::Platform
@@ -347,6 +389,8 @@ mod tests {
             (OperationError::Silent(node()), 30700, Blame::Platform),
             (OperationError::Overtaken("inst.d1".to_owned()), 30700, Blame::Platform),
             (OperationError::Contended(id()), 30600, Blame::Platform),
+            (OperationError::Conflict(String::new()), 30301, Blame::Caller),
+            (OperationError::Unfinished(id()), 30600, Blame::Platform),
             (StateError::Away.into(), 30600, Blame::Platform),
             (StateError::TimedOut.into(), 30600, Blame::Platform),
             (StateError::Refused(String::new()).into(), 30600, Blame::Platform),

@@ -4,6 +4,7 @@
 
 mod bucket;
 mod jobs;
+mod moves;
 mod records;
 mod setup;
 
@@ -12,6 +13,7 @@ use tenon_protocol::{Code, Fault};
 
 pub(crate) use bucket::{Bucket, Entry, KeepSeen};
 pub(crate) use jobs::{Jobs, Queued, decode_job};
+pub(crate) use moves::{StoredMove, decode_move};
 pub(crate) use records::{Cas, Record, Records, Stored, decode};
 #[cfg(test)]
 pub(crate) use setup::open;

@@ -177,6 +177,12 @@ impl OperationId {
     pub fn random() -> Self {
         Self(random_uuid())
     }
+
+    /// The id of one step of this operation: the same for every attempt at it.
+    #[must_use]
+    pub fn step(&self, name: &str) -> Self {
+        Self(uuid(digest(&[&self.0, name]), UUID_DERIVED))
+    }
 }
 
 impl GatewayId {

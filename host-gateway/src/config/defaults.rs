@@ -29,6 +29,10 @@ pub(super) const fn heartbeat_interval_seconds() -> u64 {
 pub(super) const fn handle_fetch_interval_seconds() -> u64 {
     1
 }
+pub(super) const fn move_timeout_seconds() -> u64 {
+    1_800
+}
+
 pub(super) const fn node_timeout_seconds() -> u64 {
     5
 }

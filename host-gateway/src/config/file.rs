@@ -81,6 +81,8 @@ struct OfferingFile {
     platform_timeout_seconds: Option<u64>,
     #[serde(default = "defaults::node_timeout_seconds")]
     node_timeout_seconds: u64,
+    #[serde(default = "defaults::move_timeout_seconds")]
+    move_timeout_seconds: u64,
     #[serde(default)]
     peers: Peers,
     plans: Vec<PlanConfig>,
@@ -155,6 +157,7 @@ impl OfferingFile {
         check::range(&key("platform_timeout_seconds"), platform_timeout, 1..=86_400)?;
         let next_token = self.next_token.map(|token| token.read(&key("next_token"), dir));
         let derived = format!("{}_{}", self.provider, self.label);
+        check::range(&key("move_timeout_seconds"), self.move_timeout_seconds, 1..=86_400)?;
         let first_plan = self.plans.first().map(|plan| plan.name.clone()).unwrap_or_default();
         Ok(OfferingConfig {
             token: self.token.read(&key("token"), dir)?,
@@ -172,6 +175,7 @@ impl OfferingFile {
                 logo_url: self.logo_url,
                 blurb: self.blurb,
             },
+            move_timeout: Duration::from_secs(self.move_timeout_seconds),
             label: self.label,
             version: self.version,
             service: self.service,

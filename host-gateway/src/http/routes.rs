@@ -17,8 +17,11 @@ use crate::operations::bind::bind;
 use crate::operations::check_orphan::check_orphan;
 use crate::operations::create_snapshot::create_snapshot;
 use crate::operations::list_snapshots::list_snapshots;
+use crate::operations::migration_step::{Step, instances_of, migration_step};
 use crate::operations::provision::provision;
 use crate::operations::purge_orphan::{PurgeRequest, purge_orphan};
+use crate::operations::recover::{BackupRequest, recover};
+use crate::operations::restore::restore;
 use crate::operations::rollback_snapshot::rollback_snapshot;
 use crate::operations::show_job::show_job;
 use crate::operations::shown;
@@ -37,6 +40,10 @@ pub(super) fn table(config: &HttpConfig, front: Arc<Front>) -> Router {
         .route(&format!("{V1}/{{id}}/snapshots"), post(on_create_snapshot).get(on_list_snapshots))
         .route(&format!("{V1}/{{id}}/snapshots/{{snapshot}}"), put(on_rollback_snapshot))
         .route(&format!("{V1}/{{id}}/jobs/{{job}}"), get(on_show_job))
+        .route(&format!("{INTERNAL}/restore"), post(on_restore))
+        .route(&format!("{INTERNAL}/recover"), post(on_recover))
+        .route(&format!("{INTERNAL}/migration/{{node}}/instances"), get(on_list_instances))
+        .route(&format!("{INTERNAL}/migration/{{node}}/{{id}}/{{action}}"), post(on_migrate))
         .route(&format!("{INTERNAL}/check_orphan"), post(on_check_orphan))
         .route(&format!("{INTERNAL}/purge_orphan"), delete(on_purge_orphan))
         .fallback(unknown)
@@ -144,6 +151,52 @@ async fn on_show_job(
         show_job(&ops, &offering, &id, &job).await.map(|job| Answer::of(&job))
     };
     front.run(Verb::ShowJob, offering, work).await
+}
+
+async fn on_restore(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Json(request): Json<BackupRequest>,
+) -> Answer {
+    let work = |ops, offering| async move {
+        restore(&ops, &offering, request).await.map(|()| Answer::nothing())
+    };
+    front.run(Verb::Restore, offering, work).await
+}
+
+async fn on_recover(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Json(request): Json<BackupRequest>,
+) -> Answer {
+    let work = |ops, offering| async move {
+        recover(&ops, &offering, request).await.map(|()| Answer::nothing())
+    };
+    front.run(Verb::Recover, offering, work).await
+}
+
+async fn on_list_instances(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Names(node): Names<String>,
+) -> Answer {
+    let work = |ops, offering| async move {
+        instances_of(&ops, &offering, &node).await.map(|ids| Answer::of(&ids))
+    };
+    front.run(Verb::ListInstances, offering, work).await
+}
+
+async fn on_migrate(
+    State(front): Shared,
+    Caller(offering): Caller,
+    Names((node, instance, action)): Names<(String, String, String)>,
+) -> Answer {
+    let step = Step { node, instance, action };
+    let work = |ops, offering| async move {
+        // The original's answer is this word, not an object.
+        migration_step(&ops, &offering, step).await.map(|()| Answer::of(&true))
+    };
+    front.run(Verb::Migrate, offering, work).await
 }
 
 async fn on_check_orphan(State(front): Shared, Caller(offering): Caller) -> Answer {

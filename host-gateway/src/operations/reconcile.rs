@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use self::settle::{Pass, Settled};
 use super::{Blamed, OperationError, Operations};
 use crate::metrics::Metrics;
-use crate::state::{Bucket, Entry, KeepSeen, StateError, decode_job};
+use crate::state::{Bucket, Entry, KeepSeen, StateError, decode_job, decode_move};
 
 /// Records that are read at once.
 const PAGE: usize = 256;
@@ -243,6 +243,10 @@ fn is_open(entry: &Entry) -> Result<Openness, StateError> {
                 Openness::Closed
             }
         });
+    }
+    if entry.key.starts_with("move.") {
+        let ended = decode_move(entry)?.record.step.is_final();
+        return Ok(if ended { Openness::Closed } else { Openness::Open });
     }
     if !entry.key.starts_with("inst.") && !entry.key.starts_with("bind.") {
         return Ok(Openness::Closed);

@@ -122,6 +122,25 @@ pub(crate) async fn clean(
     Ok(stored)
 }
 
+/// Has `node` alone remove what it has of an instance that is elsewhere.
+///
+/// # Errors
+///
+/// [`OperationError`] when it has not confirmed.
+pub(super) async fn clean_node(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    stored: Stored<InstanceRecord>,
+    node: &NodeId,
+    patience: Patience,
+) -> Result<Stored<InstanceRecord>, OperationError> {
+    ask(ops, offering, &stored.record, node, Vec::new(), patience).await?;
+    match ops.records.replace(&stored, stored.record.life.cleaned(node)).await? {
+        Cas::Written(stored) => Ok(stored),
+        Cas::Lost => Err(OperationError::Overtaken(stored.record.key())),
+    }
+}
+
 /// [`clean`], while somebody is answered already.
 pub(crate) fn clean_in_background(
     ops: &Arc<Operations>,

@@ -13,6 +13,8 @@ use super::bucket::{Bucket, Entry, Keep, Put};
 
 /// Bindings of one instance; more cannot be listed, and so not be removed with it.
 const MAX_BINDINGS: usize = 10_000;
+/// Records that are read at once.
+const PAGE: usize = 500;
 
 /// What instances and bindings have in common.
 pub(crate) trait Record: Serialize + DeserializeOwned + Clone + PartialEq {
@@ -105,6 +107,28 @@ impl Records {
         records.filter(|stored| stored.as_ref().map_or(true, alive)).collect()
     }
 
+    /// Shows every instance to `visit`, in no order.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when they cannot all be read.
+    pub(crate) async fn each_instance(
+        &self,
+        mut visit: impl FnMut(InstanceRecord),
+    ) -> Result<(), StateError> {
+        for bucket in &self.buckets {
+            let mut from = Some(1);
+            while let Some(start) = from {
+                let page = bucket.page("inst.*", start, PAGE).await?;
+                for entry in &page.entries {
+                    visit(decode::<InstanceRecord>(entry)?.record);
+                }
+                from = page.next;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes a record where none may be.
     ///
     /// # Errors
@@ -162,10 +186,15 @@ impl Records {
         entry.as_ref().map(decode).transpose()
     }
 
-    fn bucket(&self, instance: &InstanceId) -> &Bucket {
+    pub(super) fn bucket(&self, instance: &InstanceId) -> &Bucket {
         let shard = usize::try_from(key::shard_of(instance)).unwrap_or(0);
         let shard = shard.checked_rem(self.buckets.len()).unwrap_or(0);
         self.buckets.get(shard).expect("a remainder is below the divisor")
+    }
+
+    /// How long what ended is remembered.
+    pub(super) const fn tomb_life(&self) -> Duration {
+        self.tomb_life
     }
 
     fn keep(&self, record: &impl Record) -> Keep {

@@ -145,6 +145,19 @@ impl Life {
         Ok(life)
     }
 
+    /// Its data is about to reach `target`.
+    ///
+    /// # Errors
+    ///
+    /// [`LifeError`] when it is not on its way.
+    pub fn bound_for(&self, target: NodeId) -> Result<Self, LifeError> {
+        let mut life = self.at(Phase::Moving, Phase::Moving)?;
+        if target != life.node {
+            life.add_garbage(target);
+        }
+        Ok(life)
+    }
+
     /// It stays where it was, or goes back: orders of the way there are not obeyed any more.
     ///
     /// # Errors

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
-use crate::fault::FaultText;
+use crate::fault::Fault;
 use crate::id::{InstanceId, JobId, NodeId, ServiceName};
+use crate::seal::Sealed;
 
 /// Where the data comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,9 +106,12 @@ pub struct MoveRecord {
     pub stepped: Millis,
     /// Until then whoever wrote the record works on it; afterwards any gateway may.
     pub deadline: Millis,
+    /// The instance's credentials on the target, once it told them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Sealed>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<FaultText>,
+    pub failure: Option<Fault>,
 }
 
 impl MoveRecord {
@@ -142,6 +146,7 @@ mod tests {
             created: Millis::from_millis(1),
             stepped: Millis::from_millis(2),
             deadline: Millis::from_millis(3),
+            credentials: None,
             failure: None,
         };
         let text = serde_json::to_string(&record).unwrap();

@@ -33,7 +33,7 @@ async fn two_gateways(offering: &str) -> Platform {
 
 #[test]
 fn every_point_belongs_to_an_operation_that_is_interrupted_here() {
-    let operations = REQUESTS.iter().chain(&["snapshot"]);
+    let operations = REQUESTS.iter().chain(&["snapshot", "move"]);
     let walked: Vec<usize> = operations.map(|operation| points_of(operation).len()).collect();
     assert_eq!(walked.iter().sum::<usize>(), points(SOURCE).len());
     assert!(walked.iter().all(|points| *points >= 3), "{walked:?}");

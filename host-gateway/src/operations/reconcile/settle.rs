@@ -10,9 +10,14 @@ use tenon_protocol::record::{Abandon, BindingRecord, InstanceRecord, Life, Phase
 use tenon_protocol::{NodeId, ServiceName};
 
 use crate::config::OfferingConfig;
-use crate::operations::{OperationError, Operations, Origin, bind, provision, unbind, unprovision};
+use crate::operations::{
+    OperationError, Operations, Origin, bind, moving, provision, unbind, unprovision,
+};
 use crate::patience::Patience;
-use crate::state::{Bucket, Cas, Entry, Queued, Record, StateError, Stored, decode, decode_job};
+use crate::state::{
+    Bucket, Cas, Entry, Queued, Record, StateError, Stored, StoredMove, decode, decode_job,
+    decode_move,
+};
 
 /// A queued job younger than this is still on its way into the queue.
 const YOUNG_JOB: Duration = Duration::from_secs(10);
@@ -60,6 +65,8 @@ impl Pass {
             self.settle_instance(decode(&entry)?).await
         } else if key.starts_with("bind.") {
             self.settle_binding(decode(&entry)?).await
+        } else if key.starts_with("move.") {
+            settle_move(&self.ops, decode_move(&entry)?).await
         } else {
             settle_job(&self.ops, &entry).await
         };
@@ -184,6 +191,22 @@ async fn take<R: Record>(
         Cas::Written(taken) => Ok(Some(taken)),
         Cas::Lost => Ok(None),
     }
+}
+
+/// Goes on with a move that nobody works on, in the background: a step may take long.
+async fn settle_move(ops: &Arc<Operations>, stored: StoredMove) -> Result<Settled, OperationError> {
+    if stored.record.step.is_final() {
+        return Ok(Settled::Nothing);
+    }
+    let Some(offering) = ops.offering(&stored.record.service) else {
+        return Ok(Settled::NotOurs);
+    };
+    if stored.record.is_left_over(Millis::now())
+        && let Some(claimed) = moving::claim(ops, offering, &stored).await?
+    {
+        moving::carry_on_in_background(ops, offering, claimed);
+    }
+    Ok(Settled::NotOurs)
 }
 
 /// A queued job without a pointer in the queue gets one.

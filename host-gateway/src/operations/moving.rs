@@ -1,0 +1,402 @@
+//! Moving: an instance goes to another node, step by step.
+//!
+//! The record of the move says which step is next. A step is one command to one node, or one change
+//! of records; each can be repeated, so whoever takes the record up goes on with the step that it
+//! names. Until all is on the target the move can be undone; from then on it can only succeed.
+
+mod command;
+mod switch;
+mod tell;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenon_protocol::clock::Millis;
+use tenon_protocol::message::{HandlePair, Object, Reply};
+use tenon_protocol::record::{InstanceRecord, MoveKind, MoveRecord, MoveStep, Phase, key};
+use tenon_protocol::subject::Operation;
+use tenon_protocol::{Code, Fault};
+use tracing::{Instrument, Span};
+
+pub(super) use command::{Asking, Outcome};
+pub(super) use switch::{Handles, handles, switch};
+pub(super) use tell::tell;
+
+use super::{OperationError, Operations};
+use crate::config::{OfferingConfig, Peers};
+use crate::state::{Cas, Record, Stored, StoredMove};
+
+/// A claim ends this much after the longest wait for a node.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// A move that this gateway works on.
+pub(super) struct Held {
+    stored: StoredMove,
+    /// Longest wait for a node.
+    node_timeout: Duration,
+}
+
+impl Held {
+    /// The record.
+    pub(super) fn record(&self) -> &MoveRecord {
+        &self.stored.record
+    }
+
+    /// Writes that `step` is next.
+    async fn advance(&mut self, ops: &Operations, step: MoveStep) -> Result<(), OperationError> {
+        let lease = if step.is_final() { Millis::now() } else { lease(self.node_timeout) };
+        self.write(ops, self.record().at(step, lease)).await
+    }
+
+    /// Claims the move for longer, when the claim might end while a node is waited for.
+    pub(super) async fn renew(&mut self, ops: &Operations) -> Result<(), OperationError> {
+        if Millis::now().after(self.node_timeout) < self.record().deadline {
+            return Ok(());
+        }
+        let renewed = MoveRecord { deadline: lease(self.node_timeout), ..self.record().clone() };
+        self.write(ops, renewed).await
+    }
+
+    /// Remembers what the target said the instance's credentials are.
+    async fn learn(
+        &mut self,
+        ops: &Operations,
+        credentials: &Object,
+    ) -> Result<(), OperationError> {
+        let place = key::moving(&self.record().instance);
+        let sealed = ops.seal_key.seal(&place, credentials)?;
+        let record = MoveRecord { credentials: Some(sealed), ..self.record().clone() };
+        self.write(ops, record).await
+    }
+
+    /// What the target said the instance's credentials are; empty when it has not.
+    fn learnt(&self, ops: &Operations) -> Result<Object, OperationError> {
+        let place = key::moving(&self.record().instance);
+        match &self.record().credentials {
+            Some(sealed) => Ok(ops.seal_key.open(&place, sealed)?),
+            None => Ok(Object::new()),
+        }
+    }
+
+    async fn write(&mut self, ops: &Operations, record: MoveRecord) -> Result<(), OperationError> {
+        let key = key::moving(&record.instance);
+        let written = ops.records.write_move(Some(&self.stored), record).await?;
+        self.stored = written.ok_or(OperationError::Overtaken(key))?;
+        Ok(())
+    }
+}
+
+/// Until when a move is claimed by whoever claims it now.
+pub(super) fn lease(node_timeout: Duration) -> Millis {
+    Millis::now().after(node_timeout * 2 + MARGIN)
+}
+
+/// Claims a move that nobody works on; `None` when somebody else was faster.
+///
+/// # Errors
+///
+/// [`OperationError`] when it is not known to be claimed.
+pub(super) async fn claim(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    stored: &StoredMove,
+) -> Result<Option<StoredMove>, OperationError> {
+    let claimed = MoveRecord { deadline: lease(offering.node_timeout), ..stored.record.clone() };
+    Ok(ops.records.write_move(Some(stored), claimed).await?)
+}
+
+/// [`carry_on`] in the background; a reconciler goes on where it stops.
+pub(super) fn carry_on_in_background(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    stored: StoredMove,
+) {
+    let (ops, offering) = (Arc::clone(ops), Arc::clone(offering));
+    let tasks = ops.tasks.clone();
+    let work = async move {
+        if let Err(error) = carry_on(&ops, &offering, stored).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                cause = error.source(),
+                "a move stands still, it is gone on with"
+            );
+        }
+    };
+    tasks.spawn(work.instrument(Span::current()));
+}
+
+/// Brings a move to its end: [`MoveStep::Done`] or [`MoveStep::Failed`].
+///
+/// # Errors
+///
+/// [`OperationError`] when it has not come to one yet.
+pub(super) async fn carry_on(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    stored: StoredMove,
+) -> Result<MoveRecord, OperationError> {
+    let mut held = Held { stored, node_timeout: offering.node_timeout };
+    loop {
+        held.renew(ops).await?;
+        let step = held.record().step;
+        tracing::debug!(?step, instance = %held.record().instance, "move");
+        let next = match step {
+            MoveStep::Away => away(ops, offering, &mut held).await?,
+            MoveStep::Load => load(ops, offering, &mut held).await?,
+            MoveStep::Adopt => adopt(ops, offering, &mut held).await?,
+            MoveStep::Switch => arrive(ops, offering, &mut held).await?,
+            MoveStep::Tell => {
+                tell(ops, offering, &held.record().instance).await?;
+                ops.crash.point("move.told");
+                Next::Step(MoveStep::Tidy)
+            }
+            MoveStep::Tidy => {
+                tidy(ops, offering, &mut held).await?;
+                ops.crash.point("move.tidied");
+                Next::Step(MoveStep::Done)
+            }
+            MoveStep::Return => give_back(ops, offering, &mut held).await?,
+            MoveStep::Done | MoveStep::Failed => return Ok(held.stored.record),
+        };
+        match next {
+            Next::Step(step) => {
+                held.advance(ops, step).await?;
+                if step == MoveStep::Done {
+                    let MoveRecord { instance, from, to, .. } = held.record();
+                    tracing::info!(%instance, %from, %to, "moved");
+                }
+            }
+            Next::Fail(fault) => fail(ops, &mut held, fault).await?,
+            Next::Gone => {
+                let fault = Fault::not_found(held.record().instance.as_str());
+                let failed = MoveRecord { failure: Some(fault), ..held.record().clone() };
+                held.write(ops, failed.at(MoveStep::Failed, Millis::now())).await?;
+            }
+        }
+    }
+}
+
+/// What a step led to.
+enum Next {
+    Step(MoveStep),
+    /// It cannot be done: the instance stays where it is.
+    Fail(Fault),
+    /// Somebody removed the instance.
+    Gone,
+}
+
+/// The record of a moving instance: on its way, or arrived.
+async fn instance(
+    ops: &Operations,
+    held: &Held,
+) -> Result<Option<Stored<InstanceRecord>>, OperationError> {
+    let found = ops.records.instance(&held.record().instance).await?;
+    Ok(found.filter(|found| match found.record.life.phase {
+        Phase::Ready | Phase::Moving => true,
+        Phase::Intent | Phase::Deleting | Phase::Tomb => false,
+    }))
+}
+
+/// The record of a moving instance, put on its way if it is not yet.
+async fn on_its_way(
+    ops: &Operations,
+    held: &Held,
+) -> Result<Option<Stored<InstanceRecord>>, OperationError> {
+    let Some(found) = instance(ops, held).await? else {
+        return Ok(None);
+    };
+    if found.record.life.phase == Phase::Moving {
+        return Ok(Some(found));
+    }
+    let overtaken = || OperationError::Overtaken(found.record.key());
+    let moving = found.record.life.moving(held.record().to.clone(), Millis::now());
+    let moving = moving.map_err(|_not_there| overtaken())?;
+    match ops.records.replace(&found, moving).await? {
+        Cas::Written(found) => {
+            ops.crash.point("move.moving-written");
+            Ok(Some(found))
+        }
+        Cas::Lost => Err(overtaken()),
+    }
+}
+
+async fn away(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    held: &mut Held,
+) -> Result<Next, OperationError> {
+    let Some(moving) = on_its_way(ops, held).await? else {
+        return Ok(Next::Gone);
+    };
+    if held.record().kind != MoveKind::Migrate {
+        return Ok(Next::Step(MoveStep::Load));
+    }
+    let pair = pair(ops, &moving.record).await?;
+    let from = held.record().from.clone();
+    let asking = Asking::of(ops, offering, &moving.record, Operation::DisableInstance, &from);
+    match asking.within_step::<_, Reply>(&pair, held, "move.away-asking").await? {
+        Outcome::Done(()) => {
+            ops.crash.point("move.away-done");
+            Ok(Next::Step(MoveStep::Load))
+        }
+        Outcome::Failed(fault) => Ok(Next::Fail(fault)),
+    }
+}
+
+async fn load(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    held: &mut Held,
+) -> Result<Next, OperationError> {
+    let Some(moving) = on_its_way(ops, held).await? else {
+        return Ok(Next::Gone);
+    };
+    let loaded = match held.record().kind.clone() {
+        MoveKind::Migrate => command::import(ops, offering, &moving.record, held).await?,
+        MoveKind::Recover { backup_path } => {
+            command::rebuild(ops, offering, &moving.record, held, backup_path).await?
+        }
+    };
+    match loaded {
+        Outcome::Done(()) => {
+            ops.crash.point("move.load-done");
+            Ok(Next::Step(MoveStep::Adopt))
+        }
+        Outcome::Failed(fault) => Ok(Next::Fail(fault)),
+    }
+}
+
+async fn adopt(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    held: &mut Held,
+) -> Result<Next, OperationError> {
+    let Some(moving) = on_its_way(ops, held).await? else {
+        return Ok(Next::Gone);
+    };
+    match command::update(ops, offering, &moving.record, held).await? {
+        Outcome::Done(_handles) => {
+            ops.crash.point("move.adopt-done");
+            Ok(Next::Step(MoveStep::Switch))
+        }
+        Outcome::Failed(fault) => Ok(Next::Fail(fault)),
+    }
+}
+
+/// Lets the records name the target. The target is asked for the credentials once more: they are
+/// its own to tell, whoever asks and how often.
+async fn arrive(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    held: &mut Held,
+) -> Result<Next, OperationError> {
+    let Some(found) = instance(ops, held).await? else {
+        return Ok(Next::Gone);
+    };
+    if found.record.life.phase == Phase::Ready {
+        return Ok(Next::Step(MoveStep::Tell));
+    }
+    let handles = match command::update(ops, offering, &found.record, held).await? {
+        Outcome::Done(handles) => handles,
+        Outcome::Failed(fault) => {
+            return Err(OperationError::Node { node: held.record().to.clone(), fault });
+        }
+    };
+    let to = held.record().to.clone();
+    switch(ops, &found, &to, Handles::of(handles)?).await?;
+    ops.crash.point("move.arrived");
+    Ok(Next::Step(MoveStep::Tell))
+}
+
+/// Has the data in the snapshot store removed. Original nodes share a folder; ours a store, and the
+/// old one may be gone.
+async fn tidy(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    held: &mut Held,
+) -> Result<(), OperationError> {
+    if held.record().kind != MoveKind::Migrate {
+        return Ok(());
+    }
+    let Some(found) = ops.records.instance(&held.record().instance).await? else {
+        return Ok(());
+    };
+    let node = match offering.peers {
+        Peers::Native => held.record().to.clone(),
+        Peers::Original => held.record().from.clone(),
+    };
+    let pair = pair(ops, &found.record).await?;
+    let asking = Asking::of(ops, offering, &found.record, Operation::CleanupnfsInstance, &node);
+    match asking.once::<_, Reply>(&pair).await {
+        Outcome::Done(()) => {}
+        // The next move of the instance overwrites it.
+        Outcome::Failed(fault) => tracing::warn!(%fault, "a move's data stays in the store"),
+    }
+    Ok(())
+}
+
+/// The old node gives access back, under a generation that fences the orders of the way there.
+async fn give_back(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    held: &mut Held,
+) -> Result<Next, OperationError> {
+    let Some(found) = instance(ops, held).await? else {
+        return Ok(Next::Gone);
+    };
+    if found.record.life.phase == Phase::Ready {
+        return Ok(Next::Step(MoveStep::Failed));
+    }
+    let overtaken = || OperationError::Overtaken(found.record.key());
+    let returning = found.record.life.returning(Millis::now());
+    let returning = returning.map_err(|_not_moving| overtaken())?;
+    let Cas::Written(found) = ops.records.replace(&found, returning).await? else {
+        return Err(overtaken());
+    };
+    ops.crash.point("move.returning");
+    if held.record().kind == MoveKind::Migrate {
+        enable(ops, offering, &found.record, held).await?;
+    }
+    let returned = found.record.life.returned();
+    let returned = returned.map_err(|_not_moving| overtaken())?;
+    let Cas::Written(_ready) = ops.records.replace(&found, returned).await? else {
+        return Err(overtaken());
+    };
+    ops.crash.point("move.returned");
+    tidy(ops, offering, held).await?;
+    Ok(Next::Step(MoveStep::Failed))
+}
+
+async fn enable(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    record: &InstanceRecord,
+    held: &mut Held,
+) -> Result<(), OperationError> {
+    let from = held.record().from.clone();
+    let pair = pair(ops, record).await?;
+    let asking = Asking::of(ops, offering, record, Operation::EnableInstance, &from);
+    match asking.within_step::<_, Reply>(&pair, held, "move.return-asking").await? {
+        Outcome::Done(()) => Ok(()),
+        // A service that cannot suspend was not suspended.
+        Outcome::Failed(fault) if fault.is(Code::NO_EXTENSION) => Ok(()),
+        Outcome::Failed(fault) => Err(OperationError::Node { node: from, fault }),
+    }
+}
+
+async fn fail(ops: &Operations, held: &mut Held, fault: Fault) -> Result<(), OperationError> {
+    let MoveRecord { instance, from, to, step, .. } = held.record();
+    tracing::warn!(%instance, %from, %to, ?step, %fault, "a move failed; the instance stays");
+    let failed = MoveRecord { failure: Some(fault), ..held.record().clone() };
+    held.write(ops, failed.at(MoveStep::Return, lease(held.node_timeout))).await
+}
+
+/// The handles of an instance and its bindings, as commands of a move carry them.
+pub(super) async fn pair(
+    ops: &Operations,
+    record: &InstanceRecord,
+) -> Result<HandlePair, OperationError> {
+    let Handles { instance, bindings } = handles(ops, record).await?;
+    Ok(HandlePair(instance, bindings))
+}

@@ -1,0 +1,95 @@
+//! Recover: the instances of a lost node come back on another one, from a backup.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tenon_protocol::clock::Millis;
+use tenon_protocol::record::{InstanceRecord, MoveKind, MoveRecord, MoveStep};
+use tenon_protocol::{Fault, InstanceId, JobId};
+
+use super::migrate::{begin, ordered, running, target};
+use super::{OperationError, Operations, moving};
+use crate::config::OfferingConfig;
+use crate::patience::Patience;
+use crate::state::StoredMove;
+
+/// How often it is looked whether a recovery has ended.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
+/// `POST /service/internal/v1/restore` and `.../recover`. Reference, sections 1.15 and 1.16.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BackupRequest {
+    /// The instance.
+    pub(crate) instance_id: String,
+    /// A directory that the node sees.
+    pub(crate) backup_path: String,
+}
+
+/// Brings an instance back on another node, and returns when it serves there.
+///
+/// # Errors
+///
+/// [`OperationError`]; [`OperationError::Unfinished`] when it takes longer than the platform waits:
+/// it goes on, and the same request asks for it again.
+pub(crate) async fn recover(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    request: BackupRequest,
+) -> Result<(), OperationError> {
+    ops.check_up()?;
+    let patience = Patience::of(offering.node_timeout);
+    let instance = ordered(ops, offering, &request.instance_id).await?.record;
+    let kind = MoveKind::Recover { backup_path: request.backup_path };
+    let id = match running(ops, &instance.id).await? {
+        Some(same) if same.record.kind == kind => same.record.id,
+        // Its node is not to be had any more: it cannot give access back.
+        Some(stuck) if stuck.record.step == MoveStep::Return => {
+            let failed = stuck.record.at(MoveStep::Failed, Millis::now());
+            let ended = ops.records.write_move(Some(&stuck), failed).await?;
+            ended.ok_or_else(|| OperationError::Busy(instance.id.clone()))?;
+            start(ops, offering, &instance, kind).await?
+        }
+        Some(_) => return Err(OperationError::Busy(instance.id)),
+        None => start(ops, offering, &instance, kind).await?,
+    };
+    wait(ops, &instance.id, &id, patience).await
+}
+
+async fn start(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    instance: &InstanceRecord,
+    kind: MoveKind,
+) -> Result<JobId, OperationError> {
+    let lost = [instance.life.node.clone()];
+    // The node itself may have come back empty, and be the only one.
+    let to = target(ops, offering, instance, &lost);
+    let to = to.or_else(|_nobody_else| target(ops, offering, instance, &[]))?;
+    let begun: StoredMove = begin(ops, offering, instance, kind, to).await?;
+    let id = begun.record.id.clone();
+    moving::carry_on_in_background(ops, offering, begun);
+    Ok(id)
+}
+
+/// Waits for the end of move `id`.
+async fn wait(
+    ops: &Operations,
+    instance: &InstanceId,
+    id: &JobId,
+    patience: Patience,
+) -> Result<(), OperationError> {
+    while !patience.is_over() {
+        let last = ops.records.last_move(instance).await?;
+        match last.map(|last| last.record).filter(|record| record.id == *id) {
+            Some(MoveRecord { step: MoveStep::Done, .. }) => return Ok(()),
+            Some(MoveRecord { step: MoveStep::Return | MoveStep::Failed, failure, to, .. }) => {
+                let fault = failure.unwrap_or_else(Fault::internal);
+                return Err(OperationError::Node { node: to, fault });
+            }
+            Some(_) => patience.pause(LOOK_PAUSE).await,
+            None => return Err(OperationError::NotFound(instance.to_string())),
+        }
+    }
+    Err(OperationError::Unfinished(instance.clone()))
+}
