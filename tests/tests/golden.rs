@@ -7,7 +7,8 @@
 //! is sent on the way, is compared field by field. Where Tenon does otherwise on purpose,
 //! `golden/differences.rs` says so, and `docs/reference/classic-differences.md` why.
 //!
-//! - `recording.rs`: the recording, as exchanges. `compare.rs`: field by field.
+//! - `recording.rs`: the recordings, as exchanges. `steps.rs`: which part is replayed where.
+//!   `compare.rs`: field by field.
 //! - `fixtures.rs`, `contract.rs`: every message of the original, one by one, as a type.
 //!   `unknown_fields.rs`: the same with fields that nobody knows.
 //! - `rig.rs`, `gateway_client.rs`, `cloud_controller.rs`, `original_node.rs`: the real servers and
@@ -28,5 +29,6 @@ mod golden {
     mod replay_node;
     mod replay_peers;
     mod rig;
+    mod steps;
     mod unknown_fields;
 }

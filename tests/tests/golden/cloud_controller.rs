@@ -26,10 +26,11 @@ impl CloudController {
         Self { url: format!("http://{address}"), heard, _listening: listening }
     }
 
-    /// The first request with this method and path; `None` when it has not come.
-    pub(crate) fn heard(&self, method: &str, path: &str) -> Option<HttpRequest> {
+    /// The requests with this method and path, in their order.
+    pub(crate) fn heard(&self, method: &str, path: &str) -> Vec<HttpRequest> {
         let heard = self.heard.lock().expect("nobody panics with it");
-        heard.iter().find(|request| request.method == method && request.path == path).cloned()
+        let is_it = |request: &&HttpRequest| request.method == method && request.path == path;
+        heard.iter().filter(is_it).cloned().collect()
     }
 }
 

@@ -64,6 +64,12 @@ pub(crate) const OF_THE_GATEWAY: &[Difference] = &[
         ours: r#"{"label":"mysql-5.5","description":"MySQL database","provider":"core","url":"*","plans":["free","expensive"],"default_plan":"free","tags":["relational"],"active":true,"supported_versions":["5.5"],"version_aliases":{"current":"5.5"},"timeout":15}"#,
     },
     Difference {
+        id: "notice-has-no-nulls",
+        request: "POST /services/v1/offerings",
+        original: r#"{"label":"mysql-5.5","description":"MySQL database","provider":"core","url":"http://127.0.0.1:15001","plans":["free","expensive"],"cf_plan_id":null,"default_plan":"free","tags":["relational"],"active":false,"acls":null,"supported_versions":["5.5"],"version_aliases":{"current":"5.5"},"timeout":15}"#,
+        ours: r#"{"label":"mysql-5.5","description":"MySQL database","provider":"core","url":"*","plans":["free","expensive"],"default_plan":"free","tags":["relational"],"active":false,"supported_versions":["5.5"],"version_aliases":{"current":"5.5"},"timeout":15}"#,
+    },
+    Difference {
         id: "body-is-no-object",
         request: "POST /gateway/v1/configurations []",
         original: PAGE_OF_500,

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use tokio::task::JoinSet;
 
 use super::differences::value;
-use super::recording::{NodeExchange, announcements};
+use super::recording::{NodeExchange, Recording};
 use super::rig::Rig;
 
 /// It plays until it is dropped.
@@ -57,7 +57,8 @@ impl OriginalNode {
 
 async fn answer(bus: Client, script: Arc<Mutex<Script>>, message: Message) {
     if message.subject.as_str() == "MyaaS.discover" {
-        let announcement = announcements().into_iter().next().expect("the first one");
+        let announcement = Recording::V1.part(&["startup"]).announcements().into_iter().next();
+        let announcement = announcement.expect("the first one");
         send(&bus, "MyaaS.announce".to_owned(), announcement).await;
         return;
     }

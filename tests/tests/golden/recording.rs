@@ -1,18 +1,105 @@
-//! The recording of the original, read into exchanges.
+//! The recordings of the original, read into exchanges.
 
 use serde::Deserialize;
 
-const RECORDED: &str = include_str!("../../golden/classic-v1.jsonl");
+/// One of the recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recording {
+    /// With a v1 cloud controller.
+    V1,
+    /// With a v2 one.
+    V2,
+    /// With Redis and a worker beside the node.
+    Snapshots,
+}
 
-/// One line of the recording.
+impl Recording {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::V1, Self::V2, Self::Snapshots];
+
+    /// Its file in `tests/golden/`.
+    pub(crate) const fn file(self) -> &'static str {
+        match self {
+            Self::V1 => "v1.jsonl",
+            Self::V2 => "v2.jsonl",
+            Self::Snapshots => "snapshots.jsonl",
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::V1 => include_str!("../../golden/v1.jsonl"),
+            Self::V2 => include_str!("../../golden/v2.jsonl"),
+            Self::Snapshots => include_str!("../../golden/snapshots.jsonl"),
+        }
+    }
+
+    fn lines(self) -> impl Iterator<Item = Line> {
+        let parse = |line| serde_json::from_str(line).expect("a line of the recording");
+        self.text().lines().map(parse)
+    }
+
+    /// The names of its steps, in their order.
+    pub(crate) fn steps(self) -> Vec<String> {
+        let mut steps: Vec<String> = self.lines().map(|line| line.step).collect();
+        steps.dedup();
+        steps
+    }
+
+    /// What was said in `steps`.
+    pub(crate) fn part(self, steps: &[&str]) -> Part {
+        let lines: Vec<Line> = self.lines().collect();
+        let unknown = steps.iter().find(|step| lines.iter().all(|line| line.step != **step));
+        assert_eq!(unknown, None, "{} has no such step", self.file());
+        let is_in = |line: &Line| steps.contains(&&*line.step);
+        Part { lines: lines.into_iter().filter(is_in).collect() }
+    }
+}
+
+/// Steps of a recording.
+pub(crate) struct Part {
+    lines: Vec<Line>,
+}
+
+/// One line of a recording.
+#[derive(Debug, Deserialize)]
+struct Line {
+    step: String,
+    #[serde(flatten)]
+    event: Event,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Event {
-    Nats { step: String, op: Op, subject: String, reply: Option<String>, payload: String },
-    Http { step: String, peer: String, request: String, response: String },
+    /// A message, as its sender or its receiver saw it.
+    Nats {
+        client: Client,
+        op: Op,
+        subject: String,
+        reply: Option<String>,
+        payload: String,
+    },
+    Http {
+        peer: String,
+        request: String,
+        response: String,
+    },
+    /// Where a step begins, what a store held, what who recorded asked or noted.
+    #[serde(other)]
+    Beside,
 }
 
-/// What the node did on its connection.
+/// Whose connection a message was seen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Client {
+    Gateway,
+    Node,
+    Driver,
+}
+
+/// What a client did on its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 enum Op {
@@ -60,66 +147,84 @@ pub(crate) enum Caller {
     Gateway,
 }
 
-/// Requests to the node, in their order.
-pub(crate) fn node_exchanges() -> Vec<NodeExchange> {
-    let events = events();
-    events.iter().filter_map(|event| node_exchange(event, &events)).collect()
-}
-
-/// What the node announced by itself.
-pub(crate) fn announcements() -> Vec<String> {
-    let announced = |event| match event {
-        Event::Nats { op: Op::Pub, subject, payload, .. } if subject == "MyaaS.announce" => {
-            Some(payload)
-        }
-        Event::Nats { .. } | Event::Http { .. } => None,
-    };
-    events().into_iter().filter_map(announced).collect()
-}
-
-/// Requests of `caller`, in their order.
-pub(crate) fn http_exchanges(caller: Caller) -> Vec<HttpExchange> {
-    let name = match caller {
-        Caller::CloudController => "cloud_controller->gateway",
-        Caller::Gateway => "gateway->cloud_controller",
-    };
-    let events = events();
-    let mut exchanges: Vec<HttpExchange> = Vec::new();
-    for event in &events {
-        match event {
-            Event::Http { step, peer, request, response } if peer == name => {
-                exchanges.push(HttpExchange::parse(step, request, response));
-            }
-            // A request is recorded when it comes, and what it leads to after it.
-            Event::Nats { .. } | Event::Http { .. } => {
-                let command = node_exchange(event, &events);
-                if let (Some(command), Some(last)) = (command, exchanges.last_mut())
-                    && command.step == last.step
-                {
-                    last.commands.push(command);
-                }
-            }
+impl Caller {
+    const fn peer(self) -> &'static str {
+        match self {
+            Self::CloudController => "cloud_controller->gateway",
+            Self::Gateway => "gateway->cloud_controller",
         }
     }
-    exchanges
 }
 
-fn node_exchange(event: &Event, all: &[Event]) -> Option<NodeExchange> {
-    let Event::Nats { op: Op::Msg, step, subject, reply: Some(inbox), payload } = event else {
-        return None;
-    };
-    let reply = all.iter().find_map(|event| match event {
-        Event::Nats { op: Op::Pub, subject, payload, .. } if subject == inbox => {
-            Some(payload.clone())
+impl Part {
+    /// Requests to nodes, in their order.
+    pub(crate) fn node_exchanges(&self) -> Vec<NodeExchange> {
+        self.lines.iter().filter_map(|line| self.node_exchange(line)).collect()
+    }
+
+    /// What nodes announced by themselves.
+    pub(crate) fn announcements(&self) -> Vec<String> {
+        let announced = |line: &Line| match &line.event {
+            Event::Nats { client: Client::Node, op: Op::Pub, subject, payload, .. }
+                if subject == "MyaaS.announce" =>
+            {
+                Some(payload.clone())
+            }
+            Event::Nats { .. } | Event::Http { .. } | Event::Beside => None,
+        };
+        self.lines.iter().filter_map(announced).collect()
+    }
+
+    /// Requests of `caller`, in their order.
+    pub(crate) fn http_exchanges(&self, caller: Caller) -> Vec<HttpExchange> {
+        let mut exchanges: Vec<HttpExchange> = Vec::new();
+        for line in &self.lines {
+            match &line.event {
+                Event::Http { peer, request, response } if peer == caller.peer() => {
+                    exchanges.push(HttpExchange::parse(&line.step, request, response));
+                }
+                // A request is recorded when it comes, and what it leads to after it.
+                Event::Nats { .. } => {
+                    let command = self.node_exchange(line);
+                    if let (Some(command), Some(last)) = (command, exchanges.last_mut())
+                        && command.step == last.step
+                    {
+                        last.commands.push(command);
+                    }
+                }
+                Event::Http { .. } | Event::Beside => {}
+            }
         }
-        Event::Nats { .. } | Event::Http { .. } => None,
-    });
-    Some(NodeExchange {
-        step: step.clone(),
-        subject: subject.clone(),
-        payload: payload.clone(),
-        reply,
-    })
+        exchanges
+    }
+
+    fn node_exchange(&self, line: &Line) -> Option<NodeExchange> {
+        let Event::Nats { client, op: Op::Msg, subject, reply: Some(inbox), payload } = &line.event
+        else {
+            return None;
+        };
+        if *client != Client::Node || subject.starts_with("vcap.") {
+            return None;
+        }
+        Some(NodeExchange {
+            step: line.step.clone(),
+            subject: subject.clone(),
+            payload: payload.clone(),
+            reply: self.sent_by_a_node(inbox),
+        })
+    }
+
+    /// The first message of a node on `inbox`.
+    fn sent_by_a_node(&self, inbox: &str) -> Option<String> {
+        self.lines.iter().find_map(|line| match &line.event {
+            Event::Nats { client: Client::Node, op: Op::Pub, subject, payload, .. }
+                if subject == inbox =>
+            {
+                Some(payload.clone())
+            }
+            Event::Nats { .. } | Event::Http { .. } | Event::Beside => None,
+        })
+    }
 }
 
 impl HttpExchange {
@@ -160,16 +265,16 @@ impl HttpRequest {
         }
     }
 
+    /// `active` in the body of an offering notice; `None` when it says nothing of it.
+    pub(crate) fn says_active(&self) -> Option<bool> {
+        super::differences::value(&self.body).get("active")?.as_bool()
+    }
+
     /// The value of the header `name`, in lower case; `None` when it is not there.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
     }
-}
-
-fn events() -> Vec<Event> {
-    let event = |line| serde_json::from_str(line).expect("a line of the recording");
-    RECORDED.lines().map(event).collect()
 }
 
 /// Head and body of a request or response.
@@ -179,7 +284,8 @@ fn split(text: &str) -> (&str, &str) {
 
 #[test]
 fn requests_to_the_node_are_read_with_their_replies() {
-    let all = node_exchanges();
+    let part = Recording::V1.part(super::steps::LIFE);
+    let all = part.node_exchanges();
     assert_eq!(all.len(), 41);
     let first = all.first().expect("the first one");
     assert_eq!(first.subject, "MyaaS.provision.mysql_node_free_1");
@@ -189,12 +295,13 @@ fn requests_to_the_node_are_read_with_their_replies() {
     let silent = all.iter().filter(|exchange| exchange.reply.is_none());
     let silent: Vec<&str> = silent.map(|exchange| exchange.payload.as_str()).collect();
     assert_eq!(silent, [r#"{"plan":"other"}"#, "{bad"]);
-    assert_eq!(announcements().len(), 2);
+    assert_eq!(part.announcements().len(), 2);
 }
 
 #[test]
 fn http_requests_are_read_with_their_answers() {
-    let all = http_exchanges(Caller::CloudController);
+    let part = Recording::V1.part(super::steps::LIFE);
+    let all = part.http_exchanges(Caller::CloudController);
     assert_eq!(all.len(), 44);
     let first = all.first().expect("the first one");
     assert_eq!((first.request.method.as_str(), first.status), ("POST", 400));
@@ -203,7 +310,7 @@ fn http_requests_are_read_with_their_answers() {
     assert_eq!(first.reply, r#"{"code":30000,"description":"Invalid Content-Type"}"#);
     let commands: usize = all.iter().map(|exchange| exchange.commands.len()).sum();
     assert_eq!(commands, 12);
-    let own = http_exchanges(Caller::Gateway);
+    let own = part.http_exchanges(Caller::Gateway);
     let paths: Vec<&str> = own.iter().map(|exchange| exchange.request.path.as_str()).collect();
     let expected = ["/services/v1/offerings", "/services/v1/offerings/mysql-5.5/handles"];
     assert_eq!(paths, expected);

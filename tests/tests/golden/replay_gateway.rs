@@ -11,8 +11,9 @@ use super::cloud_controller::CloudController;
 use super::compare::Learned;
 use super::differences::{Declared, OF_THE_GATEWAY, value};
 use super::gateway_client::GatewayClient;
-use super::recording::{Caller, HttpExchange, http_exchanges};
+use super::recording::{Caller, HttpExchange, Recording};
 use super::rig::{Peers, Rig};
+use super::steps::{LIFE, STOP};
 
 /// The gateway tells the cloud controller of its offering by then.
 const NOTICE_DEADLINE: Duration = Duration::from_secs(60);
@@ -28,10 +29,11 @@ async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
     let mut commands = rig.listen("MyaaS.*.mysql_node_free_1").await;
 
     let mut replay = Replay::new();
-    for exchange in http_exchanges(Caller::Gateway) {
+    let part = Recording::V1.part(LIFE);
+    for exchange in part.http_exchanges(Caller::Gateway) {
         replay.notice(&exchange, &cloud_controller).await;
     }
-    for exchange in http_exchanges(Caller::CloudController) {
+    for exchange in part.http_exchanges(Caller::CloudController) {
         let ours = gateway.ask(&exchange, &replay.learned).await;
         // The bus keeps the order: what was sent before this came is heard by now.
         rig.round_trip().await;
@@ -42,6 +44,10 @@ async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
         if replay.answer(&exchange, &ours) == Outcome::AsRecorded {
             replay.commands(&exchange, &sent);
         }
+    }
+    rig.stop_gateway().await;
+    for exchange in Recording::V1.part(STOP).http_exchanges(Caller::Gateway) {
+        replay.notice(&exchange, &cloud_controller).await;
     }
     replay.unlike.extend(replay.declared.unmet());
     assert!(replay.unlike.is_empty(), "\n{}\n{}", replay.unlike.join("\n"), rig.logs());
@@ -75,7 +81,8 @@ impl Replay {
         let recorded = &exchange.request;
         let name = format!("{} {}", recorded.method, recorded.path);
         let ours = wait_until(&name, NOTICE_DEADLINE, async || {
-            cloud_controller.heard(&recorded.method, &recorded.path)
+            let heard = cloud_controller.heard(&recorded.method, &recorded.path);
+            heard.into_iter().find(|heard| heard.says_active() == recorded.says_active())
         });
         let ours = ours.await.expect("the gateway tells it soon");
         for header in ["content-type", "x-vcap-service-token"] {

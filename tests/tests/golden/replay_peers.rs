@@ -5,8 +5,9 @@ use super::compare::Learned;
 use super::differences::{Declared, OF_THE_GATEWAY, value};
 use super::gateway_client::GatewayClient;
 use super::original_node::OriginalNode;
-use super::recording::{Caller, HttpExchange, http_exchanges};
+use super::recording::{Caller, HttpExchange, Recording};
 use super::rig::{Peers, Rig};
+use super::steps::LIFE;
 
 /// Everything that one test needs.
 struct Stage {
@@ -34,7 +35,7 @@ async fn our_gateway_drives_an_original_node_as_the_original_did() {
     let mut learned = Learned::default();
     let mut declared = Declared::new(OF_THE_GATEWAY);
     let mut unlike = Vec::new();
-    for exchange in http_exchanges(Caller::CloudController) {
+    for exchange in Recording::V1.part(LIFE).http_exchanges(Caller::CloudController) {
         let recorded = format!("{} {}", exchange.status, exchange.reply);
         // What the gateway does otherwise by itself is replayed with our own node.
         if declared.instead(&exchange.name(), &recorded).is_some() {
@@ -59,7 +60,7 @@ async fn our_gateway_drives_an_original_node_as_the_original_did() {
 async fn a_removal_that_failed_is_told_and_not_forgotten() {
     let stage = Stage::set().await;
     let learned = Learned::default();
-    let all = http_exchanges(Caller::CloudController);
+    let all = Recording::V1.part(LIFE).http_exchanges(Caller::CloudController);
     let of_step = |step: &str, method: &str| -> HttpExchange {
         let is_it =
             |exchange: &&HttpExchange| exchange.step == step && exchange.request.method == method;

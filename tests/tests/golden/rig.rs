@@ -109,6 +109,16 @@ impl Rig {
         format!("http://127.0.0.1:{port}")
     }
 
+    /// Stops the gateway, which was started last, and waits until it is gone.
+    pub(crate) async fn stop_gateway(&mut self) {
+        let mut gateway = self.children.pop().expect("it was started");
+        let id = gateway.id().and_then(|id| i32::try_from(id).ok());
+        let id = id.and_then(rustix::process::Pid::from_raw).expect("it runs");
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it is ours");
+        let ended = timeout(START_DEADLINE, gateway.wait()).await;
+        assert!(matches!(ended, Ok(Ok(status)) if status.success()), "{}", self.logs());
+    }
+
     /// Everything on `subject` from now on.
     pub(crate) async fn listen(&self, subject: &'static str) -> Subscriber {
         let listening = self.bus.subscribe(subject).await;

@@ -1,0 +1,69 @@
+//! Which steps of the recordings are replayed, and by whom. `tests/golden/README.md` says of every
+//! other step why it is not.
+
+use super::recording::Recording;
+
+const PAGE: &str = include_str!("../../golden/README.md");
+
+/// Orders, bindings and their errors, and a node that is asked directly: `replay_gateway.rs`,
+/// `replay_node.rs` and `replay_peers.rs`.
+pub(crate) const LIFE: &[&str] = &[
+    "startup",
+    "errors.validation",
+    "provision",
+    "provision.default_plan",
+    "provision.extra_optional_fields",
+    "bind",
+    "bind.with_options",
+    "bind.bodyid_differs_from_url",
+    "bind.errors",
+    "unbind",
+    "unbind.errors",
+    "unprovision.without_bindings",
+    "unprovision.not_found",
+    "unprovision.with_binding",
+    "provision.on_behalf.content_type_charset",
+    "node.discover.direct",
+    "node.provision.direct",
+    "node.bind.direct",
+    "node.unbind.direct",
+    "node.unprovision.direct",
+];
+
+/// A node is asked the same whichever cloud controller its gateway has: `replay_node.rs`.
+pub(crate) const ASKED_NODES: &[(Recording, &[&str])] = &[
+    (Recording::V1, LIFE),
+    (
+        Recording::V2,
+        &["provision", "bind", "unbind", "bind.after_restart", "unprovision.with_binding"],
+    ),
+    (Recording::Snapshots, &["provision", "unprovision"]),
+];
+
+/// The gateway stops: `replay_gateway.rs`.
+pub(crate) const STOP: &[&str] = &["end"];
+
+/// Everything that is replayed.
+const REPLAYED: &[&[(Recording, &[&str])]] = &[ASKED_NODES, &[(Recording::V1, STOP)]];
+
+#[test]
+fn every_step_is_replayed_or_the_page_says_why_not() {
+    let mut problems = Vec::new();
+    for recording in Recording::ALL {
+        let file = recording.file();
+        for step in recording.steps() {
+            let is_replayed = REPLAYED
+                .iter()
+                .copied()
+                .flatten()
+                .any(|(of, steps)| *of == recording && steps.contains(&&*step));
+            let row = format!("| `{file}` | `{step}` |");
+            match (is_replayed, PAGE.contains(&row)) {
+                (true, false) | (false, true) => {}
+                (true, true) => problems.push(format!("{row} is replayed, the page denies it")),
+                (false, false) => problems.push(format!("{row} is neither replayed nor excused")),
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
