@@ -58,11 +58,12 @@ pub use self::nats_server::{
 pub use self::offering::{Choice, ChoiceError, Label};
 pub use self::plugins::PluginError;
 pub use self::process::ProcessError;
+pub use self::stand_in::Api;
 pub use self::stand_in::book::BookError;
 pub use self::tools::{MariadbPrograms, Surroundings, ToolError};
 pub use self::version::Version;
 
-use self::blueprint::{Blueprint, Counts};
+use self::blueprint::{Blueprint, Counts, Wanted};
 use self::children::{Children, Programs};
 use self::directory::{Directory, Passage};
 use self::kept::Kept;
@@ -176,8 +177,9 @@ async fn prepare(
 
     let mut kept = Kept::load(&directory)?;
     let counts = Counts { gateways: arguments.gateways, nodes: arguments.nodes };
+    let wanted = Wanted { choices: &choices, counts, api: arguments.cc };
     let root = directory.path().to_owned();
-    let blueprint = Blueprint::draw(root, &choices, counts, mariadb, &mut kept)?;
+    let blueprint = Blueprint::draw(root, wanted, mariadb, &mut kept)?;
     kept.save(&directory)?;
     configs::write(&directory, &blueprint)?;
     kept.release_ports();
@@ -200,11 +202,12 @@ async fn serve(
         .offerings
         .iter()
         .map(|plan| (plan.offering.label.as_str().to_owned(), plan.token.clone()));
-    let book = Book::open(Directory::open(children.directory().path())?, tokens.collect())?;
+    let uaa = blueprint.uaa_secret.clone();
+    let book = Book::open(Directory::open(children.directory().path())?, tokens.collect(), uaa)?;
     let (control, orders) = control::router(blueprint.control_token.clone());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, blueprint.stand_in_port)).await;
     let listener = listener.map_err(system("listening as a cloud controller"))?;
-    let router = stand_in::router(book).merge(control);
+    let router = stand_in::router(book, blueprint.api).merge(control);
     tasks.spawn(axum::serve(listener, router).into_future());
     Ok(orders)
 }

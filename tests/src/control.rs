@@ -3,7 +3,7 @@
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tenon::dev::DevFile;
-use tenon_protocol::message::OfferingNotice;
+use tenon_protocol::message::{Handle, OfferingNotice};
 
 use crate::error::HarnessError;
 use crate::http;
@@ -57,10 +57,67 @@ impl Control {
         &self,
         availability: Availability,
     ) -> Result<(), HarnessError> {
+        self.set("availability", availability).await
+    }
+
+    /// Lets the stand-in's UAA answer 503, or serve again.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::Control`] when `tenon dev` does not run.
+    pub async fn set_uaa(&self, availability: Availability) -> Result<(), HarnessError> {
+        self.set("uaa", availability).await
+    }
+
+    async fn set(&self, what: &str, availability: Availability) -> Result<(), HarnessError> {
         let available = availability == Availability::Serving;
-        let url = format!("{}/_stand_in/availability", self.file.cloud_controller.url);
-        let request = self.http.put(url).json(&json!({ "available": available }));
-        good(format!("{availability:?}"), request).await.map(drop)
+        let request = self.http.put(self.stand_in(what)).json(&json!({ "available": available }));
+        good(format!("{what}: {availability:?}"), request).await.map(drop)
+    }
+
+    /// Lets every token that the stand-in's UAA gave be refused.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::Control`] when `tenon dev` does not run.
+    pub async fn revoke_tokens(&self) -> Result<(), HarnessError> {
+        let request = self.http.delete(self.stand_in("tokens"));
+        good("revoke tokens".to_owned(), request).await.map(drop)
+    }
+
+    /// The last requests of gateways to the cloud controller and its UAA: `GET /v2/services`.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::Control`] when `tenon dev` does not run.
+    pub async fn requests(&self) -> Result<Vec<String>, HarnessError> {
+        let text = good("show requests".to_owned(), self.http.get(self.stand_in("requests")));
+        let text = text.await?;
+        serde_json::from_str(&text).map_err(|error| HarnessError::Form(text, error))
+    }
+
+    /// Writes a handle down, as a cloud controller does after a provision or bind.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::Control`] when there is no such offering.
+    pub async fn put_handle(&self, label: &str, handle: &Handle) -> Result<(), HarnessError> {
+        let url = self.stand_in(&format!("handles/{label}/{}", handle.service_id));
+        good("put a handle".to_owned(), self.http.put(url).json(handle)).await.map(drop)
+    }
+
+    /// All handles that the cloud controller has, by label and id.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::Control`] when `tenon dev` does not run.
+    pub async fn handles(&self) -> Result<serde_json::Value, HarnessError> {
+        let text = good("show handles".to_owned(), self.http.get(self.stand_in("handles"))).await?;
+        serde_json::from_str(&text).map_err(|error| HarnessError::Form(text, error))
+    }
+
+    fn stand_in(&self, route: &str) -> String {
+        format!("{}/_stand_in/{route}", self.file.cloud_controller.url)
     }
 
     /// The offerings that gateways told the cloud controller.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::offering::Choice;
+use super::stand_in::Api;
 
 /// What `tenon dev` is asked for.
 #[derive(Debug, Clone, Args)]
@@ -13,6 +14,7 @@ Examples:
   tenon dev --dir ./d                       MySQL and files; Ctrl-C stops all of it
   tenon dev --dir ./d                       again: the instances are still there
   tenon dev --dir ./e --offerings files     without any database
+  tenon dev --dir ./g --cc v2               with a version 2 cloud controller and its UAA
   tenon dev --dir ./f --plugins ./my-plugins --offerings shop=my-shop
 
 D/dev.json says how to reach each part; docs/reference/dev-json.md explains it.")]
@@ -40,6 +42,10 @@ pub struct Arguments {
     /// Gateway processes
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=9))]
     pub gateways: u32,
+
+    /// Which cloud controller the stand-in is
+    #[arg(long, value_name = "API", value_enum, default_value_t)]
+    pub cc: Api,
 
     /// Start a gateway or node again when it ends by itself
     #[arg(long)]

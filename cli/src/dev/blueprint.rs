@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::kept::{Kept, KeptError};
 use super::nats_server::{NatsConfig, NatsUser, of_gateway, of_node};
 use super::offering::{Choice, Offering};
+use super::stand_in::Api;
 use super::tools::MariadbPrograms;
 use tenon_protocol::{IdError, NodeId, Secret, ServiceName};
 
@@ -26,6 +27,10 @@ pub(crate) struct Blueprint {
     /// MariaDB's programs, when an offering needs them.
     pub(crate) mariadb: Option<MariadbPrograms>,
     pub(crate) stand_in_port: u16,
+    /// Which cloud controller the stand-in is.
+    pub(crate) api: Api,
+    /// Of the gateway's client at the stand-in's UAA.
+    pub(crate) uaa_secret: Secret,
     pub(crate) control_token: Secret,
     pub(crate) admin_token: Secret,
     pub(crate) seal_key: Secret,
@@ -36,6 +41,14 @@ pub(crate) struct Blueprint {
 pub(crate) struct Counts {
     pub(crate) gateways: u32,
     pub(crate) nodes: u32,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) choices: &'a [Choice],
+    pub(crate) counts: Counts,
+    pub(crate) api: Api,
 }
 
 /// An offering and its token.
@@ -87,11 +100,10 @@ pub enum BlueprintError {
 }
 
 impl Blueprint {
-    /// Draws the processes for these offerings, with the ports and secrets of `kept`.
+    /// Draws the processes for what is wanted, with the ports and secrets of `kept`.
     pub(crate) fn draw(
         root: PathBuf,
-        choices: &[Choice],
-        counts: Counts,
+        Wanted { choices, counts, api }: Wanted<'_>,
         mariadb: Option<MariadbPrograms>,
         kept: &mut Kept,
     ) -> Result<Self, BlueprintError> {
@@ -121,6 +133,8 @@ impl Blueprint {
             gateway_nats_password,
             mariadb,
             stand_in_port: kept.port("cloud_controller")?,
+            api,
+            uaa_secret: kept.secret("uaa"),
             control_token: kept.secret("control"),
             admin_token: kept.secret("admin"),
             seal_key: kept.seal_key(),

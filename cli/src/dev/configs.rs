@@ -29,16 +29,26 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
-    use crate::dev::blueprint::Counts;
+    use crate::dev::blueprint::{Counts, Wanted};
     use crate::dev::kept::Kept;
+    use crate::dev::stand_in::Api;
     use crate::dev::tools::MariadbPrograms;
     use crate::dev::version::Version;
 
     fn blueprint(offerings: &[&str], mariadb: Option<MariadbPrograms>) -> (Blueprint, Kept) {
+        blueprint_of(offerings, mariadb, Api::V1)
+    }
+
+    fn blueprint_of(
+        offerings: &[&str],
+        mariadb: Option<MariadbPrograms>,
+        api: Api,
+    ) -> (Blueprint, Kept) {
         let mut kept = Kept::default();
-        let labels: Vec<_> = offerings.iter().map(|label| label.parse().unwrap()).collect();
+        let choices: Vec<_> = offerings.iter().map(|label| label.parse().unwrap()).collect();
         let counts = Counts { gateways: 1, nodes: 1 };
-        let blueprint = Blueprint::draw("/d".into(), &labels, counts, mariadb, &mut kept).unwrap();
+        let wanted = Wanted { choices: &choices, counts, api };
+        let blueprint = Blueprint::draw("/d".into(), wanted, mariadb, &mut kept).unwrap();
         (blueprint, kept)
     }
 
@@ -104,6 +114,29 @@ mod tests {
             description = "Free"
             free = true
             extensions = ["snapshot", "job"]
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_gateway_of_a_version_2_cloud_controller_is_told_its_uaa() {
+        let (blueprint, kept) = blueprint_of(&["files"], None, Api::V2);
+        let text = gateway_config::text(&blueprint, blueprint.gateways.first().unwrap()).unwrap();
+        let (_, rest) = text.split_once("[cloud_controller]").unwrap();
+        let (section, _) = rest.split_once("[[offerings]]").unwrap();
+        check_text(
+            section,
+            &kept,
+            &expect![[r#"
+
+            url = "http://127.0.0.1:<cloud_controller>"
+            api = "v2"
+
+            [cloud_controller.uaa]
+            url = "http://127.0.0.1:<cloud_controller>/uaa"
+            client_id = "gateway"
+            client_secret = "<uaa>"
+
         "#]],
         );
     }

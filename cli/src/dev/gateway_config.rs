@@ -7,6 +7,7 @@ use tenon_protocol::Secret;
 
 use super::blueprint::{Blueprint, GATEWAY_USER, GatewayPlan, OfferingPlan};
 use super::offering::{PLAN, PROVIDER};
+use super::stand_in::{Api, uaa};
 
 #[derive(Serialize)]
 struct Config<'a> {
@@ -14,7 +15,7 @@ struct Config<'a> {
     admin: Admin<'a>,
     nats: Nats<'a>,
     state: State<'a>,
-    cloud_controller: CloudController,
+    cloud_controller: CloudController<'a>,
     offerings: Vec<Offering<'a>>,
 }
 
@@ -43,9 +44,18 @@ struct State<'a> {
 }
 
 #[derive(Serialize)]
-struct CloudController {
+struct CloudController<'a> {
     url: String,
     api: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uaa: Option<Uaa<'a>>,
+}
+
+#[derive(Serialize)]
+struct Uaa<'a> {
+    url: String,
+    client_id: &'static str,
+    client_secret: &'a Secret,
 }
 
 #[derive(Serialize)]
@@ -89,10 +99,23 @@ pub(crate) fn text(
         },
         // Short, because people and tests watch it happen.
         state: State { seal_key: &blueprint.seal_key, reconcile_interval_seconds: 2 },
-        cloud_controller: CloudController { url: blueprint.stand_in_url(), api: "v1" },
+        cloud_controller: cloud_controller(blueprint),
         offerings: blueprint.offerings.iter().map(offering).collect(),
     };
     toml::to_string(&config)
+}
+
+fn cloud_controller(blueprint: &Blueprint) -> CloudController<'_> {
+    let url = blueprint.stand_in_url();
+    let uaa = match blueprint.api {
+        Api::V1 => None,
+        Api::V2 => Some(Uaa {
+            url: format!("{url}{}", uaa::PATH),
+            client_id: uaa::CLIENT_ID,
+            client_secret: &blueprint.uaa_secret,
+        }),
+    };
+    CloudController { url, api: blueprint.api.as_str(), uaa }
 }
 
 fn offering(plan: &OfferingPlan) -> Offering<'_> {

@@ -1,16 +1,22 @@
-//! A stand-in for a v1 cloud controller: it keeps the offerings and handles that gateways tell it.
+//! A stand-in for a cloud controller: it keeps the offerings and handles that gateways tell it.
 //!
-//! Answers the three classic routes as the original did (reference, section 2.2), and a few of its
-//! own below `/_stand_in/`, to look inside and to set the scene. Asks gateways for nothing.
+//! Answers the routes of version 1 (reference, section 2.2) or of version 2 with its UAA (2.3), and
+//! a few of its own below `/_stand_in/`, to look inside and to set the scene. Asks gateways for
+//! nothing.
 
 pub(crate) mod book;
+mod catalog;
 mod refusal;
+pub(crate) mod uaa;
+mod v2;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::HeaderMap;
-use axum::routing::{get, post, put};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,8 +31,47 @@ const TOKEN_HEADER: &str = "X-VCAP-Service-Token";
 type Shared = Arc<Mutex<Book>>;
 type Answer = Result<Json<Value>, Refusal>;
 
+/// Which cloud controller it stands in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Api {
+    /// `/services/v1/offerings`.
+    #[default]
+    V1,
+    /// `/v2/services`, with tokens of a UAA.
+    V2,
+}
+
+impl Api {
+    /// As in `dev.json`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
+
 /// The routes over `book`.
-pub(crate) fn router(book: Book) -> Router {
+pub(crate) fn router(book: Book, api: Api) -> Router {
+    let classic = match api {
+        Api::V1 => v1(),
+        Api::V2 => v2::router(),
+    };
+    let book = Arc::new(Mutex::new(book));
+    classic
+        .layer(from_fn_with_state(Arc::clone(&book), note_request))
+        .route("/_stand_in/offerings", get(show_offerings))
+        .route("/_stand_in/requests", get(show_requests))
+        .route("/_stand_in/availability", put(set_availability))
+        .route("/_stand_in/uaa", put(set_uaa_availability))
+        .route("/_stand_in/tokens", delete(revoke_tokens))
+        .route("/_stand_in/handles", get(show_handles))
+        .route("/_stand_in/handles/{label}/{id}", put(put_handle).delete(remove_handle))
+        .with_state(book)
+}
+
+fn v1() -> Router<Shared> {
     let offerings = "/services/v1/offerings";
     Router::new()
         .route(offerings, post(take_offering))
@@ -36,11 +81,33 @@ pub(crate) fn router(book: Book) -> Router {
             get(list_handles_of_provider),
         )
         .route(&format!("{offerings}/{{label}}/handles/{{id}}"), post(update_handle))
-        .route("/_stand_in/offerings", get(show_offerings))
-        .route("/_stand_in/availability", put(set_availability))
-        .route("/_stand_in/handles", get(show_handles))
-        .route("/_stand_in/handles/{label}/{id}", put(put_handle).delete(remove_handle))
-        .with_state(Arc::new(Mutex::new(book)))
+}
+
+/// Remembers what was asked for, whatever the answer.
+async fn note_request(State(book): State<Shared>, request: Request, next: Next) -> Response {
+    let line = format!("{} {}", request.method(), request.uri());
+    lock(&book).note_request(line);
+    next.run(request).await
+}
+
+/// The last requests of gateways: an array of `METHOD path`, oldest first.
+async fn show_requests(State(book): State<Shared>) -> Json<Value> {
+    Json(lock(&book).show_requests())
+}
+
+/// Lets every token be refused from now on.
+async fn revoke_tokens(State(book): State<Shared>) -> Json<Value> {
+    lock(&book).uaa.revoke_all();
+    Json(json!({}))
+}
+
+/// Lets the UAA answer 503, or serve again.
+async fn set_uaa_availability(
+    State(book): State<Shared>,
+    Json(Availability { available }): Json<Availability>,
+) -> Json<Value> {
+    lock(&book).uaa.set_available(available);
+    Json(json!({ "available": available }))
 }
 
 /// Heartbeat and deactivation.

@@ -28,7 +28,7 @@ pub(crate) fn survey(children: &Children) -> Option<DevFile> {
         admin: AdminEntry { url: first.admin_url.clone(), token: blueprint.admin_token.clone() },
         cloud_controller: CloudControllerEntry {
             url: blueprint.stand_in_url(),
-            api: "v1".to_owned(),
+            api: blueprint.api.as_str().to_owned(),
         },
         nats: NatsEntry {
             url: blueprint.nats.url(),

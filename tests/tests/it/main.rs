@@ -11,6 +11,8 @@ mod bad_input;
 #[cfg(test)]
 mod bus;
 #[cfg(test)]
+mod cloud_controller;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod crash_gateway;

@@ -1,17 +1,24 @@
 //! What the stand-in knows: tokens, offerings, handles. A restart finds the handles again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenon_protocol::Secret;
 use tenon_protocol::message::{Handle, OfferingNotice};
 
+use super::catalog::Catalog;
 use super::refusal::Refusal;
+use super::uaa::Uaa;
 use crate::dev::directory::{Directory, DirectoryError};
 
-/// Where it is kept.
+/// Where handles are kept.
 const FILE: &str = "cloud-controller.json";
+/// Where the catalog of version 2 is kept.
+const CATALOG_FILE: &str = "cloud-controller-catalog.json";
+/// Requests that are remembered.
+const MAX_REQUESTS: usize = 1_000;
 
 /// The book cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +27,7 @@ pub enum BookError {
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     /// The file was edited, or is damaged.
-    #[error("{FILE} cannot be read or written")]
+    #[error("{FILE} or {CATALOG_FILE} cannot be read or written")]
     Form(#[source] serde_json::Error),
 }
 
@@ -32,6 +39,9 @@ pub(crate) struct Book {
     is_available: bool,
     offerings: BTreeMap<String, OfferingNotice>,
     handles: Handles,
+    pub(super) catalog: Catalog,
+    pub(super) uaa: Uaa,
+    requests: VecDeque<String>,
 }
 
 /// Label to id to handle.
@@ -39,28 +49,41 @@ pub(crate) struct Book {
 struct Handles(BTreeMap<String, BTreeMap<String, Value>>);
 
 impl Book {
-    /// The book in `directory`, with the tokens of the offerings by label.
+    /// The book in `directory`, with the tokens of the offerings by label, and the secret of the
+    /// UAA's client.
     pub(crate) fn open(
         directory: Directory,
         tokens: BTreeMap<String, Secret>,
+        uaa: Secret,
     ) -> Result<Self, BookError> {
-        let handles = match directory.read(FILE)? {
-            Some(content) => serde_json::from_slice(&content).map_err(BookError::Form)?,
-            None => Handles::default(),
-        };
-        let offerings = BTreeMap::new();
-        Ok(Self { directory, tokens, is_available: true, offerings, handles })
+        Ok(Self {
+            handles: read(&directory, FILE)?,
+            catalog: read(&directory, CATALOG_FILE)?,
+            directory,
+            tokens,
+            is_available: true,
+            offerings: BTreeMap::new(),
+            uaa: Uaa::new(uaa),
+            requests: VecDeque::new(),
+        })
     }
 
     /// The label of an offering whose token was given; the text may carry a version.
     pub(super) fn admit(&self, text: &str, token: Option<&str>) -> Result<String, Refusal> {
-        if !self.is_available {
-            return Err(Refusal::Unavailable);
-        }
+        self.check_available()?;
         let label = self.known(text)?;
         let expected = self.tokens.get(&label);
         let is_right = expected.zip(token).is_some_and(|(expected, given)| expected.matches(given));
         if is_right { Ok(label) } else { Err(Refusal::NotAuthorized) }
+    }
+
+    pub(super) fn check_available(&self) -> Result<(), Refusal> {
+        if self.is_available { Ok(()) } else { Err(Refusal::Unavailable) }
+    }
+
+    /// The labels of all offerings.
+    pub(super) fn labels(&self) -> Vec<String> {
+        self.tokens.keys().cloned().collect()
     }
 
     /// The label of an offering: `mysql` of `mysql` and of `mysql-10.11`.
@@ -83,7 +106,19 @@ impl Book {
     }
 
     pub(super) fn show_offerings(&self) -> Value {
-        self.offerings.values().map(|notice| json!(notice)).collect()
+        let told = self.offerings.values().map(|notice| json!(notice));
+        told.chain(self.catalog.offerings()).collect()
+    }
+
+    pub(super) fn note_request(&mut self, line: String) {
+        if self.requests.len() == MAX_REQUESTS {
+            self.requests.pop_front();
+        }
+        self.requests.push_back(line);
+    }
+
+    pub(super) fn show_requests(&self) -> Value {
+        json!(self.requests)
     }
 
     pub(super) fn show_handles(&self) -> Value {
@@ -116,9 +151,21 @@ impl Book {
         self.save()
     }
 
+    pub(super) fn save_catalog(&self) -> Result<(), BookError> {
+        let content = serde_json::to_vec_pretty(&self.catalog).map_err(BookError::Form)?;
+        Ok(self.directory.write(CATALOG_FILE, &content)?)
+    }
+
     fn save(&self) -> Result<(), BookError> {
         let content = serde_json::to_vec_pretty(&self.handles).map_err(BookError::Form)?;
         Ok(self.directory.write(FILE, &content)?)
+    }
+}
+
+fn read<T: Default + DeserializeOwned>(directory: &Directory, file: &str) -> Result<T, BookError> {
+    match directory.read(file)? {
+        Some(content) => serde_json::from_slice(&content).map_err(BookError::Form),
+        None => Ok(T::default()),
     }
 }
 
@@ -128,7 +175,8 @@ mod tests {
 
     fn book(directory: &Directory) -> Book {
         let tokens = BTreeMap::from([("mysql".to_owned(), Secret::new("t".to_owned()))]);
-        Book::open(Directory::open(directory.path()).unwrap(), tokens).unwrap()
+        let uaa = Secret::new("s".to_owned());
+        Book::open(Directory::open(directory.path()).unwrap(), tokens, uaa).unwrap()
     }
 
     fn handle(id: &str) -> Handle {

@@ -22,9 +22,30 @@ pub(super) enum Refusal {
     /// An update names nothing.
     #[error("The service handle could not be found: {0}")]
     UnknownHandle(String),
+    /// An update names nothing.
+    #[error("The object could not be found: {0}")]
+    UnknownObject(String),
+    /// A token of the UAA is missing, or none of its.
+    #[error("Invalid Auth Token")]
+    BadToken,
+    /// The UAA does not know the client, or has another secret.
+    #[error("Bad credentials")]
+    BadClient,
+    /// A list without its filter.
+    #[error("The query parameter is invalid")]
+    BadQuery,
+    /// There is one of that name.
+    #[error("The name is taken")]
+    Taken(u32),
     /// The book cannot be written.
     #[error(transparent)]
     Book(#[from] BookError),
+}
+
+impl Refusal {
+    pub(super) fn unknown(guid: &str) -> Self {
+        Self::UnknownObject(guid.to_owned())
+    }
 }
 
 impl IntoResponse for Refusal {
@@ -33,7 +54,10 @@ impl IntoResponse for Refusal {
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, 10001),
             Self::NotAuthorized => (StatusCode::FORBIDDEN, 10003),
             Self::UnknownService(_) => (StatusCode::NOT_FOUND, 120_003),
-            Self::UnknownHandle(_) => (StatusCode::NOT_FOUND, 10000),
+            Self::UnknownHandle(_) | Self::UnknownObject(_) => (StatusCode::NOT_FOUND, 10000),
+            Self::BadToken | Self::BadClient => (StatusCode::UNAUTHORIZED, 1000),
+            Self::BadQuery => (StatusCode::BAD_REQUEST, 10005),
+            Self::Taken(code) => (StatusCode::BAD_REQUEST, *code),
             Self::Book(_) => (StatusCode::INTERNAL_SERVER_ERROR, 10001),
         };
         let body = json!({ "code": code, "description": self.to_string() });
