@@ -94,7 +94,7 @@ fn nothing_is_lost_or_leaked_under_a_broker_platform() {
 }
 
 #[test]
-fn without_a_fence_late_commands_are_obeyed() {
+fn p03_without_a_fence_late_commands_are_obeyed() {
     check_broken(Variant::NoFence, Front::Classic, &["no leak", "no second copy"]);
 }
 
@@ -108,7 +108,7 @@ fn without_compare_and_set_gateways_overwrite_each_other() {
 }
 
 #[test]
-fn without_idempotent_nodes_there_are_copies() {
+fn p01_without_idempotent_nodes_there_are_copies() {
     check_broken(Variant::NotIdempotent, Front::Classic, &["no second copy"]);
 }
 
@@ -129,7 +129,7 @@ fn a_node_that_answers_before_it_has_written_forgets() {
 }
 
 #[test]
-fn who_takes_a_timeout_for_a_failure_leaks() {
+fn p02_who_takes_a_timeout_for_a_failure_leaks() {
     check_broken(Variant::TimeoutIsFailure, Front::Classic, &["no leak", "no second copy"]);
 }
 

@@ -83,7 +83,7 @@ async fn an_update_that_fails_changes_nothing() {
 }
 
 #[test]
-fn a_ledger_that_is_in_use_is_refused_by_name() {
+fn p40_a_ledger_that_is_in_use_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("l");
     let _open = Ledger::open(&path).unwrap();

@@ -57,7 +57,7 @@ async fn our_gateway_drives_an_original_node_as_the_original_did() {
 
 /// `removed-once-confirmed`: the original forgot the instance with the node's first reply.
 #[tokio::test]
-async fn a_removal_that_failed_is_told_and_not_forgotten() {
+async fn p05_a_removal_that_failed_is_told_and_not_forgotten() {
     let stage = Stage::set().await;
     let learned = Learned::default();
     let all = Recording::V1.part(LIFE).http_exchanges(Caller::CloudController);

@@ -77,7 +77,8 @@ async fn provision_as(platform: &Platform, gateway: usize, request: &str) -> Opt
 }
 
 #[tokio::test]
-async fn a_request_whose_answer_was_lost_is_answered_by_another_gateway_with_the_same_instance() {
+async fn p01_a_request_whose_answer_was_lost_is_answered_by_another_gateway_with_the_same_instance()
+{
     let platform = two_gateways("files").await;
     let point = "provision.ready-written";
     let request = provision_as(&platform, 1, "request-1");
@@ -96,7 +97,7 @@ async fn a_request_whose_answer_was_lost_is_answered_by_another_gateway_with_the
 }
 
 #[tokio::test]
-async fn a_snapshot_that_a_dying_gateway_wrote_down_is_taken() {
+async fn p39_a_snapshot_that_a_dying_gateway_wrote_down_is_taken() {
     let platform = two_gateways("files").await;
     let classic = platform.classic_at(1, "files").unwrap();
     let again = platform.classic_at(2, "files").unwrap();

@@ -58,7 +58,7 @@ async fn a_node_killed_at_any_step_of_a_request_loses_and_leaks_no_directory() {
 }
 
 #[tokio::test]
-async fn a_node_killed_at_any_step_of_a_request_loses_and_leaks_no_database_or_account() {
+async fn p26_a_node_killed_at_any_step_of_a_request_loses_and_leaks_no_database_or_account() {
     check_requests("mysql").await;
 }
 

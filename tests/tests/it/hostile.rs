@@ -127,7 +127,7 @@ impl Neighbour {
 }
 
 #[tokio::test]
-async fn a_misdeed_gets_a_number_and_a_neighbour_is_served_meanwhile() {
+async fn p38_a_misdeed_gets_a_number_and_a_neighbour_is_served_meanwhile() {
     let hostile = start(&["hostile", "echo"]).await;
     let neighbour = Neighbour::arrive(&hostile.platform).await;
     let (pid, before) = (hostile.pid(), hostile.resident_kib());

@@ -25,6 +25,8 @@ mod files_life;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod load_errors;
 #[cfg(test)]
 mod mysql_life;

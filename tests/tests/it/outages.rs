@@ -94,7 +94,7 @@ async fn a_database_server_that_comes_back_is_found_again() {
 }
 
 #[tokio::test]
-async fn without_its_cloud_controller_a_gateway_serves_what_its_records_know() {
+async fn p04_without_its_cloud_controller_a_gateway_serves_what_its_records_know() {
     let platform = Platform::start(Options::of(&["files"])).await.unwrap();
     let classic = platform.classic("files").unwrap();
     let control = platform.control().unwrap();

@@ -168,7 +168,7 @@ fn unbinding_the_owners_own_account_leaves_it() {
 }
 
 #[test]
-fn unbind_while_the_server_is_away_fails() {
+fn p26_unbind_while_the_server_is_away_fails() {
     let node = Node::new();
     let binding = node.bind("b1", &Parameters::new()).unwrap();
     node.world.mysql(VERSION).stop();

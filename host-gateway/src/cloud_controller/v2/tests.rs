@@ -220,3 +220,24 @@ async fn p10_an_update_of_a_handle_says_what_it_is() {
     check_update("d1", "PUT /v2/service_instances/internal/d1").await;
     check_update("b1", "PUT /v2/service_bindings/internal/b1").await;
 }
+
+const V1_HANDLES: &[u8] =
+    include_bytes!("../../../../tests/golden/fixtures/cc-2.2.3-fetch-handles-v1.response.json");
+const V2_INSTANCES: &[u8] =
+    include_bytes!("../../../../tests/golden/fixtures/cc-2.3.6-list-instances.response.json");
+const V2_BINDINGS: &[u8] =
+    include_bytes!("../../../../tests/golden/fixtures/cc-2.3.6-list-bindings.response.json");
+
+fn entity<T: serde::de::DeserializeOwned>(fixture: &[u8]) -> T {
+    let fixture: Value = serde_json::from_slice(fixture).unwrap();
+    serde_json::from_value(fixture["body"]["resources"][0]["entity"].clone()).unwrap()
+}
+
+#[test]
+fn p35_both_versions_of_the_cloud_controller_give_the_same_handles() {
+    let v1: Value = serde_json::from_slice(V1_HANDLES).unwrap();
+    let v1: Vec<Handle> = serde_json::from_value(v1["body"]["handles"].clone()).unwrap();
+    let v2 = [instance_handle(entity(V2_INSTANCES)).unwrap(), binding_handle(entity(V2_BINDINGS))];
+    // A handle is a secret: it has no Debug.
+    assert!(v1 == v2);
+}

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_request_with_the_same_id_is_the_same_instance() {
+    fn p01_the_same_request_with_the_same_id_is_the_same_instance() {
         let id = |changes: Value, request_id: &str| {
             derived_id(&offering(), &request(&changes), "free", "10.11", request_id)
         };
