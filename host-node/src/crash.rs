@@ -24,6 +24,18 @@ pub const POINTS: &[&str] = &[
     "snapshot.recorded",
     "restore.begun",
     "restore.called",
+    "disable.begun",
+    "disable.called",
+    "disable.exported",
+    "enable.begun",
+    "enable.recorded",
+    "import.checked",
+    "import.provisioned",
+    "import.loaded",
+    "update.begun",
+    "update.called",
+    "update.recorded",
+    "cleanupnfs.begun",
 ];
 
 /// Where this process dies; nowhere, outside of tests.

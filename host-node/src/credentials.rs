@@ -15,7 +15,13 @@ const SECRET_KEYS: [&str; 6] = ["password", "pass", "uri", "url", "private_key",
 pub(crate) struct Credentials {
     public: Object,
     secret: Object,
+    /// What the platform asked for when it bound; for the guest, should it make the access again.
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
+    options: Object,
 }
+
+/// The key under which a guest finds the options of a binding.
+const OPTIONS: &str = "binding_options";
 
 /// A guest's credentials are not JSON.
 #[derive(Debug, thiserror::Error)]
@@ -31,14 +37,19 @@ impl Credentials {
     ///
     /// [`NotJson`] names the key, not the value.
     pub(crate) fn from_guest(credential: wit::Credential) -> Result<Self, NotJson> {
-        Ok(Self { public: object(credential.public)?, secret: object(credential.secret)? })
+        let mut public = object(credential.public)?;
+        let options = match public.remove(OPTIONS) {
+            Some(Value::Object(options)) => options,
+            Some(_) | None => Object::new(),
+        };
+        Ok(Self { public, secret: object(credential.secret)?, options })
     }
 
     /// Sorts credentials that a platform or another node kept.
     pub(crate) fn from_message(credentials: Object) -> Self {
         let is_secret = |key: &str| SECRET_KEYS.contains(&key);
         let (secret, public) = credentials.into_iter().partition(|(key, _)| is_secret(key));
-        Self { public, secret }
+        Self { public, secret, options: Object::new() }
     }
 
     /// For a guest.
@@ -47,6 +58,31 @@ impl Credentials {
             object.iter().map(|(key, value)| (key.clone(), value.to_string())).collect()
         };
         wit::Credential { public: texts(&self.public), secret: texts(&self.secret) }
+    }
+
+    /// The same, of a binding that was made with `options`.
+    pub(crate) fn with_options(self, options: Object) -> Self {
+        Self { options, ..self }
+    }
+
+    /// The same, with `options` where it has none of its own.
+    pub(crate) fn or_options(self, options: Object) -> Self {
+        if self.options.is_empty() { self.with_options(options) } else { self }
+    }
+
+    /// What the platform asked for.
+    pub(crate) fn into_options(self) -> Object {
+        self.options
+    }
+
+    /// For a guest that is to make or change the access of a binding: with its options.
+    pub(crate) fn to_guest_with_options(&self) -> wit::Credential {
+        let mut credential = self.to_guest();
+        if !self.options.is_empty() {
+            let options = Value::Object(self.options.clone()).to_string();
+            credential.public.push((OPTIONS.to_owned(), options));
+        }
+        credential
     }
 
     /// For the platform: the classic protocol wants `name` to be the instance's id.

@@ -2,12 +2,14 @@
 //!
 //! The one place where bytes of the bus become values. Decides nothing.
 
+use std::sync::Arc;
+
 use async_nats::Message;
 use serde::de::DeserializeOwned;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
-    BindRequest, CredentialsReply, InventoryRequest, Object, ProvisionRequest, PurgeOrphanRequest,
-    Reply, UnbindRequest, UnprovisionRequest,
+    BindRequest, CredentialsReply, HandlePair, InventoryRequest, Object, ProvisionRequest,
+    PurgeOrphanRequest, Reply, UnbindRequest, UnprovisionRequest, UpdateReply,
 };
 use tenon_protocol::subject::Operation;
 use tenon_protocol::{BindingId, Fault, Generation, InstanceId, OperationId, Order};
@@ -15,12 +17,13 @@ use tenon_protocol::{BindingId, Fault, Generation, InstanceId, OperationId, Orde
 use crate::config::Peers;
 use crate::offering::Offering;
 use crate::operations::{self, Task};
+use crate::steps::Outcome;
 
 /// Answers one request. `accepted` is `false` when the node has no room for more requests.
 ///
 /// Without a plugin nothing is begun: there would be nobody to undo it.
 pub(crate) async fn request(
-    offering: &Offering,
+    offering: &Arc<Offering>,
     operation: Operation,
     message: &Message,
     accepted: bool,
@@ -49,11 +52,11 @@ pub(crate) async fn request(
         Operation::Unbind => done(unbind(offering, message).await),
         Operation::PurgeOrphan => done(purge_orphan(offering, message).await),
         Operation::Restore => done(Err(Fault::no_extension("restore"))),
+        Operation::UpdateInstance => handles(step(offering, operation, message).await),
         Operation::DisableInstance
         | Operation::EnableInstance
         | Operation::ImportInstance
-        | Operation::UpdateInstance
-        | Operation::CleanupnfsInstance => done(Err(Fault::no_extension("migration"))),
+        | Operation::CleanupnfsInstance => done(step(offering, operation, message).await.map(drop)),
     }
 }
 
@@ -76,12 +79,14 @@ async fn provision(offering: &Offering, message: &Message) -> Result<Object, Fau
     let given = request.credentials.as_ref().and_then(|old| old.get("name"));
     let given = given.and_then(|name| name.as_str()).map(instance_id).transpose()?;
     let task = task(offering, message, || Ok(given.unwrap_or_else(InstanceId::random)))?;
+    offering.steps.refuse_while_running(&task.order.instance)?;
     operations::provision::provision(offering, &task, request).await
 }
 
 async fn unprovision(offering: &Offering, message: &Message) -> Result<(), Fault> {
     let request: UnprovisionRequest = decode(message)?;
     let task = task(offering, message, || named(offering, &request.name))?;
+    offering.steps.refuse_while_running(&task.order.instance)?;
     operations::unprovision::unprovision(offering, &task, &request).await
 }
 
@@ -89,6 +94,7 @@ async fn bind(offering: &Offering, message: &Message) -> Result<Object, Fault> {
     let request: BindRequest = decode(message)?;
     let mut task = task(offering, message, || named(offering, &request.name))?;
     task.order.binding.get_or_insert_with(BindingId::random);
+    offering.steps.refuse_while_running(&task.order.instance)?;
     operations::bind::bind(offering, &task, request).await
 }
 
@@ -96,12 +102,58 @@ async fn unbind(offering: &Offering, message: &Message) -> Result<(), Fault> {
     let request: UnbindRequest = decode(message)?;
     let name = request.credentials.get("name").and_then(|name| name.as_str()).unwrap_or_default();
     let task = task(offering, message, || named(offering, name))?;
+    offering.steps.refuse_while_running(&task.order.instance)?;
     operations::unbind::unbind(offering, &task, &request).await
 }
 
 async fn purge_orphan(offering: &Offering, message: &Message) -> Result<(), Fault> {
     let request: PurgeOrphanRequest = decode(message)?;
     operations::purge_orphan::purge_orphan(offering, &request).await
+}
+
+/// A step of a move: it goes on when nobody waits for it any more.
+async fn step(offering: &Arc<Offering>, operation: Operation, message: &Message) -> Outcome {
+    let pair: HandlePair = decode(message)?;
+    let named = operations::handles::instance_of(&pair)?;
+    let task = task(offering, message, || Ok(named.clone()))?;
+    if task.order.instance != named {
+        return Err(Fault::malformed());
+    }
+    let (ours, ordered) = (Arc::clone(offering), task.clone());
+    let work = async move { move_step(&ours, operation, &ordered, &pair).await };
+    offering.steps.run(operation, &task, work).await
+}
+
+async fn move_step(
+    offering: &Offering,
+    operation: Operation,
+    task: &Task,
+    pair: &HandlePair,
+) -> Outcome {
+    let nothing = |()| Vec::new();
+    match operation {
+        Operation::DisableInstance => {
+            operations::disable_instance::disable_instance(offering, task, pair).await.map(nothing)
+        }
+        Operation::EnableInstance => {
+            operations::enable_instance::enable_instance(offering, task, pair).await.map(nothing)
+        }
+        Operation::ImportInstance => {
+            operations::import_instance::import_instance(offering, task, pair).await.map(nothing)
+        }
+        Operation::UpdateInstance => {
+            operations::update_instance::update_instance(offering, task, pair).await
+        }
+        Operation::CleanupnfsInstance => {
+            operations::cleanupnfs_instance::cleanupnfs_instance(offering, task).await.map(nothing)
+        }
+        Operation::Provision
+        | Operation::Unprovision
+        | Operation::Bind
+        | Operation::Unbind
+        | Operation::Restore
+        | Operation::PurgeOrphan => Err(Fault::internal()),
+    }
 }
 
 /// The order in the message's headers; without them an original gateway asks.
@@ -161,6 +213,10 @@ fn decode<T: DeserializeOwned>(message: &Message) -> Result<T, Fault> {
 
 fn credentials(result: Result<Object, Fault>) -> Vec<u8> {
     serde_json::to_vec(&CredentialsReply::of(result)).unwrap_or_default()
+}
+
+fn handles(outcome: Outcome) -> Vec<u8> {
+    serde_json::to_vec(&UpdateReply::of(outcome)).unwrap_or_default()
 }
 
 fn done(result: Result<(), Fault>) -> Vec<u8> {

@@ -24,7 +24,9 @@ use tokio::sync::oneshot;
 
 use self::file::File;
 pub(crate) use book::{Book, StateWrite, StateWrites};
-pub(crate) use entry::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase};
+pub(crate) use entry::{
+    Access, Arrival, BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Moving,
+};
 pub(crate) use notes::Note;
 use notes::{Notes, Ticket};
 

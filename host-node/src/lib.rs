@@ -8,6 +8,7 @@ pub mod config;
 mod crash;
 mod credentials;
 mod dispatch;
+mod exports;
 mod guest;
 mod health;
 mod jobs;
@@ -19,6 +20,7 @@ mod node;
 mod offering;
 mod operations;
 mod snapshots;
+mod steps;
 
 pub use bus::BusError;
 pub use crash::POINTS as CRASH_POINTS;

@@ -160,6 +160,11 @@ async fn drain(parts: &Parts, tasks: &TaskTracker, mut background: JoinSet<()>) 
     if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
         tracing::warn!(left = tasks.len(), "requests were cut off; the next start finishes them");
     }
+    for offering in parts.offerings.iter() {
+        if tokio::time::timeout(patience, offering.steps.drained()).await.is_err() {
+            tracing::warn!("a move was cut off; its gateway orders the step again");
+        }
+    }
     background.shutdown().await;
     let servers = Arc::clone(&parts.servers);
     let drained = parts.guests.spawn(async move { servers.drain().await });

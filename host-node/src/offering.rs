@@ -15,6 +15,7 @@ use crate::guest::{CallFacts, Called, Grants, GuestCall, GuestFailure, Guests, P
 use crate::ledger::{InstanceEntry, InstancePhase, Ledger, LedgerError, Note};
 use crate::locks::Locks;
 use crate::snapshots::SnapshotStore;
+use crate::steps::Steps;
 
 /// Instances looked at in one transaction when capacity is counted at start.
 const PAGE: usize = 1_000;
@@ -29,6 +30,7 @@ pub(crate) struct Offering {
     /// Seals credentials in the ledger.
     pub(crate) key: SealKey,
     pub(crate) locks: Locks,
+    pub(crate) steps: Steps,
     pub(crate) snapshots: Option<SnapshotStore>,
     pub(crate) crash: Crash,
     /// Capacity or health changed: to be announced.

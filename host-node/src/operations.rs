@@ -6,15 +6,22 @@
 
 pub(crate) mod bind;
 pub(crate) mod check_orphan;
+pub(crate) mod cleanupnfs_instance;
 pub(crate) mod create_snapshot;
 pub(crate) mod delete_snapshot;
+pub(crate) mod disable_instance;
+pub(crate) mod enable_instance;
+pub(crate) mod handles;
+pub(crate) mod import_instance;
 pub(crate) mod inventory;
+mod moving;
 pub(crate) mod provision;
 pub(crate) mod purge_orphan;
 pub(crate) mod resume;
 pub(crate) mod rollback_snapshot;
 pub(crate) mod unbind;
 pub(crate) mod unprovision;
+pub(crate) mod update_instance;
 
 use tenon_protocol::{Code, Fault, Order};
 

@@ -5,6 +5,7 @@
 
 mod credential;
 mod directory;
+mod moving;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ use tenon_guest::{
 
 struct Files;
 
-tenon_guest::export!(Files: Service + Snapshots);
+tenon_guest::export!(Files: Service + Snapshots + Suspension + Migration);
 
 /// Most names in a page of the inventory; the node gives no more at once.
 const PAGE: u32 = 1_000;

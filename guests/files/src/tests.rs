@@ -3,8 +3,8 @@
 use expect_test::expect;
 use tenon_guest::fake::{Blob, World};
 use tenon_guest::{
-    Binding, BindingRef, Credential, Error, ErrorKind, Health, Instance, Parameters, Result,
-    Service, Snapshots, json,
+    Binding, BindingRef, Credential, Error, ErrorKind, Health, Instance, Migration, Parameters,
+    Result, Service, Snapshots, Suspension, json,
 };
 
 use crate::Files;
@@ -190,6 +190,34 @@ fn a_snapshot_larger_than_the_quota_is_refused() {
         .call(|cx| Files::restore(cx, &instance(ID), &blob.source(), "files-tar/1"))
         .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::QuotaExceeded);
+}
+
+#[test]
+fn a_directory_that_moved_has_a_path_of_this_node_and_the_modes_it_had() {
+    let world = node();
+    let old = Credential::new()
+        .public("path", "/elsewhere/f-1")
+        .public("binding_options", json!({"mode": "ro"}));
+    let binding = Binding { id: "b1".to_owned(), instance: instance(ID), credential: old.clone() };
+    let adopted = world.call(|cx| Files::adopt(cx, &instance(ID), &old, &[binding.clone()]));
+    let (owner, bindings) = adopted.unwrap();
+    assert_eq!(owner, provision(&world, ID).unwrap());
+    let bound = bind(&world, &Parameters::new().with("mode", "ro")).unwrap();
+    assert_eq!(bindings, [Binding { credential: bound, ..binding }]);
+}
+
+#[test]
+fn shutting_off_a_directory_leaves_its_data_and_refuses_one_that_is_gone() {
+    let world = node();
+    write(&world, b"kept");
+    let disable = |id: &str| {
+        let none = Credential::new();
+        world.call(|cx| Files::disable(cx, &instance(id), &none, &[]))?;
+        world.call(|cx| Files::enable(cx, &instance(id), &none, &[]))
+    };
+    assert_eq!((disable(ID), disable(ID)), (Ok(()), Ok(())));
+    assert_eq!(read(&world), Ok(b"kept".to_vec()));
+    assert_eq!(disable("f-2").unwrap_err().code(), 31904);
 }
 
 #[test]

@@ -8,10 +8,12 @@ mod account;
 mod health;
 mod instance;
 mod inventory;
+mod migration;
 mod owner;
 mod purge;
 mod settings;
 mod snapshot;
+mod suspension;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +25,7 @@ use tenon_guest::{
 
 struct MySql;
 
-tenon_guest::export!(MySql: Service + Snapshots);
+tenon_guest::export!(MySql: Service + Snapshots + Suspension + Migration);
 
 impl Service for MySql {
     fn describe() -> Offering {

@@ -2,6 +2,7 @@
 
 mod housekeeping;
 mod lifecycle;
+mod moving;
 mod snapshot;
 
 use expect_test::Expect;

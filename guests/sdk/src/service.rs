@@ -3,6 +3,8 @@
 //! Every call may come twice, with the same operation id or after a crash with another one, and
 //! has to end in the same state. Nothing in memory survives a call.
 
+use serde_json::{Map, Value};
+
 use crate::blob::{Sink, Source};
 use crate::{
     BindingRef, Call, Credential, Error, Facts, FoundBinding, HealthReport, Instance,
@@ -203,6 +205,20 @@ pub struct Binding {
     pub credential: Credential,
 }
 
+impl Binding {
+    /// What the platform asked for when it bound: what [`Service::bind`] got as its parameters.
+    /// A node adds it to the credential wherever access is made or given back; where nobody knows
+    /// it any more, it is empty.
+    ///
+    /// # Errors
+    /// Invalid input when it is no object.
+    pub fn parameters(&self) -> Result<Parameters> {
+        let options: Option<Map<String, Value>> = self.credential.get("binding_options")?;
+        let options = options.unwrap_or_default();
+        Ok(options.into_iter().fold(Parameters::new(), |all, (name, value)| all.with(&name, value)))
+    }
+}
+
 /// Whether an instance takes new data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writes {
@@ -288,6 +304,19 @@ mod tests {
         let purged = world.call(|cx| Least::purge(cx, &[instance("a"), instance("b")], &[]));
         assert_eq!(purged, Ok(2));
         assert_eq!(world.logged(), ["info a with 0 bindings", "info b with 0 bindings"]);
+    }
+
+    #[test]
+    fn a_binding_knows_what_it_was_made_with() {
+        let binding =
+            |credential| Binding { id: "b".to_owned(), instance: instance("a"), credential };
+        let options = serde_json::json!({"mode": "ro"});
+        let with = binding(Credential::new().public("binding_options", options));
+        assert_eq!(with.parameters().unwrap().get("mode"), Ok(Some("ro".to_owned())));
+        let without = binding(Credential::new()).parameters().unwrap();
+        assert_eq!(without.get::<String>("mode"), Ok(None));
+        let wrong = binding(Credential::new().public("binding_options", 5));
+        assert_eq!(wrong.parameters().unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 
     #[test]

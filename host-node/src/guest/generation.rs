@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
-use super::bindings::exports::tenon::service::{lifecycle, maintenance, snapshots};
+use super::bindings::exports::tenon::service::{
+    lifecycle, maintenance, migration, snapshots, suspension,
+};
 use super::store::CallState;
 
 /// A version of a plugin that can be called.
@@ -19,6 +21,8 @@ pub(crate) struct Generation {
     lifecycle: lifecycle::GuestIndices,
     snapshots: Option<snapshots::GuestIndices>,
     maintenance: Option<maintenance::GuestIndices>,
+    suspension: Option<suspension::GuestIndices>,
+    migration: Option<migration::GuestIndices>,
     in_flight: AtomicUsize,
     idle: Notify,
     /// Ends calls that did not finish in time.
@@ -38,6 +42,8 @@ impl Generation {
             // Optional: found by looking. One of another type counts as not exported.
             snapshots: snapshots::GuestIndices::new(&pre).ok(),
             maintenance: maintenance::GuestIndices::new(&pre).ok(),
+            suspension: suspension::GuestIndices::new(&pre).ok(),
+            migration: migration::GuestIndices::new(&pre).ok(),
             pre,
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
@@ -134,6 +140,24 @@ impl Exports<'_> {
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Option<maintenance::Guest>> {
         let indices = self.generation.maintenance.as_ref();
+        indices.map(|indices| indices.load(store, &self.instance)).transpose()
+    }
+
+    /// `None` when the component does not export it.
+    pub(super) fn suspension(
+        &self,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Option<suspension::Guest>> {
+        let indices = self.generation.suspension.as_ref();
+        indices.map(|indices| indices.load(store, &self.instance)).transpose()
+    }
+
+    /// `None` when the component does not export it.
+    pub(super) fn migration(
+        &self,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Option<migration::Guest>> {
+        let indices = self.generation.migration.as_ref();
         indices.map(|indices| indices.load(store, &self.instance)).transpose()
     }
 }

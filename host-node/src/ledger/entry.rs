@@ -36,6 +36,54 @@ impl InstancePhase {
     }
 }
 
+/// Whether accounts of an instance let anybody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Access {
+    /// As they were given.
+    #[default]
+    Open,
+    /// To nobody, until the instance is enabled again or removed.
+    Suspended,
+}
+
+/// How an instance came to this node.
+///
+/// ```text
+/// Here, provisioned
+/// Loading ──▶ Loaded ──▶ Adopted, moved here
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Arrival {
+    /// It was made here.
+    #[default]
+    Here,
+    /// Made for a move; its data may be half there.
+    Loading,
+    /// Its data is there, its bindings are not.
+    Loaded,
+    /// All of it is there.
+    Adopted,
+}
+
+/// What moves and restores left in an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Moving {
+    pub(crate) access: Access,
+    pub(crate) arrival: Arrival,
+    /// The operation that loaded a backup last: a late copy of it must not load again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) restored: Option<OperationId>,
+}
+
+impl Moving {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// One instance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct InstanceEntry {
@@ -63,6 +111,16 @@ pub(crate) struct InstanceEntry {
     /// Why it is gone, when its provision failed and was undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<Fault>,
+    /// What moves and restores left.
+    #[serde(default, skip_serializing_if = "Moving::is_nothing")]
+    pub(crate) moving: Moving,
+}
+
+impl InstanceEntry {
+    /// Whether nobody is let in for now.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.moving.access == Access::Suspended
+    }
 }
 
 /// Where a binding is in its life on this node; as [`InstancePhase`].

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::{Generation, InstanceId, OperationId, ServiceName};
 
-use super::{InstanceEntry, InstancePhase, Ledger, LedgerError, Note};
+use super::{InstanceEntry, InstancePhase, Ledger, LedgerError, Moving, Note};
 
 fn service() -> ServiceName {
     ServiceName::new("S").unwrap()
@@ -24,6 +24,7 @@ fn entry(id: &str) -> InstanceEntry {
         changed: Millis::now(),
         credentials: None,
         failure: None,
+        moving: Moving::default(),
     }
 }
 

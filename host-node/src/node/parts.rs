@@ -22,6 +22,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::locks::Locks;
 use crate::offering::Offering;
 use crate::snapshots::SnapshotStore;
+use crate::steps::Steps;
 
 /// What the process gives its node.
 pub struct Environment {
@@ -135,6 +136,7 @@ impl Parts {
                 ledger: ledger.clone(),
                 key: key.clone(),
                 locks: Locks::default(),
+                steps: Steps::default(),
                 snapshots: snapshots.clone(),
                 crash: Crash::new(config.crash_at.clone()),
                 changed: Notify::new(),

@@ -8,7 +8,7 @@ use tenon_protocol::{BindingId, Fault};
 
 use super::{STATE_RETRIES, Task, conflict, fenced, unbind};
 use crate::credentials::{Credentials, attrs};
-use crate::guest::{Bind, Called, GuestFailure, wit};
+use crate::guest::{Bind, CallFacts, Called, GuestFailure, wit};
 use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Note};
 use crate::offering::{Offering, facts, ledger_fault};
 
@@ -44,15 +44,16 @@ pub(crate) async fn bind(
     }
     offering.crash.point("bind.begun");
     let reuse = request.credentials.map(Credentials::from_message);
+    let options = request.bind_opts.unwrap_or_default();
     let call = Bind {
         binding: wit::BindingRef { id: id.to_string(), instance: offering.instance_ref(&instance) },
-        parameters: attrs(&request.bind_opts.unwrap_or_default()),
+        parameters: attrs(&options),
         reuse: reuse.as_ref().map(Credentials::to_guest),
     };
     let mut tries = 0;
     let entry = loop {
         tries += 1;
-        match make(offering, task, &id, call.clone()).await {
+        match make(offering, intent(task, &id), &facts(&task.order), call.clone(), &options).await {
             Ok(entry) => break entry,
             Err(GuestFailure::StateConflict) if tries < STATE_RETRIES => {}
             Err(failure) => return Err(undo(offering, task, &id, &failure).await),
@@ -72,6 +73,9 @@ async fn begin(
     let found = offering.ledger.instance(&service, on).map_err(ledger_fault)?;
     let present = found.filter(|entry| entry.phase == InstancePhase::Present);
     let instance = present.ok_or_else(|| offering.no_instance(on))?;
+    if instance.is_suspended() {
+        return Err(Fault::busy());
+    }
     // The locks are held: nobody else changes this entry between the look and the write.
     let found = offering.ledger.binding(&service, on, id).map_err(ledger_fault)?;
     match decide(found, task) {
@@ -125,13 +129,14 @@ fn decide(entry: Option<BindingEntry>, task: &Task) -> Decision {
 /// Calls the guest, and records what it made.
 async fn make(
     offering: &Offering,
-    task: &Task,
-    id: &BindingId,
+    entry: BindingEntry,
+    facts: &CallFacts,
     call: Bind,
+    options: &Object,
 ) -> Result<BindingEntry, GuestFailure> {
-    let called = offering.call(&facts(&task.order), call).await?;
+    let called = offering.call(facts, call).await?;
     offering.crash.point("bind.called");
-    record(offering, intent(task, id), called).await
+    record(offering, entry, called, options).await
 }
 
 /// Makes credentials and the guest's state durable, together.
@@ -139,9 +144,11 @@ async fn record(
     offering: &Offering,
     mut entry: BindingEntry,
     called: Called<wit::Credential>,
+    options: &Object,
 ) -> Result<BindingEntry, GuestFailure> {
     let credentials = Credentials::from_guest(called.output)
-        .map_err(|error| GuestFailure::Broken(error.to_string()))?;
+        .map_err(|error| GuestFailure::Broken(error.to_string()))?
+        .with_options(options.clone());
     let sealed = offering.key.seal(&place(&entry), &credentials);
     entry.credentials = Some(sealed.map_err(|error| GuestFailure::Host(error.to_string()))?);
     entry.user = credentials.user();

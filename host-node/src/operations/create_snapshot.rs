@@ -70,12 +70,13 @@ pub(crate) async fn create_snapshot(
 ///
 /// # Errors
 ///
-/// `X configuration Y not found.`
+/// `X configuration Y not found.`; busy while it is suspended.
 pub(crate) fn present(offering: &Offering, job: &JobRecord) -> Result<InstanceEntry, Fault> {
     let found = offering.ledger.read(|view| view.instance(offering.service(), &job.instance));
     let found = found.map_err(ledger_fault)?;
     let present = found.filter(|entry| entry.phase == InstancePhase::Present);
-    present.ok_or_else(|| offering.no_instance(&job.instance))
+    let present = present.ok_or_else(|| offering.no_instance(&job.instance))?;
+    if present.is_suspended() { Err(Fault::busy()) } else { Ok(present) }
 }
 
 /// Facts of a job's call: the same operation at every attempt.

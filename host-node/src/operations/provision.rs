@@ -9,7 +9,7 @@ use tenon_protocol::message::{Object, ProvisionRequest};
 use super::{STATE_RETRIES, Task, conflict, fenced, full, unprovision};
 use crate::credentials::{Credentials, attrs};
 use crate::guest::{Called, GuestFailure, Provision, wit};
-use crate::ledger::{InstanceEntry, InstancePhase, Note};
+use crate::ledger::{InstanceEntry, InstancePhase, Moving, Note};
 use crate::offering::{Offering, facts, ledger_fault};
 
 /// What the ledger's entry says about an order.
@@ -35,8 +35,21 @@ pub(crate) async fn provision(
     task: &Task,
     request: ProvisionRequest,
 ) -> Result<Object, Fault> {
-    let version = check(offering, &request)?;
     let _alone = offering.locks.exclusive(&task.order.instance).await;
+    provision_alone(offering, task, request).await
+}
+
+/// The same for who holds the instance's lock.
+///
+/// # Errors
+///
+/// As [`provision`].
+pub(crate) async fn provision_alone(
+    offering: &Offering,
+    task: &Task,
+    request: ProvisionRequest,
+) -> Result<Object, Fault> {
+    let version = check(offering, &request)?;
     if let Some(done) = begin(offering, task, &request.plan, &version).await? {
         return answer(offering, &done);
     }
@@ -112,6 +125,7 @@ fn intent(task: &Task, plan: &str, version: &str) -> InstanceEntry {
         changed: now,
         credentials: None,
         failure: None,
+        moving: Moving::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use tenon_protocol::{Fault, Order};
 use super::{Task, fenced};
 use crate::credentials::Credentials;
 use crate::guest::{CallFacts, GuestFailure, Unprovision, wit};
-use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Note};
+use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Moving, Note};
 use crate::offering::{Offering, facts, ledger_fault};
 
 /// What the ledger's entry says about an order.
@@ -112,6 +112,7 @@ async fn remove_with(
         changed: Millis::now(),
         credentials: None,
         failure: failed,
+        moving: Moving::default(),
         ..entry
     };
     let written = offering.ledger.update(move |book| {
@@ -152,6 +153,7 @@ async fn begin(
         changed: now,
         credentials: None,
         failure: None,
+        moving: Moving::default(),
     });
     entry.generation = entry.generation.max(order.generation);
     entry.operation = order.operation.clone();
@@ -224,6 +226,7 @@ mod tests {
             changed: Millis::default(),
             credentials: None,
             failure: None,
+            moving: Moving::default(),
         });
         assert_eq!(&decide(entry.as_ref(), task), expected, "{phase:?}");
     }

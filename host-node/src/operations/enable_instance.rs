@@ -1,0 +1,54 @@
+//! Enable: a move is called off, and everybody has the access back that was revoked.
+
+use tenon_protocol::Fault;
+use tenon_protocol::clock::Millis;
+use tenon_protocol::message::HandlePair;
+
+use super::Task;
+use super::handles::everyone;
+use super::moving::{call_and_record, long_facts, present};
+use crate::guest::Enable;
+use crate::ledger::{Access, InstanceEntry, Note};
+use crate::offering::{Offering, ledger_fault};
+
+/// Lets everybody into the instance that `task` names.
+///
+/// # Errors
+///
+/// A numbered error; the instance stays suspended then.
+pub(crate) async fn enable_instance(
+    offering: &Offering,
+    task: &Task,
+    pair: &HandlePair,
+) -> Result<(), Fault> {
+    let _alone = offering.locks.exclusive(&task.order.instance).await;
+    let entry = present(offering, task)?;
+    // What a late order to disable it would meet, also when there is nothing else to do.
+    let entry = raise_fence(offering, task, entry).await?;
+    if task.recorded && !entry.is_suspended() {
+        return Ok(());
+    }
+    offering.crash.point("enable.begun");
+    let call = Enable(everyone(offering, &entry, pair)?);
+    let mut open = entry;
+    open.moving.access = Access::Open;
+    open.changed = Millis::now();
+    let called = call_and_record(offering, &long_facts(task), call, &open).await;
+    called.map_err(|failure| failure.to_fault())?;
+    offering.crash.point("enable.recorded");
+    tracing::info!(offering = offering.config.label, instance = %open.id, "enabled");
+    Ok(())
+}
+
+async fn raise_fence(
+    offering: &Offering,
+    task: &Task,
+    mut entry: InstanceEntry,
+) -> Result<InstanceEntry, Fault> {
+    if task.order.generation > entry.generation {
+        entry.generation = task.order.generation;
+        let note = Note::Instance(offering.service().clone(), entry.clone());
+        offering.ledger.put(note).await.map_err(ledger_fault)?;
+    }
+    Ok(entry)
+}
