@@ -17,6 +17,8 @@ mod crash;
 #[cfg(test)]
 mod crash_gateway;
 #[cfg(test)]
+mod crash_moves;
+#[cfg(test)]
 mod crash_node;
 #[cfg(test)]
 mod dev;
@@ -28,6 +30,10 @@ mod hostile;
 mod late;
 #[cfg(test)]
 mod load_errors;
+#[cfg(test)]
+mod moves;
+#[cfg(test)]
+mod moving;
 #[cfg(test)]
 mod mysql_life;
 #[cfg(test)]

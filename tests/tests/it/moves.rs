@@ -1,0 +1,196 @@
+//! An instance moves from one node to another: the steps on the nodes, asked for as an original
+//! gateway does, and as ours does.
+
+use tenon_protocol::Order;
+use tenon_protocol::message::{
+    BindRequest, CredentialsReply, Handle, HandlePair, Reply, UpdateReply,
+};
+use tenon_protocol::subject::Operation;
+use tenon_tests::{Options, Platform};
+
+use crate::bus::Bus;
+use crate::moving::{Orders, Tenant, check_serves, check_shut_out, logins, take, update};
+
+pub(crate) async fn two_nodes() -> (Platform, Bus, Bus) {
+    let options = Options { nodes: 2, ..Options::of(&["mysql"]) };
+    let platform = Platform::start(options).await.unwrap();
+    let mut nodes = Bus::all(&platform, "mysql").await;
+    let target = nodes.pop().unwrap();
+    (platform, nodes.pop().unwrap(), target)
+}
+
+/// Files in the tenant's folder of the shared store.
+fn stored(platform: &Platform, tenant: &Tenant) -> Vec<String> {
+    let path = format!("snapshots/MyaaS/{}", tenant.name());
+    let entries = platform.dir().unwrap().read_dir(path).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+pub(crate) fn check_moved(before: &[Handle], after: &[Handle]) {
+    assert_eq!(after.len(), before.len());
+    for (before, after) in before.iter().zip(after) {
+        assert_eq!(before.service_id, after.service_id);
+        assert_eq!(before.configuration, after.configuration);
+        for kept in ["name", "user", "username", "password"] {
+            assert_eq!(before.credentials[kept], after.credentials[kept], "{kept}");
+        }
+        assert_ne!(before.credentials["port"], after.credentials["port"]);
+    }
+    assert_eq!(after[0].credentials["node_id"], "node-2");
+}
+
+#[tokio::test]
+async fn an_original_gateway_moves_a_database_with_its_accounts() {
+    let (platform, source, target) = two_nodes().await;
+    let tenant = Tenant::of(&platform, &source).await;
+    let before = tenant.logins();
+    check_serves(&before).await;
+
+    take(&source, Operation::DisableInstance, &tenant.pair).await;
+    check_shut_out(&before).await;
+    assert_eq!(stored(&platform, &tenant), ["move.data", "move.json"]);
+    take(&target, Operation::ImportInstance, &tenant.pair).await;
+    let handles = update(&target, &tenant.pair).await;
+    check_moved(&tenant.handles(), &handles);
+    let reply: Reply = source.ask(Operation::Unprovision, &tenant.unprovision()).await;
+    assert_eq!(reply.into_result(), Ok(()));
+    take(&source, Operation::CleanupnfsInstance, &tenant.pair).await;
+
+    check_serves(&logins(&handles)).await;
+    check_shut_out(&before).await;
+    assert_eq!(stored(&platform, &tenant), [""; 0]);
+    assert_eq!(platform.server(1).unwrap().databases().await.unwrap(), [""; 0]);
+    assert_eq!(platform.server(1).unwrap().accounts().await.unwrap(), [""; 0]);
+    assert_eq!(platform.server(2).unwrap().databases().await.unwrap(), [tenant.name()]);
+}
+
+#[tokio::test]
+async fn an_original_gateway_calls_a_move_off() {
+    let (platform, source, target) = two_nodes().await;
+    let tenant = Tenant::of(&platform, &source).await;
+    take(&source, Operation::DisableInstance, &tenant.pair).await;
+    take(&target, Operation::ImportInstance, &tenant.pair).await;
+
+    let reply: Reply = target.ask(Operation::Unprovision, &tenant.unprovision()).await;
+    assert_eq!(reply.into_result(), Ok(()));
+    take(&source, Operation::EnableInstance, &tenant.pair).await;
+    check_serves(&tenant.logins()).await;
+    assert_eq!(platform.server(2).unwrap().databases().await.unwrap(), [""; 0]);
+}
+
+/// A step that is ordered twice, and what it answered: the same.
+async fn twice(node: &Bus, step: Operation, order: &Order, pair: &HandlePair) -> Reply {
+    let first: Reply = node.step(step, order, pair).await;
+    let second: Reply = node.step(step, order, pair).await;
+    assert_eq!(first, second, "{step:?}");
+    first
+}
+
+async fn updated(node: &Bus, order: &Order, pair: &HandlePair) -> Vec<Handle> {
+    let reply: UpdateReply = node.step(Operation::UpdateInstance, order, pair).await;
+    reply.into_result().unwrap()
+}
+
+fn code(reply: &Reply) -> u32 {
+    reply.error.as_ref().map_or(0, |fault| fault.msg.code)
+}
+
+#[tokio::test]
+async fn p11_every_step_of_a_move_may_come_twice() {
+    let (platform, source, target) = two_nodes().await;
+    let tenant = Tenant::of(&platform, &source).await;
+    let (pair, orders) = (&tenant.pair, Orders::of(&tenant));
+    let order = orders.at(3);
+
+    assert_eq!(code(&twice(&source, Operation::DisableInstance, &order, pair).await), 0);
+    check_shut_out(&tenant.logins()).await;
+    assert_eq!(code(&twice(&target, Operation::ImportInstance, &order, pair).await), 0);
+    let handles = updated(&target, &order, pair).await;
+    check_moved(&tenant.handles(), &handles);
+
+    // What happened since is not undone by a late copy of a step.
+    let moved = logins(&handles);
+    moved[0].execute("INSERT INTO letters VALUES (4)").await.unwrap();
+    let unbind = serde_json::json!({"credentials": handles[1].credentials});
+    let reply: Reply = target.ask(Operation::Unbind, &unbind).await;
+    assert_eq!(reply.into_result(), Ok(()));
+    let reply: Reply = target.step(Operation::ImportInstance, &order, pair).await;
+    assert_eq!(code(&reply), 0);
+    let again = updated(&target, &order, pair).await;
+    let ids: Vec<&str> = again.iter().map(|handle| handle.service_id.as_str()).collect();
+    assert_eq!(ids, [tenant.name(), "b-2"]);
+    check_shut_out(&moved[1..2]).await;
+    assert_eq!(moved[0].number("SELECT COUNT(*) FROM letters").await.unwrap(), Some(4));
+
+    let gone: Reply = source.step(Operation::Unprovision, &order, &tenant.unprovision()).await;
+    assert_eq!(code(&gone), 0);
+    assert_eq!(code(&twice(&source, Operation::CleanupnfsInstance, &order, pair).await), 0);
+    assert_eq!(stored(&platform, &tenant), [""; 0]);
+    let late: Reply = source.step(Operation::DisableInstance, &order, pair).await;
+    assert_eq!(code(&late), 31002);
+}
+
+#[tokio::test]
+async fn p11_a_move_that_is_called_off_leaves_no_half_of_it() {
+    let (platform, source, target) = two_nodes().await;
+    let tenant = Tenant::of(&platform, &source).await;
+    let (pair, orders) = (&tenant.pair, Orders::of(&tenant));
+    let there = orders.at(3);
+    let reply: Reply = source.step(Operation::DisableInstance, &there, pair).await;
+    assert_eq!(code(&reply), 0);
+    let bind = BindRequest { name: tenant.name().to_owned(), bind_opts: None, credentials: None };
+    let bound: CredentialsReply = source.ask(Operation::Bind, &bind).await;
+    assert_eq!(bound.into_result().unwrap_err().msg.code, 30807);
+
+    let back = Orders::of(&tenant).at(4);
+    assert_eq!(code(&twice(&source, Operation::EnableInstance, &back, pair).await), 0);
+    check_serves(&tenant.logins()).await;
+    // Orders of the way there are late now, on both nodes.
+    let late: Reply = source.step(Operation::DisableInstance, &there, pair).await;
+    assert_eq!(code(&late), 30511);
+    let gone: Reply = target.step(Operation::Unprovision, &back, &tenant.unprovision()).await;
+    assert_eq!(code(&gone), 0);
+    let late: Reply = target.step(Operation::ImportInstance, &there, pair).await;
+    assert_eq!(code(&late), 30511);
+    // And data of an earlier move is not that of the next.
+    let next = Orders::of(&tenant).at(6);
+    let stale: Reply = target.step(Operation::ImportInstance, &next, pair).await;
+    assert_eq!(code(&stale), 30301);
+    check_serves(&tenant.logins()).await;
+    assert_eq!(platform.server(2).unwrap().databases().await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn p30_damaged_data_is_not_loaded() {
+    let (platform, source, target) = two_nodes().await;
+    let tenant = Tenant::of(&platform, &source).await;
+    take(&source, Operation::DisableInstance, &tenant.pair).await;
+    let path = format!("snapshots/MyaaS/{}/move.data", tenant.name());
+    let dir = platform.dir().unwrap();
+    let mut data = dir.read(&path).unwrap();
+    *data.last_mut().unwrap() ^= 1;
+    dir.write(&path, data).unwrap();
+    let reply: Reply = target.ask(Operation::ImportInstance, &tenant.pair).await;
+    assert_eq!(code(&reply), 30806);
+    assert_eq!(platform.server(2).unwrap().databases().await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_suspended_instance_stays_shut_over_a_restart_and_can_be_removed() {
+    let (platform, source, _target) = two_nodes().await;
+    let tenant = Tenant::of(&platform, &source).await;
+    let order = Orders::of(&tenant).at(3);
+    let reply: Reply = source.step(Operation::DisableInstance, &order, &tenant.pair).await;
+    assert_eq!(code(&reply), 0);
+    platform.kill("node-1").await.unwrap();
+    platform.control().unwrap().start("node-1", None).await.unwrap();
+    let reply: Reply = source.step(Operation::DisableInstance, &order, &tenant.pair).await;
+    assert_eq!(code(&reply), 0);
+    check_shut_out(&tenant.logins()).await;
+    let gone: Reply = source.step(Operation::Unprovision, &order, &tenant.unprovision()).await;
+    assert_eq!(code(&gone), 0);
+    assert_eq!(platform.server(1).unwrap().databases().await.unwrap(), [""; 0]);
+}
