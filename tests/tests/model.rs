@@ -23,6 +23,7 @@
 //! - `rules.rs`: the protocol, and variants of it with one ingredient left out.
 //! - `record.rs`: the record; its transitions are the real ones, [`tenon_protocol::record::Life`].
 //! - `node.rs`, `gateway.rs`, `step.rs`: the rules of both hosts, as in their `operations/`.
+//! - `moving.rs`: the move of an instance to the other node, a model of its own.
 //! - `state.rs`, `protocol.rs`: all of it at one moment, what can happen next, what must hold.
 //!
 //! The whole protocol must hold in every state; each variant must be *found out*, which shows that
@@ -34,6 +35,7 @@
 #[cfg(test)]
 mod model {
     pub(crate) mod gateway;
+    pub(crate) mod moving;
     pub(crate) mod node;
     pub(crate) mod protocol;
     pub(crate) mod record;
@@ -42,6 +44,10 @@ mod model {
     pub(crate) mod step;
 }
 
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use model::moving::{self, Moves};
 use model::protocol::Protocol;
 use model::rules::{Bounds, Front, Rules, Variant};
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
@@ -51,13 +57,31 @@ const TWICE: Bounds = Bounds { orders: 2, deletes: 2 };
 /// A broker platform may delete before anything was answered, which is many states more.
 const ONCE: Bounds = Bounds { orders: 1, deletes: 1 };
 
+/// Explores until `violation` of a broken protocol of moves was found.
+fn check_broken_move(variant: moving::Variant, violation: &'static str) {
+    let wanted = HasDiscoveries::AllOf([violation].into_iter().collect());
+    let checker = Moves { variant }.checker().finish_when(wanted).spawn_bfs().join();
+    let trace = checker.discovery(violation).map(|path| path.into_actions().len());
+    let trace = trace.unwrap_or_else(|| panic!("{variant:?} does not violate: {violation}"));
+    eprintln!("{variant:?}: {violation} violated in {trace} steps");
+}
+
 /// Explores everything, and demands that nothing is violated.
 fn check_whole(front: Front, bounds: Bounds, at_least: usize) {
     let rules = Rules { front, variant: Variant::Whole, bounds };
+    check_holds(&format!("{front:?}"), Protocol { rules }, at_least);
+}
+
+fn check_holds<M>(name: &str, model: M, at_least: usize)
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Hash + Debug + Clone + PartialEq + Send + Sync + 'static,
+    M::Action: Debug + Clone + PartialEq + Send + Sync + 'static,
+{
     let started = std::time::Instant::now();
-    let checker = Protocol { rules }.checker().spawn_bfs().join();
+    let checker = model.checker().spawn_bfs().join();
     let states = checker.unique_state_count();
-    eprintln!("{front:?}: {states} states in {} s", started.elapsed().as_secs());
+    eprintln!("{name}: {states} states in {} s", started.elapsed().as_secs());
     let found = checker.discoveries();
     for property in checker.model().properties() {
         let trace = found.get(property.name).map(|path| path.clone().into_actions());
@@ -91,6 +115,26 @@ fn nothing_is_lost_or_leaked_under_a_classic_platform() {
 #[test]
 fn nothing_is_lost_or_leaked_under_a_broker_platform() {
     check_whole(Front::Broker, ONCE, 760_000);
+}
+
+#[test]
+fn p11_a_move_loses_nothing_whoever_dies_and_whatever_comes_late() {
+    check_holds("moves", Moves { variant: moving::Variant::Whole }, 290_000);
+}
+
+#[test]
+fn without_a_fence_late_orders_of_a_move_are_obeyed() {
+    check_broken_move(moving::Variant::NoFence, "a ready record is true");
+}
+
+#[test]
+fn without_compare_and_set_two_gateways_carry_a_move_to_two_ends() {
+    check_broken_move(moving::Variant::NoCas, "the old node is shut once the new one serves");
+}
+
+#[test]
+fn a_return_that_fences_nothing_is_shut_by_a_late_order() {
+    check_broken_move(moving::Variant::ReturnUnfenced, "a ready record is true");
 }
 
 #[test]

@@ -169,6 +169,7 @@ pub(super) async fn carry_on(
             }
             Next::Fail(fault) => fail(ops, &mut held, fault).await?,
             Next::Gone => {
+                tidy(ops, offering, &mut held).await?;
                 let fault = Fault::not_found(held.record().instance.as_str());
                 let failed = MoveRecord { failure: Some(fault), ..held.record().clone() };
                 held.write(ops, failed.at(MoveStep::Failed, Millis::now())).await?;

@@ -29,7 +29,7 @@ pub enum MoveKind {
 ///
 /// Each step is one command that may be repeated. From `Switch` on there is no way back, and none
 /// is needed: all is on the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MoveStep {
     /// The old node revokes all access, and writes the data into the snapshot store.

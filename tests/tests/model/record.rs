@@ -92,6 +92,37 @@ impl Record {
         self.life().deleting(DEADLINE).ok().map(|life| Self::of(&life))
     }
 
+    /// An instance that `node` serves.
+    pub(crate) fn served_by(node: Place) -> Self {
+        Self { phase: Phase::Ready, node, generation: 1, garbage: [false; 2] }
+    }
+
+    /// [`Life::moving`]; `None` where it refuses.
+    pub(crate) fn moving(self, to: Place) -> Option<Self> {
+        self.life().moving(id(to), DEADLINE).ok().map(|life| Self::of(&life))
+    }
+
+    /// [`Life::returning`]; `None` where it refuses.
+    pub(crate) fn returning(self) -> Option<Self> {
+        self.life().returning(DEADLINE).ok().map(|life| Self::of(&life))
+    }
+
+    /// [`Life::arrived`]; `None` where it refuses.
+    pub(crate) fn arrived(self, to: Place) -> Option<Self> {
+        let credentials = VALUES.credentials.clone();
+        self.life().arrived(id(to), credentials).ok().map(|life| Self::of(&life))
+    }
+
+    /// [`Life::returned`]; `None` where it refuses.
+    pub(crate) fn returned(self) -> Option<Self> {
+        self.life().returned().ok().map(|life| Self::of(&life))
+    }
+
+    /// Whether `place` may still have something that has to go.
+    pub(crate) fn is_garbage(self, place: Place) -> bool {
+        self.garbage[place.index()]
+    }
+
     /// [`Life::cleaned`].
     pub(crate) fn cleaned(self, node: Place) -> Self {
         Self::of(&self.life().cleaned(&id(node)))
