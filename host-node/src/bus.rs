@@ -106,6 +106,7 @@ fn report(event: &Event) {
 pub(crate) enum Incoming {
     Request(Operation, Message),
     Inventory(Message),
+    Orphans(Message),
     Discover(Message),
     CheckOrphan,
 }
@@ -171,6 +172,10 @@ async fn subscribe(client: &Client, offering: &Offering) -> Result<Requests, Bus
     }
     let stream = listen(client, subject::inventory(service, node)).await?;
     all.push(stream.map(Incoming::Inventory).boxed());
+    if offering.config.peers == Peers::Native {
+        let stream = listen(client, subject::orphans(service, node)).await?;
+        all.push(stream.map(Incoming::Orphans).boxed());
+    }
     let stream = listen(client, subject::discover(service)).await?;
     all.push(stream.map(Incoming::Discover).boxed());
     let stream = listen(client, subject::check_orphan(service)).await?;
@@ -202,7 +207,7 @@ async fn take(
             drop(tasks.spawn(async move { report_handles(&client, &offering).await }));
             return;
         }
-        Incoming::Request(..) | Incoming::Inventory(_) => incoming,
+        Incoming::Request(..) | Incoming::Inventory(_) | Incoming::Orphans(_) => incoming,
     };
     let slot = Arc::clone(slots).try_acquire_owned().ok();
     let (client, offering) = (client.clone(), Arc::clone(offering));
@@ -214,6 +219,10 @@ async fn take(
             }
             Incoming::Inventory(mut message) => {
                 (message.reply.take(), dispatch::inventory(&offering, &message).await)
+            }
+            Incoming::Orphans(mut message) => {
+                let reply = message.reply.take();
+                (reply, dispatch::orphans(&offering, &message, slot.is_some()).await)
             }
             Incoming::Discover(_) | Incoming::CheckOrphan => return,
         };
@@ -255,7 +264,9 @@ async fn report_handles(client: &Client, offering: &Offering) {
         Peers::Native => subject::node_handles(service, node),
         Peers::Original => subject::node_handles_shared(service),
     };
-    for report in crate::operations::check_orphan::reports(offering).unwrap_or_default() {
+    let max_payload = client.server_info().max_payload;
+    let reports = crate::operations::check_orphan::reports(offering, max_payload);
+    for report in reports.unwrap_or_default() {
         send(client, subject.clone().into(), serde_json::to_vec(&report).unwrap_or_default()).await;
     }
 }

@@ -163,6 +163,12 @@ pub struct OfferingConfig {
     /// Whether a full node still takes instances.
     #[serde(default)]
     pub allow_over_provisioning: bool,
+    /// How long what was purged is kept; 0 removes it at once.
+    #[serde(default = "quarantine_hours")]
+    pub quarantine_hours: u32,
+    /// Most of the instances that a purge may name; more must be forced.
+    #[serde(default = "purge_share_percent")]
+    pub purge_share_percent: u32,
     /// Of whom the gateways are.
     #[serde(default)]
     pub peers: Peers,
@@ -294,6 +300,12 @@ const fn connections() -> usize {
 }
 const fn capacity() -> u32 {
     200
+}
+const fn quarantine_hours() -> u32 {
+    24
+}
+const fn purge_share_percent() -> u32 {
+    20
 }
 fn dump_program() -> String {
     "mariadb-dump".to_owned()

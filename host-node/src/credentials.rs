@@ -96,6 +96,11 @@ impl Credentials {
         object
     }
 
+    /// The part that is no secret.
+    pub(crate) fn public(&self) -> Object {
+        self.public.clone()
+    }
+
     /// What distinguishes them among those of one instance; empty when nothing does.
     pub(crate) fn user(&self) -> String {
         user_of(&self.public).or_else(|| user_of(&self.secret)).unwrap_or_default().to_owned()

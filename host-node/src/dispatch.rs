@@ -8,14 +8,16 @@ use async_nats::Message;
 use serde::de::DeserializeOwned;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
-    BindRequest, CredentialsReply, HandlePair, InventoryRequest, Object, ProvisionRequest,
-    PurgeOrphanRequest, Reply, UnbindRequest, UnprovisionRequest, UpdateReply,
+    BindRequest, CredentialsReply, HandlePair, InventoryRequest, Object, OrphanAct, OrphanAnswer,
+    OrphanItem, OrphanOrder, ProvisionRequest, PurgeOrphanRequest, Reply, UnbindRequest,
+    UnprovisionRequest, UpdateReply,
 };
+use tenon_protocol::order::header;
 use tenon_protocol::subject::Operation;
-use tenon_protocol::{BindingId, Fault, Generation, InstanceId, OperationId, Order};
+use tenon_protocol::{BindingId, Fault, Generation, InstanceId, OperationId, Order, StoreEpoch};
 
 use crate::config::Peers;
-use crate::offering::Offering;
+use crate::offering::{Offering, ledger_fault};
 use crate::operations::{self, Task};
 use crate::steps::Outcome;
 
@@ -29,6 +31,7 @@ pub(crate) async fn request(
     accepted: bool,
 ) -> Vec<u8> {
     let accepted = accepted && offering.plugin.current().is_some();
+    hear_store(offering, message).await;
     let busy = || Err(Fault::unavailable());
     match operation {
         Operation::Provision if !accepted => credentials(busy()),
@@ -71,6 +74,42 @@ pub(crate) async fn inventory(offering: &Offering, message: &Message) -> Vec<u8>
     match page {
         Ok(page) => serde_json::to_vec(&page).unwrap_or_default(),
         Err(fault) => done(Err(fault)),
+    }
+}
+
+/// Answers an order about orphans.
+pub(crate) async fn orphans(offering: &Offering, message: &Message, accepted: bool) -> Vec<u8> {
+    let result = match decode::<OrphanOrder>(message) {
+        Ok(_) if !accepted || offering.plugin.current().is_none() => Err(Fault::unavailable()),
+        Ok(order) => obey(offering, order).await,
+        Err(fault) => Err(fault),
+    };
+    serde_json::to_vec(&OrphanAnswer::of(result)).unwrap_or_default()
+}
+
+async fn obey(offering: &Offering, order: OrphanOrder) -> Result<Vec<OrphanItem>, Fault> {
+    let OrphanOrder { store, act } = order;
+    match act {
+        OrphanAct::Purge(purge) => operations::purge_orphan::purge(offering, &store, &purge).await,
+        OrphanAct::Release { instances } => {
+            operations::quarantine::release(offering, instances).await
+        }
+        OrphanAct::AcceptStore => {
+            offering.store.accept(store).await.map_err(ledger_fault)?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Which records are behind an order of ours. Written down when it is news; what cannot be
+/// written is news again next time.
+async fn hear_store(offering: &Offering, message: &Message) {
+    let named = message.headers.as_ref().and_then(|headers| headers.get(header::STORE));
+    let epoch = named.and_then(|epoch| StoreEpoch::new(epoch.as_str()).ok());
+    if let Some(epoch) = epoch.filter(|_| offering.config.peers == Peers::Native)
+        && let Err(error) = offering.store.heard_epoch(&epoch).await
+    {
+        tracing::warn!(%error, "the name of the records was not written down");
     }
 }
 

@@ -25,7 +25,8 @@ use tokio::sync::oneshot;
 use self::file::File;
 pub(crate) use book::{Book, StateWrite, StateWrites};
 pub(crate) use entry::{
-    Access, Arrival, BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Moving,
+    Access, Arrival, BindingEntry, BindingPhase, InstanceEntry, InstancePhase, KnownBy, Moving,
+    QuarantineEntry,
 };
 pub(crate) use notes::Note;
 use notes::{Notes, Ticket};

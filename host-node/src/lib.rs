@@ -19,8 +19,10 @@ pub mod measure;
 mod node;
 mod offering;
 mod operations;
+mod quarantine;
 mod snapshots;
 mod steps;
+mod store_guard;
 
 pub use bus::BusError;
 pub use crash::POINTS as CRASH_POINTS;

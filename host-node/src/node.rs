@@ -21,6 +21,7 @@ use crate::health::{Page, router};
 use crate::jobs;
 use crate::maintenance::maintain;
 use crate::offering::Offering;
+use crate::operations::quarantine::end_quarantine;
 use crate::operations::resume::resume;
 
 /// How often guests are asked how they are, and what is left is looked for.
@@ -184,6 +185,7 @@ async fn keep_house(offering: Arc<Offering>, stop: CancellationToken) {
         }
         check_health(&offering).await;
         finish_loads(&offering).await;
+        end_quarantine(&offering).await;
         let left = offering.left_over.swap(false, Ordering::Relaxed);
         if left || looked.elapsed() > FULL_LOOK {
             looked = tokio::time::Instant::now();

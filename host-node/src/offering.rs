@@ -14,8 +14,10 @@ use crate::credentials::Credentials;
 use crate::guest::{CallFacts, Called, Grants, GuestCall, GuestFailure, Guests, Plugin, wit};
 use crate::ledger::{InstanceEntry, InstancePhase, Ledger, LedgerError, Note};
 use crate::locks::Locks;
+use crate::quarantine::Quarantine;
 use crate::snapshots::SnapshotStore;
 use crate::steps::Steps;
+use crate::store_guard::StoreGuard;
 
 /// Instances looked at in one transaction when capacity is counted at start.
 const PAGE: usize = 1_000;
@@ -31,6 +33,10 @@ pub(crate) struct Offering {
     pub(crate) key: SealKey,
     pub(crate) locks: Locks,
     pub(crate) steps: Steps,
+    /// What was purged and is kept for some time yet.
+    pub(crate) quarantine: Quarantine,
+    /// Which records this node obeys.
+    pub(crate) store: StoreGuard,
     pub(crate) snapshots: Option<SnapshotStore>,
     pub(crate) crash: Crash,
     /// Capacity or health changed: to be announced.

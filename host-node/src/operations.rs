@@ -17,13 +17,15 @@ pub(crate) mod inventory;
 mod moving;
 pub(crate) mod provision;
 pub(crate) mod purge_orphan;
+pub(crate) mod quarantine;
 pub(crate) mod resume;
 pub(crate) mod rollback_snapshot;
 pub(crate) mod unbind;
 pub(crate) mod unprovision;
 pub(crate) mod update_instance;
 
-use tenon_protocol::{Code, Fault, Order};
+use tenon_protocol::clock::Millis;
+use tenon_protocol::{Code, Fault, Generation, InstanceId, OperationId, Order};
 
 /// Times that a call is made again because others changed the same state of the plugin.
 const STATE_RETRIES: u32 = 4;
@@ -34,6 +36,19 @@ pub(crate) struct Task {
     pub(crate) order: Order,
     /// `false`: an original gateway asks. There is no fence, and nobody asks again after a crash.
     pub(crate) recorded: bool,
+}
+
+/// An order that nobody sent: the node's own decision about an instance.
+fn internal_order(instance: &InstanceId, generation: Generation) -> Order {
+    Order {
+        operation: OperationId::random(),
+        generation,
+        deadline: Millis::now(),
+        instance: instance.clone(),
+        binding: None,
+        parameters: String::new(),
+        traceparent: String::new(),
+    }
 }
 
 fn fenced() -> Fault {

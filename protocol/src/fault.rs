@@ -52,6 +52,12 @@ impl Code {
     pub const NOT_FOUND: Self = Self::new(30300, 404, Blame::Caller);
     /// The thing exists already, otherwise, or is being removed. Not in the original.
     pub const CONFLICT: Self = Self::new(30301, 409, Blame::Caller);
+    /// The records are not those that the node obeys. Not in the original.
+    pub const OTHER_STORE: Self = Self::new(30302, 409, Blame::Platform);
+    /// A purge names more of what a node has than is allowed. Not in the original.
+    pub const LARGE_PURGE: Self = Self::new(30303, 409, Blame::Caller);
+    /// What is to be compared did not come whole. Not in the original.
+    pub const INCOMPLETE: Self = Self::new(30602, 503, Blame::Platform);
     /// Something failed that is not the caller's to know.
     pub const INTERNAL: Self = Self::new(30500, 500, Blame::Host);
     /// The plan does not offer this extension.

@@ -132,6 +132,15 @@ text_id!(
     is_word
 );
 
+text_id!(
+    /// One store of records, from the moment it was made: 32 hex digits.
+    StoreEpoch,
+    "a store's epoch",
+    "1 to 64 of A-Z a-z 0-9 _ -",
+    64,
+    is_word
+);
+
 const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
@@ -186,6 +195,14 @@ impl OperationId {
 }
 
 impl GatewayId {
+    /// A new one: 32 random hex digits.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(random_hex())
+    }
+}
+
+impl StoreEpoch {
     /// A new one: 32 random hex digits.
     #[must_use]
     pub fn random() -> Self {

@@ -18,7 +18,7 @@ pub mod subject;
 pub use fault::{Blame, Code, Fault};
 pub use id::{
     BindingId, GatewayId, Generation, IdError, InstanceId, JobId, NodeId, OperationId, ServiceName,
-    SnapshotId,
+    SnapshotId, StoreEpoch,
 };
 pub use order::Order;
 pub use seal::{SealError, SealKey, Sealed};

@@ -11,6 +11,7 @@ mod inventory;
 mod migration;
 mod offering;
 mod orphan;
+mod orphan_order;
 mod provision;
 mod reply;
 mod snapshot;
@@ -21,10 +22,19 @@ pub use announcement::{Announcement, DiscoverRequest};
 pub use bind::{BindHandleRequest, BindRequest};
 pub use configuration::Configuration;
 pub use handles::{Handle, HandleList};
-pub use inventory::{InventoryBinding, InventoryInstance, InventoryPage, InventoryRequest};
+pub use inventory::{
+    InventoryBinding, InventoryInstance, InventoryPage, InventoryRequest, InventoryScope,
+    Quarantined,
+};
 pub use migration::{HandlePair, RestoreRequest, UpdateReply};
 pub use offering::{Deactivation, OfferingNotice};
-pub use orphan::{NodeHandlesReport, PurgeOrphanRequest};
+pub use orphan::{
+    NodeHandlesReport, OrphanBatch, OrphanBatches, PurgeOrphanRequest, orphan_batches,
+};
+pub use orphan_order::{
+    OrphanAct, OrphanAnswer, OrphanItem, OrphanOrder, OrphanOutcome, PurgeBinding, PurgeInstance,
+    PurgeOrder, PurgeRun, PurgeShare,
+};
 pub use provision::{ProvisionRequest, ProvisionServiceRequest, ServiceResponse};
 pub use reply::{CredentialsReply, Reply};
 pub use snapshot::{SnapshotList, SnapshotView};

@@ -17,6 +17,8 @@ pub mod header {
     pub const BINDING: &str = "Tenon-Binding";
     /// The user's parameters, a JSON object of at most 8 KiB.
     pub const PARAMETERS: &str = "Tenon-Parameters";
+    /// The epoch of the records behind the order: a node notices when it becomes another one.
+    pub const STORE: &str = "Tenon-Store";
     /// W3C trace context.
     pub const TRACEPARENT: &str = "traceparent";
 }

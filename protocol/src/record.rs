@@ -11,6 +11,7 @@ pub mod key;
 mod life;
 mod moving;
 mod snapshot;
+mod store;
 
 pub use binding::BindingRecord;
 pub use instance::InstanceRecord;
@@ -18,6 +19,7 @@ pub use job::{JobKind, JobRecord};
 pub use life::{Abandon, Life, LifeError, Phase};
 pub use moving::{MoveKind, MoveRecord, MoveStep};
 pub use snapshot::SnapshotRecord;
+pub use store::{KnownStore, StoreMark};
 
 /// Version of the form of records. A reader accepts unknown fields, and refuses a higher version.
 pub const RECORD_VERSION: u32 = 1;

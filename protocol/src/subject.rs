@@ -118,6 +118,12 @@ pub fn inventory(service: &ServiceName, node: &NodeId) -> String {
     format!("tenon.inventory.{service}.{node}")
 }
 
+/// `tenon.orphans.S.N`: gateway tells one node what to do about orphans.
+#[must_use]
+pub fn orphans(service: &ServiceName, node: &NodeId) -> String {
+    format!("tenon.orphans.{service}.{node}")
+}
+
 /// `tenon.jobs.S.N.I`: at most one waiting or running job for each instance.
 #[must_use]
 pub fn job(service: &ServiceName, node: &NodeId, instance: &InstanceId) -> String {

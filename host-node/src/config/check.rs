@@ -121,6 +121,14 @@ impl OfferingConfig {
         if self.versions.is_empty() {
             return Err(("versions", "must name at least one version".to_owned()));
         }
+        if self.quarantine_hours > 8_760 {
+            let message = format!("must be 0 to 8760, not {}", self.quarantine_hours);
+            return Err(("quarantine_hours", message));
+        }
+        if self.purge_share_percent > 100 {
+            let message = format!("must be 0 to 100, not {}", self.purge_share_percent);
+            return Err(("purge_share_percent", message));
+        }
         for prefix in [&self.mysql.database_prefix, &self.mysql.account_prefix] {
             let good = prefix.chars().all(|c| c.is_ascii_lowercase());
             if prefix.is_empty() || prefix.len() > 8 || !good {

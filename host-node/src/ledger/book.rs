@@ -8,12 +8,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenon_protocol::{BindingId, InstanceId, ServiceName};
 
-use super::{BindingEntry, InstanceEntry, LedgerError};
+use super::{BindingEntry, InstanceEntry, LedgerError, QuarantineEntry};
 
 /// `S/<instance>` to a JSON [`InstanceEntry`].
 const INSTANCES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("instances");
 /// `S/<instance>/<binding>` to a JSON [`BindingEntry`].
 const BINDINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("bindings");
+/// `S/<instance>` to a JSON [`QuarantineEntry`].
+const QUARANTINE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("quarantine");
 /// `<plugin>/<key>` to revision and value.
 const STATE: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("state");
 /// The node's own facts: epoch, key, digests of compiled components.
@@ -49,6 +51,7 @@ pub(super) fn create_tables(database: &Database) -> Result<(), LedgerError> {
 pub(crate) struct Book<'t> {
     instances: Table<'t, &'static str, &'static [u8]>,
     bindings: Table<'t, &'static str, &'static [u8]>,
+    quarantine: Table<'t, &'static str, &'static [u8]>,
     state: Table<'t, &'static str, (u64, &'static [u8])>,
     facts: Table<'t, &'static str, &'static [u8]>,
 }
@@ -58,6 +61,7 @@ impl<'t> Book<'t> {
         Ok(Self {
             instances: transaction.open_table(INSTANCES)?,
             bindings: transaction.open_table(BINDINGS)?,
+            quarantine: transaction.open_table(QUARANTINE)?,
             state: transaction.open_table(STATE)?,
             facts: transaction.open_table(FACTS)?,
         })
@@ -111,6 +115,25 @@ impl<'t> Book<'t> {
         Ok(())
     }
 
+    /// Puts an instance into quarantine.
+    pub(crate) fn put_quarantine(
+        &mut self,
+        service: &ServiceName,
+        entry: &QuarantineEntry,
+    ) -> Result<(), LedgerError> {
+        put(&mut self.quarantine, &instance_key(service, &entry.instance), entry)
+    }
+
+    /// Lets an instance out of quarantine, if it is there.
+    pub(crate) fn end_quarantine(
+        &mut self,
+        service: &ServiceName,
+        id: &InstanceId,
+    ) -> Result<(), LedgerError> {
+        self.quarantine.remove(instance_key(service, id).as_str())?;
+        Ok(())
+    }
+
     /// Applies what a call staged; `false`, with nothing applied, when a revision does not match.
     pub(crate) fn apply_state(&mut self, staged: &StateWrites) -> Result<bool, LedgerError> {
         for write in &staged.writes {
@@ -141,6 +164,11 @@ impl<'t> Book<'t> {
         Ok(())
     }
 
+    /// One of the node's own facts.
+    pub(crate) fn fact(&self, key: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        Ok(self.facts.get(key)?.map(|value| value.value().to_vec()))
+    }
+
     /// Removes an entry of state; the bytes that it took.
     fn remove_state(&mut self, key: &str) -> Result<u64, LedgerError> {
         let old = self.state.remove(key)?;
@@ -156,6 +184,7 @@ impl<'t> Book<'t> {
 pub(crate) struct View {
     instances: ReadOnlyTable<&'static str, &'static [u8]>,
     bindings: ReadOnlyTable<&'static str, &'static [u8]>,
+    quarantine: ReadOnlyTable<&'static str, &'static [u8]>,
     state: ReadOnlyTable<&'static str, (u64, &'static [u8])>,
     facts: ReadOnlyTable<&'static str, &'static [u8]>,
 }
@@ -165,6 +194,7 @@ impl View {
         Ok(Self {
             instances: transaction.open_table(INSTANCES)?,
             bindings: transaction.open_table(BINDINGS)?,
+            quarantine: transaction.open_table(QUARANTINE)?,
             state: transaction.open_table(STATE)?,
             facts: transaction.open_table(FACTS)?,
         })
@@ -209,6 +239,15 @@ impl View {
     ) -> Result<Vec<BindingEntry>, LedgerError> {
         let prefix = format!("{service}/{instance}/");
         range(&self.bindings, &prefix, &end_of(&prefix), usize::MAX)
+    }
+
+    /// All that is in quarantine.
+    pub(crate) fn quarantine(
+        &self,
+        service: &ServiceName,
+    ) -> Result<Vec<QuarantineEntry>, LedgerError> {
+        let prefix = format!("{service}/");
+        range(&self.quarantine, &prefix, &end_of(&prefix), usize::MAX)
     }
 
     /// One entry of a guest's state: revision and value.

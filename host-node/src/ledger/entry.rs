@@ -123,6 +123,31 @@ impl InstanceEntry {
     }
 }
 
+/// An instance that was purged and is kept for some time yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QuarantineEntry {
+    /// Its id.
+    pub(crate) instance: InstanceId,
+    /// The fence that it had: ordered anew since, it is another one, and stays.
+    pub(crate) generation: Generation,
+    /// When it was purged.
+    pub(crate) since: Millis,
+    /// When it is removed.
+    pub(crate) until: Millis,
+    /// Who knows it.
+    pub(crate) known_by: KnownBy,
+}
+
+/// Who knows an instance that nobody ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum KnownBy {
+    /// It has an entry.
+    Ledger,
+    /// Only the service itself.
+    Guest,
+}
+
 /// Where a binding is in its life on this node; as [`InstancePhase`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

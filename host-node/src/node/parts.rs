@@ -21,8 +21,10 @@ use crate::guest::{Bounds, Compiler, Grants, GuestEngine, Guests, Plugin, Watche
 use crate::ledger::{Ledger, LedgerError};
 use crate::locks::Locks;
 use crate::offering::Offering;
+use crate::quarantine::Quarantine;
 use crate::snapshots::SnapshotStore;
 use crate::steps::Steps;
+use crate::store_guard::StoreGuard;
 
 /// What the process gives its node.
 pub struct Environment {
@@ -137,6 +139,8 @@ impl Parts {
                 key: key.clone(),
                 locks: Locks::default(),
                 steps: Steps::default(),
+                quarantine: Quarantine::load(&ledger, &offering.service)?,
+                store: StoreGuard::load(&ledger, &offering.service)?,
                 snapshots: snapshots.clone(),
                 crash: Crash::new(config.crash_at.clone()),
                 changed: Notify::new(),

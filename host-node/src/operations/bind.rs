@@ -6,7 +6,7 @@ use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{BindRequest, Object};
 use tenon_protocol::{BindingId, Fault};
 
-use super::{STATE_RETRIES, Task, conflict, fenced, unbind};
+use super::{STATE_RETRIES, Task, conflict, fenced, quarantine, unbind};
 use crate::credentials::{Credentials, attrs};
 use crate::guest::{Bind, CallFacts, Called, GuestFailure, wit};
 use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Note};
@@ -39,6 +39,7 @@ pub(crate) async fn bind(
     let _beside = offering.locks.shared(&task.order.instance).await;
     let _alone = offering.locks.binding(&task.order.instance, &id).await;
     let (instance, done) = begin(offering, task, &id).await?;
+    quarantine::claim(offering, &instance.id).await?;
     if let Some(done) = done {
         return answer(offering, &done);
     }

@@ -2,86 +2,64 @@
 
 use serde_json::Value;
 use tenon_protocol::Fault;
-use tenon_protocol::message::{NodeHandlesReport, Object};
+use tenon_protocol::message::{NodeHandlesReport, Object, OrphanBatch, orphan_batches};
 
-use crate::ledger::BindingPhase;
+use crate::credentials::Credentials;
+use crate::ledger::{BindingEntry, BindingPhase};
 use crate::offering::{Offering, ledger_fault};
 
-/// Bytes of ids and credentials in one batch. The original's limit is the bus's, less 200.
-const BATCH: usize = 1_048_576 - 4_096;
-
-/// All batches, at least one: a node that has nothing says so.
+/// All batches, at least one: a node that has nothing says so. Only what this node wrote down is
+/// in them, whatever else is on its servers (P25), and nothing that was purged.
 ///
 /// # Errors
 ///
 /// `Service unavailable` when the ledger cannot be read.
-pub(crate) fn reports(offering: &Offering) -> Result<Vec<NodeHandlesReport>, Fault> {
-    let mut batches = Batches::new(offering);
+pub(crate) fn reports(
+    offering: &Offering,
+    max_payload: usize,
+) -> Result<Vec<NodeHandlesReport>, Fault> {
     let mut ids = Vec::new();
     let listed = offering.for_each_instance(|entry| {
-        if entry.phase.takes_room() {
+        if entry.phase.takes_room() && offering.quarantine.get(&entry.id).is_none() {
             ids.push(entry.id.clone());
         }
     });
     listed.map_err(ledger_fault)?;
-    ids.iter().for_each(|id| batches.instance(id.as_str()));
+    let mut bindings = Vec::new();
     for id in &ids {
-        let bindings = offering.ledger.read(|view| view.bindings(offering.service(), id));
-        for entry in bindings.map_err(ledger_fault)? {
+        let found = offering.ledger.read(|view| view.bindings(offering.service(), id));
+        for entry in found.map_err(ledger_fault)? {
             if entry.phase != BindingPhase::Gone && !entry.user.is_empty() {
-                batches.binding(fake_credentials(id.as_str(), &entry.user));
+                bindings.push(fake_credentials(offering, &entry));
             }
         }
     }
-    Ok(batches.done)
+    let cut = orphan_batches(ids.iter().map(ToString::to_string), bindings, max_payload);
+    if cut.skipped > 0 {
+        tracing::warn!(skipped = cut.skipped, "some of what this node has fits into no message");
+    }
+    Ok(cut.batches.into_iter().map(|batch| report(offering, batch)).collect())
 }
 
-/// What the original reports of a binding: its names, and a password that is none.
-fn fake_credentials(instance: &str, user: &str) -> Object {
-    let fields = [("name", instance), ("username", user), ("password", "fake-password")];
-    fields.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect()
+fn report(offering: &Offering, batch: OrphanBatch) -> NodeHandlesReport {
+    NodeHandlesReport {
+        instances_list: batch.instances,
+        bindings_list: batch.bindings,
+        node_id: offering.node().clone(),
+    }
 }
 
-struct Batches<'a> {
-    offering: &'a Offering,
-    size: usize,
-    done: Vec<NodeHandlesReport>,
-}
-
-impl<'a> Batches<'a> {
-    fn new(offering: &'a Offering) -> Self {
-        let mut batches = Self { offering, size: 0, done: Vec::new() };
-        batches.open();
-        batches
+/// What the original reports of a binding: where and as whom, and a password that is none.
+fn fake_credentials(offering: &Offering, entry: &BindingEntry) -> Object {
+    let place = format!("{}/{}", entry.instance, entry.id);
+    let sealed = entry.credentials.as_ref();
+    let opened = sealed.and_then(|sealed| offering.open(&place, Some(sealed)).ok());
+    let mut object = opened.as_ref().map(Credentials::public).unwrap_or_default();
+    let fields = [("name", entry.instance.as_str()), ("password", "fake-password")];
+    for (key, text) in
+        fields.into_iter().chain([("user", &*entry.user), ("username", &*entry.user)])
+    {
+        object.insert(key.to_owned(), Value::from(text));
     }
-
-    fn open(&mut self) {
-        self.size = 0;
-        self.done.push(NodeHandlesReport {
-            instances_list: Vec::new(),
-            bindings_list: Vec::new(),
-            node_id: self.offering.node().clone(),
-        });
-    }
-
-    fn room_for(&mut self, bytes: usize) -> Option<&mut NodeHandlesReport> {
-        if self.size + bytes > BATCH {
-            self.open();
-        }
-        self.size += bytes;
-        self.done.last_mut()
-    }
-
-    fn instance(&mut self, id: &str) {
-        if let Some(report) = self.room_for(id.len() + 3) {
-            report.instances_list.push(id.to_owned());
-        }
-    }
-
-    fn binding(&mut self, credentials: Object) {
-        let bytes = credentials.iter().map(|(key, value)| key.len() + value.to_string().len() + 8);
-        if let Some(report) = self.room_for(bytes.sum()) {
-            report.bindings_list.push(credentials);
-        }
-    }
+    object
 }

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use tenon_protocol::Fault;
 use tenon_protocol::message::{
-    InventoryBinding, InventoryInstance, InventoryPage, InventoryRequest,
+    InventoryBinding, InventoryInstance, InventoryPage, InventoryRequest, InventoryScope,
+    Quarantined,
 };
+use tenon_protocol::{Fault, InstanceId};
 
 use crate::guest::{CallFacts, GuestFailure, Inventory};
-use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, LedgerError};
+use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, LedgerError, QuarantineEntry};
 use crate::offering::{Offering, ledger_fault};
 
 /// Instances on one page: well below the bus's payload limit, bindings included.
@@ -30,11 +31,46 @@ pub(crate) async fn inventory(
     offering: &Offering,
     request: &InventoryRequest,
 ) -> Result<InventoryPage, Fault> {
-    let mut page = page(offering, request).map_err(ledger_fault)?;
-    if page.next.is_none() {
-        page.strangers = strangers(offering).await.map_err(|failure| failure.to_fault())?;
+    if let Some(mark) = &request.store {
+        offering.store.heard(mark).await.map_err(ledger_fault)?;
     }
+    let mut page = match request.scope {
+        InventoryScope::Quarantine => quarantine(offering, request),
+        InventoryScope::All => {
+            let mut page = page(offering, request).map_err(ledger_fault)?;
+            if page.next.is_none() {
+                page.strangers = strangers(offering).await.map_err(|failure| failure.to_fault())?;
+            }
+            page
+        }
+    };
+    let known = offering.store.known();
+    page.trusts = if known.is_trusted() { None } else { known.trusted };
     Ok(page)
+}
+
+fn quarantine(offering: &Offering, request: &InventoryRequest) -> InventoryPage {
+    let entries = offering.quarantine.page(request.after.as_ref(), PAGE);
+    let last = entries.last().filter(|_| entries.len() == PAGE);
+    InventoryPage {
+        next: last.map(|entry| entry.instance.clone()),
+        instances: entries.into_iter().map(quarantined_instance).collect(),
+        ..InventoryPage::default()
+    }
+}
+
+fn quarantined_instance(entry: QuarantineEntry) -> InventoryInstance {
+    InventoryInstance {
+        quarantined: Some(quarantined(&entry)),
+        id: entry.instance,
+        generation: entry.generation,
+        created: entry.since,
+        bindings: Vec::new(),
+    }
+}
+
+const fn quarantined(entry: &QuarantineEntry) -> Quarantined {
+    Quarantined { since: entry.since, until: entry.until }
 }
 
 fn page(offering: &Offering, request: &InventoryRequest) -> Result<InventoryPage, LedgerError> {
@@ -52,7 +88,8 @@ fn page(offering: &Offering, request: &InventoryRequest) -> Result<InventoryPage
             }
             last = Some(entry.id.clone());
             if entry.phase.takes_room() {
-                let found = instance(entry, view.bindings(service, &entry.id)?);
+                let mut found = instance(entry, view.bindings(service, &entry.id)?);
+                found.quarantined = offering.quarantine.get(&entry.id).as_ref().map(quarantined);
                 bindings += found.bindings.len();
                 page.instances.push(found);
             }
@@ -71,6 +108,7 @@ fn instance(entry: &InstanceEntry, bindings: Vec<BindingEntry>) -> InventoryInst
         bindings: there
             .map(|binding| InventoryBinding { id: binding.id, generation: binding.generation })
             .collect(),
+        quarantined: None,
     }
 }
 
@@ -95,7 +133,9 @@ async fn strangers(offering: &Offering) -> Result<Vec<String>, GuestFailure> {
             known.insert(entry.id.to_string());
         }
     })?;
-    found.retain(|id| !known.contains(id));
+    let is_in_quarantine =
+        |id: &str| InstanceId::new(id).is_ok_and(|id| offering.quarantine.get(&id).is_some());
+    found.retain(|id| !known.contains(id) && !is_in_quarantine(id));
     found.truncate(MAX_STRANGERS);
     Ok(found)
 }

@@ -6,7 +6,7 @@ use tenon_protocol::Fault;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Object, ProvisionRequest};
 
-use super::{STATE_RETRIES, Task, conflict, fenced, full, unprovision};
+use super::{STATE_RETRIES, Task, conflict, fenced, full, quarantine, unprovision};
 use crate::credentials::{Credentials, attrs};
 use crate::guest::{Called, GuestFailure, Provision, wit};
 use crate::ledger::{InstanceEntry, InstancePhase, Moving, Note};
@@ -50,7 +50,9 @@ pub(crate) async fn provision_alone(
     request: ProvisionRequest,
 ) -> Result<Object, Fault> {
     let version = check(offering, &request)?;
-    if let Some(done) = begin(offering, task, &request.plan, &version).await? {
+    let begun = begin(offering, task, &request.plan, &version).await?;
+    quarantine::claim(offering, &task.order.instance).await?;
+    if let Some(done) = begun {
         return answer(offering, &done);
     }
     offering.crash.point("provision.begun");

@@ -1,91 +1,328 @@
-//! Purge orphan: what nobody owns goes.
+//! Purge orphan: what nobody ordered goes, after some time in quarantine.
+//!
+//! A purge is the one command that removes what was ordered if its sender is mistaken. So it names
+//! generations, is refused when the sender's records are not the ones that this node obeys or when
+//! it names much of what is here, and what it removes is kept for some time yet.
 
+use futures_util::{StreamExt, stream};
 use tenon_protocol::clock::Millis;
-use tenon_protocol::message::{Object, PurgeOrphanRequest, UnbindRequest, UnprovisionRequest};
-use tenon_protocol::{BindingId, Fault, InstanceId, OperationId, Order};
+use tenon_protocol::message::{
+    Object, OrphanItem, OrphanOutcome, PurgeBinding, PurgeInstance, PurgeOrder, PurgeOrphanRequest,
+    PurgeRun, PurgeShare, UnbindRequest,
+};
+use tenon_protocol::record::StoreMark;
+use tenon_protocol::{BindingId, Code, Fault, Generation, InstanceId};
 
-use super::{Task, unbind, unprovision};
+use super::quarantine::{admit, period, remove};
+use super::{Task, internal_order, unbind};
+use crate::config::Peers;
 use crate::credentials::user_of;
-use crate::guest::{CallFacts, Purge, wit};
-use crate::ledger::InstancePhase;
+use crate::ledger::{BindingPhase, InstancePhase, KnownBy, QuarantineEntry};
 use crate::offering::{Offering, ledger_fault};
 
-/// Removes instances and bindings that a gateway, or an operator, named.
-///
-/// What the ledger knows goes the way of unprovision and unbind; what it does not know is named
-/// to the guest. One that fails does not keep the others.
+/// So many may go whatever their share: small nodes have orphans too.
+const ALWAYS: usize = 5;
+
+/// Items that are worked on at once.
+const AT_ONCE: usize = 16;
+
+/// Obeys, or tells what it would do: what became of each item.
 ///
 /// # Errors
 ///
-/// The first error, after everything was tried.
+/// 30302 when other records are obeyed, 30303 when it names too much; nothing was done then.
+pub(crate) async fn purge(
+    offering: &Offering,
+    store: &StoreMark,
+    order: &PurgeOrder,
+) -> Result<Vec<OrphanItem>, Fault> {
+    let known = offering.store.heard(store).await.map_err(ledger_fault)?;
+    if !known.is_trusted() {
+        return Err(other_store(offering));
+    }
+    check_share(offering, order)?;
+    let strangers = order.strangers.iter().cloned();
+    let strangers = strangers.map(|id| PurgeInstance { id, generation: Generation::default() });
+    let instances = order.instances.iter().cloned().map(|orphan| (orphan, KnownBy::Ledger));
+    let all: Vec<_> = instances.chain(strangers.map(|orphan| (orphan, KnownBy::Guest))).collect();
+    let mut items: Vec<OrphanItem> = stream::iter(all)
+        .map(|(orphan, known_by)| purge_instance(offering, orphan, known_by, order.run))
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    for binding in &order.bindings {
+        items.push(purge_binding(offering, binding, order.run).await);
+    }
+    Ok(items)
+}
+
+fn other_store(offering: &Offering) -> Fault {
+    let text = format!(
+        "Node {} obeys other records: accept these (POST /orphans/store) if they are right",
+        offering.node()
+    );
+    Fault::new(Code::OTHER_STORE, text)
+}
+
+/// Refuses to purge much of what is here, counting what is in quarantine already.
+fn check_share(offering: &Offering, order: &PurgeOrder) -> Result<(), Fault> {
+    if order.share == PurgeShare::Any {
+        return Ok(());
+    }
+    let ids = order.instances.iter().map(|orphan| &orphan.id).chain(&order.strangers);
+    let again = ids.filter(|id| offering.quarantine.get(id).is_some()).count();
+    let named = order.instances_in_all.max(order.instances.len() + order.strangers.len());
+    let named = named + offering.quarantine.len() - again;
+    let have = Have::count(offering)?;
+    let percent = offering.config.purge_share_percent;
+    let bindings = order.bindings_in_all.max(order.bindings.len());
+    for (named, have, what) in
+        [(named, have.instances, "instances"), (bindings, have.bindings, "bindings")]
+    {
+        if is_too_much(named, have, percent) {
+            let node = offering.node();
+            let text = format!("A purge of {named} of the {have} {what} of node {node} is refused");
+            return Err(Fault::new(Code::LARGE_PURGE, text));
+        }
+    }
+    Ok(())
+}
+
+fn is_too_much(named: usize, have: usize, percent: u32) -> bool {
+    let allowed = have.saturating_mul(usize::try_from(percent).unwrap_or(usize::MAX)) / 100;
+    named > ALWAYS.max(allowed)
+}
+
+/// How much this node has.
+struct Have {
+    instances: usize,
+    bindings: usize,
+}
+
+impl Have {
+    fn count(offering: &Offering) -> Result<Self, Fault> {
+        let mut ids = Vec::new();
+        let listed = offering.for_each_instance(|entry| {
+            if entry.phase.takes_room() {
+                ids.push(entry.id.clone());
+            }
+        });
+        listed.map_err(ledger_fault)?;
+        let mut have = Self { instances: ids.len(), bindings: 0 };
+        for id in &ids {
+            let bindings = offering.ledger.read(|view| view.bindings(offering.service(), id));
+            let bindings = bindings.map_err(ledger_fault)?;
+            let there = bindings.iter().filter(|binding| binding.phase != BindingPhase::Gone);
+            have.bindings += there.count();
+        }
+        Ok(have)
+    }
+}
+
+async fn purge_instance(
+    offering: &Offering,
+    orphan: PurgeInstance,
+    known_by: KnownBy,
+    run: PurgeRun,
+) -> OrphanItem {
+    let _alone = offering.locks.exclusive(&orphan.id).await;
+    if let Some(entry) = offering.quarantine.get(&orphan.id) {
+        return in_quarantine(&entry);
+    }
+    let found = match offering.ledger.instance(offering.service(), &orphan.id) {
+        Ok(found) => found.map(|entry| (entry.phase, entry.generation)),
+        Err(error) => return failed(orphan.id, ledger_fault(error)),
+    };
+    if let Some(outcome) = decide(found, orphan.generation, known_by) {
+        return OrphanItem::of(orphan.id, outcome);
+    }
+    let period = period(offering);
+    let since = Millis::now();
+    let entry = QuarantineEntry {
+        // The service alone knows a stranger: whatever is ordered by its id later is newer.
+        generation: found.map_or(Generation::default(), |(_, generation)| generation),
+        instance: orphan.id,
+        since,
+        until: since.after(period),
+        known_by,
+    };
+    match run {
+        PurgeRun::Dry if period.is_zero() => OrphanItem::of(entry.instance, OrphanOutcome::Removed),
+        PurgeRun::Dry => in_quarantine(&entry),
+        PurgeRun::Real => {
+            let id = entry.instance.clone();
+            let done = if period.is_zero() {
+                let removed = remove(offering, &entry).await;
+                removed.map(|()| OrphanItem::of(id.clone(), OrphanOutcome::Removed))
+            } else {
+                admit(offering, entry.clone()).await.map(|()| in_quarantine(&entry))
+            };
+            done.unwrap_or_else(|fault| failed(id, fault))
+        }
+    }
+}
+
+/// What becomes of an instance that is not purged.
+fn decide(
+    found: Option<(InstancePhase, Generation)>,
+    named: Generation,
+    known_by: KnownBy,
+) -> Option<OrphanOutcome> {
+    match (found, known_by) {
+        (Some((InstancePhase::Gone, _)) | None, KnownBy::Ledger) => Some(OrphanOutcome::Gone),
+        (Some((InstancePhase::Removing, _)), KnownBy::Ledger) => Some(OrphanOutcome::Removed),
+        (Some((InstancePhase::Provisioning | InstancePhase::Present, fence)), KnownBy::Ledger) => {
+            (fence > named).then_some(OrphanOutcome::Newer)
+        }
+        (Some((InstancePhase::Gone, _)) | None, KnownBy::Guest) => None,
+        // It was ordered by that id since the service was asked.
+        (Some(_), KnownBy::Guest) => Some(OrphanOutcome::Newer),
+    }
+}
+
+const fn failed(instance: InstanceId, fault: Fault) -> OrphanItem {
+    OrphanItem {
+        instance,
+        binding: None,
+        outcome: OrphanOutcome::Failed,
+        until: None,
+        error: Some(fault),
+    }
+}
+
+fn in_quarantine(entry: &QuarantineEntry) -> OrphanItem {
+    let item = OrphanItem::of(entry.instance.clone(), OrphanOutcome::Quarantined);
+    OrphanItem { until: Some(entry.until), ..item }
+}
+
+/// Credentials can be made again: a binding needs no quarantine.
+async fn purge_binding(offering: &Offering, orphan: &PurgeBinding, run: PurgeRun) -> OrphanItem {
+    let mut item = OrphanItem::of(orphan.instance.clone(), OrphanOutcome::Removed);
+    item.binding = Some(orphan.id.clone());
+    let found = offering.ledger.binding(offering.service(), &orphan.instance, &orphan.id);
+    match found {
+        Ok(Some(entry)) if entry.phase != BindingPhase::Gone => {
+            if entry.generation > orphan.generation {
+                return OrphanItem { outcome: OrphanOutcome::Newer, ..item };
+            }
+        }
+        // What the ledger does not know is not touched (P25).
+        Ok(Some(_) | None) => return OrphanItem { outcome: OrphanOutcome::Gone, ..item },
+        Err(error) => {
+            return OrphanItem {
+                binding: item.binding,
+                ..failed(item.instance, ledger_fault(error))
+            };
+        }
+    }
+    if run == PurgeRun::Dry {
+        return item;
+    }
+    let revoked = revoke(offering, &orphan.instance, Some(&orphan.id), Object::new()).await;
+    match revoked {
+        Ok(()) => item,
+        Err(fault) => OrphanItem { binding: item.binding, ..failed(item.instance, fault) },
+    }
+}
+
+async fn revoke(
+    offering: &Offering,
+    instance: &InstanceId,
+    id: Option<&BindingId>,
+    credentials: Object,
+) -> Result<(), Fault> {
+    let mut order = internal_order(instance, Generation::default());
+    order.binding = id.cloned();
+    let task = Task { order, recorded: false };
+    unbind::unbind(offering, &task, &UnbindRequest { credentials }).await
+}
+
+/// The original's purge: one that fails does not keep the others, and nobody is told.
+///
+/// What the ledger does not know is not touched (P25).
+///
+/// # Errors
+///
+/// 30302 when a gateway that knows no records speaks to a node of ours, 30303 when it names too
+/// much; nothing was done then. Else the first error, after everything was tried.
 pub(crate) async fn purge_orphan(
     offering: &Offering,
     request: &PurgeOrphanRequest,
 ) -> Result<(), Fault> {
+    if offering.config.peers == Peers::Native {
+        return Err(other_store(offering));
+    }
+    let named = request.orphan_ins_list.iter();
+    let ids = named.filter_map(|name| InstanceId::new(name.as_str()).ok());
+    // Such a gateway knows no generation: it means what is here now.
+    let instances = ids.map(|id| PurgeInstance { id, generation: Generation::new(u64::MAX) });
+    let order = PurgeOrder {
+        instances: instances.collect(),
+        bindings_in_all: request.orphan_binding_list.len(),
+        ..PurgeOrder::default()
+    };
+    check_share(offering, &order)?;
     let mut result = Ok(());
-    let mut strangers = Vec::new();
-    for name in &request.orphan_ins_list {
-        let Ok(id) = InstanceId::new(name.as_str()) else { continue };
-        let known = offering.ledger.read(|view| view.instance(offering.service(), &id));
-        let known = known.map_err(ledger_fault)?;
-        if known.is_some_and(|entry| entry.phase != InstancePhase::Gone) {
-            let request = UnprovisionRequest { name: id.to_string(), bindings: Vec::new() };
-            result = result.and(unprovision::unprovision(offering, &task(&id), &request).await);
-        } else {
-            strangers.push(id);
-        }
+    for orphan in order.instances {
+        let item = purge_instance(offering, orphan, KnownBy::Ledger, PurgeRun::Real).await;
+        result = result.and(item.error.map_or(Ok(()), Err));
     }
     for credentials in &request.orphan_binding_list {
-        result = result.and(purge_binding(offering, credentials).await);
+        result = result.and(purge_account(offering, credentials).await);
     }
-    result.and(purge_strangers(offering, strangers).await)
+    result
 }
 
-async fn purge_binding(offering: &Offering, credentials: &Object) -> Result<(), Fault> {
-    let text = |key: &str| credentials.get(key).and_then(|value| value.as_str());
-    let id = InstanceId::new(text("name").unwrap_or_default());
+/// Original gateways name a binding by its instance and account.
+async fn purge_account(offering: &Offering, credentials: &Object) -> Result<(), Fault> {
+    let name = credentials.get("name").and_then(|value| value.as_str());
+    let id = InstanceId::new(name.unwrap_or_default());
     let id = id.map_err(|_not_an_id| Fault::malformed())?;
-    let mut task = task(&id);
-    // Our gateways name a binding by its id, original ones by its user.
-    let binding = text("handle_id").map(BindingId::new).transpose();
-    task.order.binding = binding.map_err(|_not_an_id| Fault::malformed())?;
-    if task.order.binding.is_none() && user_of(credentials).is_none() {
-        return Err(Fault::malformed());
-    }
-    let request = UnbindRequest { credentials: credentials.clone() };
-    unbind::unbind(offering, &task, &request).await
+    user_of(credentials).ok_or_else(Fault::malformed)?;
+    revoke(offering, &id, None, credentials.clone()).await
 }
 
-async fn purge_strangers(offering: &Offering, ids: Vec<InstanceId>) -> Result<(), Fault> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let version = offering.config.versions.first().cloned().unwrap_or_default();
-    let instances = ids.into_iter().map(|id| wit::InstanceRef {
-        id: id.to_string(),
-        plan: offering.config.plan.clone(),
-        version: version.clone(),
-    });
-    let call = Purge { instances: instances.collect(), bindings: Vec::new() };
-    let called = offering.call(&CallFacts::internal("purge"), call).await;
-    let called = called.map_err(|failure| failure.to_fault())?;
-    let writes = called.writes;
-    let applied = offering.ledger.update(move |book| book.apply_state(&writes)).await;
-    applied.map_err(ledger_fault)?;
-    tracing::info!(offering = offering.config.label, purged = called.output, "purged strangers");
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Like an original gateway: without a fence, and by credentials.
-fn task(instance: &InstanceId) -> Task {
-    let order = Order {
-        operation: OperationId::random(),
-        generation: tenon_protocol::Generation::default(),
-        deadline: Millis::now(),
-        instance: instance.clone(),
-        binding: None,
-        parameters: String::new(),
-        traceparent: String::new(),
-    };
-    Task { order, recorded: false }
+    #[test]
+    fn p08_a_purge_of_much_of_a_node_is_too_much() {
+        assert!(!is_too_much(5, 5, 20), "small nodes have orphans too");
+        assert!(is_too_much(6, 6, 20));
+        assert!(!is_too_much(20, 100, 20));
+        assert!(is_too_much(21, 100, 20));
+        assert!(!is_too_much(100, 100, 100));
+        assert!(is_too_much(6, 0, 0));
+    }
+
+    fn check(
+        phase: Option<InstancePhase>,
+        named: u64,
+        known_by: KnownBy,
+        expected: Option<OrphanOutcome>,
+    ) {
+        let found = phase.map(|phase| (phase, Generation::new(2)));
+        assert_eq!(decide(found, Generation::new(named), known_by), expected, "{phase:?}");
+    }
+
+    #[test]
+    fn p24_what_was_ordered_anew_since_it_was_judged_stays() {
+        use InstancePhase::{Gone, Present, Provisioning, Removing};
+        for phase in [Present, Provisioning] {
+            check(Some(phase), 2, KnownBy::Ledger, None);
+            check(Some(phase), 1, KnownBy::Ledger, Some(OrphanOutcome::Newer));
+            check(Some(phase), 0, KnownBy::Guest, Some(OrphanOutcome::Newer));
+        }
+        check(Some(Removing), 2, KnownBy::Ledger, Some(OrphanOutcome::Removed));
+        check(Some(Removing), 2, KnownBy::Guest, Some(OrphanOutcome::Newer));
+        check(Some(Gone), 2, KnownBy::Guest, None);
+    }
+
+    #[test]
+    fn p25_what_the_ledger_does_not_know_is_not_purged_unless_named_as_a_stranger() {
+        check(None, 2, KnownBy::Ledger, Some(OrphanOutcome::Gone));
+        check(Some(InstancePhase::Gone), 2, KnownBy::Ledger, Some(OrphanOutcome::Gone));
+        check(None, 0, KnownBy::Guest, None);
+    }
 }

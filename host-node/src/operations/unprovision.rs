@@ -120,12 +120,14 @@ async fn remove_with(
             return Ok(false);
         }
         book.forget_bindings(&service, &tomb.id)?;
+        book.end_quarantine(&service, &tomb.id)?;
         book.put_instance(&service, &tomb)?;
         Ok(true)
     });
     if !written.await? {
         return Err(GuestFailure::StateConflict);
     }
+    offering.quarantine.end(&order.instance).await?;
     offering.count(Some(InstancePhase::Removing), InstancePhase::Gone);
     offering.crash.point("unprovision.recorded");
     Ok(())

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::id::{BindingId, Generation, InstanceId};
+use crate::record::StoreMark;
 
 /// `tenon.inventory.S.N`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -12,6 +13,32 @@ pub struct InventoryRequest {
     /// Where the page before this one ended; absent for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<InstanceId>,
+    /// What is asked for.
+    #[serde(default, skip_serializing_if = "InventoryScope::is_all")]
+    pub scope: InventoryScope,
+    /// The records that the answer is compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreMark>,
+}
+
+/// How much of an inventory is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InventoryScope {
+    /// All that there is.
+    #[default]
+    All,
+    /// Instances in quarantine, without their bindings.
+    Quarantine,
+}
+
+impl InventoryScope {
+    /// Whether it is [`Self::All`], which is not written.
+    #[must_use]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub const fn is_all(&self) -> bool {
+        matches!(self, Self::All)
+    }
 }
 
 /// One page: at most 500 instances, in the order of their ids.
@@ -25,6 +52,9 @@ pub struct InventoryPage {
     /// What to ask for next; absent when this was the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<InstanceId>,
+    /// The records that the node obeys, when those of the request may not be they.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusts: Option<StoreMark>,
 }
 
 /// An instance that a node has.
@@ -39,6 +69,18 @@ pub struct InventoryInstance {
     /// Its bindings.
     #[serde(default)]
     pub bindings: Vec<InventoryBinding>,
+    /// When it was purged, if it is kept for some time yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<Quarantined>,
+}
+
+/// Of an instance that was purged and is kept for some time yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// When it was purged.
+    pub since: Millis,
+    /// When it is removed.
+    pub until: Millis,
 }
 
 /// A binding that a node has.

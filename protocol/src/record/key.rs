@@ -30,6 +30,12 @@ pub fn shard_of(instance: &InstanceId) -> u64 {
     hash % SHARDS
 }
 
+/// Where the first bucket says which store it is, since it was made.
+pub const STORE_EPOCH: &str = "store.epoch";
+
+/// Where the first bucket draws positions.
+pub const STORE_POSITION: &str = "store.position";
+
 /// `inst.<id>`.
 #[must_use]
 pub fn instance(id: &InstanceId) -> String {

@@ -37,6 +37,7 @@ pub fn of_node(node: &NodeId, services: &[ServiceName]) -> Permissions {
             subject::discover(service),
             subject::check_orphan(service),
             subject::inventory(service, node),
+            subject::orphans(service, node),
         ]);
     }
     Permissions { publish, subscribe, responses: true }
