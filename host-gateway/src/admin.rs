@@ -1,6 +1,7 @@
 //! The operators' interface: own listener, own credential. `docs/reference/admin.openapi.yaml`.
 
 mod moves;
+mod orphans;
 mod records;
 
 use std::convert::Infallible;
@@ -76,7 +77,12 @@ fn table(desk: Arc<Desk>) -> Router {
         .route(HEALTH, get(health))
         .route("/metrics", get(metrics))
         .route("/nodes", get(nodes))
-        .route("/orphans", get(orphans))
+        .route("/orphans", get(orphans::reports))
+        .route("/orphans/check", post(orphans::check))
+        .route("/orphans/purge", post(orphans::purge).layer(orphans::body_limit()))
+        .route("/orphans/quarantine", get(orphans::quarantine))
+        .route("/orphans/release", post(orphans::release).layer(orphans::body_limit()))
+        .route("/orphans/store", post(orphans::accept))
         .route("/reconcile", post(reconcile))
         .route("/records/{id}", get(record))
         .route("/instances/{id}/move", get(moves::show).post(moves::start))
@@ -142,10 +148,6 @@ async fn metrics(State(desk): Shared) -> impl IntoResponse {
 
 async fn nodes(State(desk): Shared) -> impl IntoResponse {
     Json(desk.ops.nodes.view())
-}
-
-async fn orphans(State(desk): Shared) -> impl IntoResponse {
-    Json(desk.ops.orphans.all())
 }
 
 /// One pass now; answered when it is done.

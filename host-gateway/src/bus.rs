@@ -13,7 +13,8 @@ use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenon_protocol::message::{CredentialsReply, Object, Reply};
-use tenon_protocol::{Fault, Order};
+use tenon_protocol::order::header;
+use tenon_protocol::{Fault, Order, StoreEpoch};
 
 use crate::config::Peers;
 use crate::nats::Connection;
@@ -132,12 +133,19 @@ enum Inbox {
 #[derive(Clone)]
 pub(crate) struct Bus {
     connection: Connection,
+    /// The records behind its commands, for nodes to notice when they become others.
+    store: Option<StoreEpoch>,
 }
 
 impl Bus {
     /// Asks over `connection`.
     pub(crate) const fn new(connection: Connection) -> Self {
-        Self { connection }
+        Self { connection, store: None }
+    }
+
+    /// The same, speaking for the records of `epoch`.
+    pub(crate) fn with_store(self, epoch: StoreEpoch) -> Self {
+        Self { store: Some(epoch), ..self }
     }
 
     /// Whether nodes can be asked now.
@@ -234,9 +242,20 @@ impl Bus {
         let payload = encode(&command.subject, command.body)?;
         let mut request = Request::new().payload(payload).timeout(Some(patience.left()));
         if command.peers == Peers::Native {
-            request = request.headers(headers(command.order));
+            request = request.headers(self.headers(command.order));
         }
         self.send(&command.subject, request, inbox).await
+    }
+
+    fn headers(&self, order: &Order) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in order.to_headers() {
+            headers.insert(name, value);
+        }
+        if let Some(epoch) = &self.store {
+            headers.insert(header::STORE, epoch.as_str());
+        }
+        headers
     }
 
     async fn send<A: DeserializeOwned>(
@@ -285,12 +304,4 @@ fn encode<B: Serialize>(subject: &str, body: &B) -> Result<Bytes, BusError> {
         source: error.into(),
     })?;
     Ok(payload.into())
-}
-
-fn headers(order: &Order) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, value) in order.to_headers() {
-        headers.insert(name, value);
-    }
-    headers
 }

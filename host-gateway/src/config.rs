@@ -139,6 +139,10 @@ pub struct OfferingConfig {
     pub node_timeout: Duration,
     /// For one step of a move to another node, dump or load included.
     pub move_timeout: Duration,
+    /// How often orphans are looked for; `None` only when asked.
+    pub check_orphan_interval: Option<Duration>,
+    /// How long after the first look at original nodes the second one is taken.
+    pub double_check_orphan_interval: Duration,
     /// What the nodes speak.
     pub peers: Peers,
     /// At least one.

@@ -89,6 +89,7 @@ impl Gateway {
         let store = Connection::establish(&config.nats, "state").await?;
         let requests = Connection::establish(&config.nats, "requests").await?;
         let (records, jobs) = state::prepare(&store.client, &config.state).await?;
+        let epoch = records.epoch_or_new().await?;
         let own_url = config.http.public_url.clone().unwrap_or_else(|| addresses.http.clone());
         let cloud_controller = config.cloud_controller.as_ref();
         let cloud_controller = cloud_controller.map(|cc| CloudController::new(cc, &own_url));
@@ -96,7 +97,7 @@ impl Gateway {
             offerings: config.offerings.into_iter().map(Arc::new).collect(),
             records,
             jobs,
-            bus: Bus::new(requests),
+            bus: Bus::new(requests).with_store(epoch),
             nodes: Nodes::default(),
             orphans: OrphanReports::default(),
             cloud_controller: cloud_controller.transpose()?,
@@ -165,6 +166,7 @@ impl Gateway {
 
 /// Tells the platform, and waits for everything in flight.
 async fn drain(ops: &Arc<Operations>, tasks: [&TaskTracker; 2]) {
+    ops.orphans.stop();
     background::deactivate(ops).await;
     for tracker in tasks {
         tracker.close();

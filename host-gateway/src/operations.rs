@@ -18,6 +18,7 @@ pub(crate) mod recover;
 pub(crate) mod restore;
 pub(crate) mod rollback_snapshot;
 pub(crate) mod show_job;
+pub(crate) mod tend_orphans;
 pub(crate) mod unbind;
 pub(crate) mod unprovision;
 
@@ -89,6 +90,9 @@ pub(crate) enum OperationError {
     /// Caller's fault: the platform knows what is to be purged.
     #[error("{0} is no orphan")]
     NoOrphan(String),
+    /// What is to be compared is not all there: nothing is concluded from it (P8).
+    #[error("{0}")]
+    Incomplete(String),
     /// The same request came before, and what it made is gone or going.
     #[error("{0} was removed")]
     Removed(InstanceId),
@@ -152,6 +156,9 @@ impl From<&OperationError> for Fault {
             OperationError::NoOrphan(id) => {
                 Self::new(Code::CONFLICT, format!("{id} is no orphan: it was ordered"))
             }
+            OperationError::Incomplete(what) => {
+                Self::new(Code::INCOMPLETE, format!("Not everything is known: {what}"))
+            }
             OperationError::Node { fault, .. } => fault.clone(),
             OperationError::Silent(_) | OperationError::Overtaken(_) => Self::gateway_timeout(),
             OperationError::State(error) => error.into(),
@@ -198,6 +205,7 @@ impl Blamed for OperationError {
             | Self::NotPlaced { .. }
             | Self::Unfinished(_)
             | Self::Untold(_)
+            | Self::Incomplete(_)
             | Self::Busy(_) => Blame::Platform,
             Self::State(StateError::Away | StateError::TimedOut | StateError::Refused(_)) => {
                 Blame::Platform
@@ -384,6 +392,7 @@ mod tests {
             (OperationError::NoExtension(Extension::Snapshot), 30501, Blame::Caller),
             (OperationError::Busy(id()), 30807, Blame::Platform),
             (OperationError::NoOrphan("d1".to_owned()), 30301, Blame::Caller),
+            (OperationError::Incomplete(String::new()), 30602, Blame::Platform),
             (refused(500), 31001, Blame::Guest),
             (refused(404), 31001, Blame::Caller),
             (OperationError::Silent(node()), 30700, Blame::Platform),

@@ -7,6 +7,7 @@ mod jobs;
 mod moves;
 mod records;
 mod setup;
+mod store_mark;
 
 use tenon_protocol::record::{RECORD_VERSION, key};
 use tenon_protocol::{Code, Fault};

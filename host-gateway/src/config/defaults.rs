@@ -36,6 +36,12 @@ pub(super) const fn move_timeout_seconds() -> u64 {
 pub(super) const fn node_timeout_seconds() -> u64 {
     5
 }
+pub(super) const fn check_orphan_interval_seconds() -> i64 {
+    -1
+}
+pub(super) const fn double_check_orphan_interval_seconds() -> u64 {
+    300
+}
 pub(super) const fn free() -> bool {
     true
 }

@@ -83,6 +83,10 @@ struct OfferingFile {
     node_timeout_seconds: u64,
     #[serde(default = "defaults::move_timeout_seconds")]
     move_timeout_seconds: u64,
+    #[serde(default = "defaults::check_orphan_interval_seconds")]
+    check_orphan_interval_seconds: i64,
+    #[serde(default = "defaults::double_check_orphan_interval_seconds")]
+    double_check_orphan_interval_seconds: u64,
     #[serde(default)]
     peers: Peers,
     plans: Vec<PlanConfig>,
@@ -158,6 +162,16 @@ impl OfferingFile {
         let next_token = self.next_token.map(|token| token.read(&key("next_token"), dir));
         let derived = format!("{}_{}", self.provider, self.label);
         check::range(&key("move_timeout_seconds"), self.move_timeout_seconds, 1..=86_400)?;
+        let check_orphan_interval = match self.check_orphan_interval_seconds {
+            // As in the original.
+            -1 => None,
+            seconds => {
+                check::range(&key("check_orphan_interval_seconds"), seconds, 1..=31_536_000)?;
+                Some(Duration::from_secs(seconds.unsigned_abs()))
+            }
+        };
+        let double_check = self.double_check_orphan_interval_seconds;
+        check::range(&key("double_check_orphan_interval_seconds"), double_check, 1..=86_400)?;
         let first_plan = self.plans.first().map(|plan| plan.name.clone()).unwrap_or_default();
         Ok(OfferingConfig {
             token: self.token.read(&key("token"), dir)?,
@@ -176,6 +190,8 @@ impl OfferingFile {
                 blurb: self.blurb,
             },
             move_timeout: Duration::from_secs(self.move_timeout_seconds),
+            check_orphan_interval,
+            double_check_orphan_interval: Duration::from_secs(double_check),
             label: self.label,
             version: self.version,
             service: self.service,

@@ -1,5 +1,7 @@
 //! What a gateway does unasked: listens to nodes, reconciles, keeps the platform informed.
 
+mod orphans;
+
 use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
@@ -57,6 +59,7 @@ impl Background {
                 heartbeat(Arc::clone(&self.ops), Arc::clone(offering), client, interval);
             tasks.spawn(until(stop.clone(), heartbeat.instrument(span())));
         }
+        orphans::start(&self.ops, tasks, stop);
         let reconciler = Reconciler::new(self.ops, self.metrics);
         let reconcile = reconcile(reconciler, self.requests, self.reconcile_interval, stop.clone());
         tasks.spawn(reconcile.instrument(info_span!("reconcile")));

@@ -19,12 +19,13 @@ use crate::operations::create_snapshot::create_snapshot;
 use crate::operations::list_snapshots::list_snapshots;
 use crate::operations::migration_step::{Step, instances_of, migration_step};
 use crate::operations::provision::provision;
-use crate::operations::purge_orphan::{PurgeRequest, purge_orphan};
+use crate::operations::purge_orphan::{Manner, PurgeRequest, purge_orphan};
 use crate::operations::recover::{BackupRequest, recover};
 use crate::operations::restore::restore;
 use crate::operations::rollback_snapshot::rollback_snapshot;
 use crate::operations::show_job::show_job;
 use crate::operations::shown;
+use crate::operations::tend_orphans::first_failure;
 use crate::operations::unbind::{Named, unbind};
 use crate::operations::unprovision::unprovision;
 
@@ -201,7 +202,7 @@ async fn on_migrate(
 
 async fn on_check_orphan(State(front): Shared, Caller(offering): Caller) -> Answer {
     let work =
-        |ops, offering| async move { check_orphan(&ops, &offering).map(|()| Answer::nothing()) };
+        |ops, offering| async move { check_orphan(&ops, &offering).map(|_turn| Answer::nothing()) };
     front.run(Verb::CheckOrphan, offering, work).await
 }
 
@@ -211,7 +212,8 @@ async fn on_purge_orphan(
     Json(request): Json<PurgeRequest>,
 ) -> Answer {
     let work = |ops, offering| async move {
-        purge_orphan(&ops, &offering, request).await.map(|()| Answer::nothing())
+        let done = purge_orphan(&ops, &offering, request, Manner::default()).await;
+        done.map(|items| first_failure(&items).map_or_else(Answer::nothing, Answer::from))
     };
     front.run(Verb::PurgeOrphan, offering, work).await
 }

@@ -156,6 +156,8 @@ pub enum OrphanOutcome {
     Newer,
     /// Out of quarantine.
     Released,
+    /// Told to an original node, which does not answer.
+    Told,
     /// See the error.
     Failed,
 }

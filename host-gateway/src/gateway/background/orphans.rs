@@ -1,0 +1,40 @@
+//! Orphans are looked for at an interval, and reports of original nodes are listened to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::random_range;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, info_span};
+
+use super::until;
+use crate::config::{OfferingConfig, Peers};
+use crate::operations::Operations;
+use crate::operations::check_orphan::{check_orphan, listen};
+
+/// Starts it for all offerings; it ends with `stop`.
+pub(super) fn start(ops: &Arc<Operations>, tasks: &TaskTracker, stop: &CancellationToken) {
+    for offering in &ops.offerings {
+        let span = || info_span!("orphans", offering = offering.label.as_str());
+        if offering.peers == Peers::Original {
+            let (ops, offering) = (Arc::clone(ops), Arc::clone(offering));
+            let listening = async move { listen(&ops, &offering).await };
+            tasks.spawn(until(stop.clone(), listening.instrument(span())));
+        }
+        if let Some(interval) = offering.check_orphan_interval {
+            let checks = check_at(Arc::clone(ops), Arc::clone(offering), interval);
+            tasks.spawn(until(stop.clone(), checks.instrument(span())));
+        }
+    }
+}
+
+/// With a jitter of a fifth, so that gateways do not meet; if they do, nothing is harmed.
+async fn check_at(ops: Arc<Operations>, offering: Arc<OfferingConfig>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval.mul_f64(random_range(0.8..1.2))).await;
+        if let Err(error) = check_orphan(&ops, &offering) {
+            tracing::warn!(%error, "orphans were not checked");
+        }
+    }
+}
