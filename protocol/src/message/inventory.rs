@@ -35,7 +35,6 @@ pub enum InventoryScope {
 impl InventoryScope {
     /// Whether it is [`Self::All`], which is not written.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub const fn is_all(&self) -> bool {
         matches!(self, Self::All)
     }
