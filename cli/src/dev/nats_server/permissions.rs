@@ -116,10 +116,12 @@ mod tests {
               MyaaS.discover
               MyaaS.check_orphan
               tenon.inventory.MyaaS.node-1
+              tenon.orphans.MyaaS.node-1
               FilesystemaaS.*.node-1
               FilesystemaaS.discover
               FilesystemaaS.check_orphan
-              tenon.inventory.FilesystemaaS.node-1"#]]
+              tenon.inventory.FilesystemaaS.node-1
+              tenon.orphans.FilesystemaaS.node-1"#]]
         .assert_eq(&shown(&permissions));
     }
 
