@@ -26,9 +26,11 @@ mod golden {
     mod original_node;
     mod recording;
     mod replay_gateway;
+    mod replay_migration;
     mod replay_node;
     mod replay_peers;
     mod rig;
+    mod stage;
     mod steps;
     mod unknown_fields;
 }

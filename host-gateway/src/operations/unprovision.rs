@@ -99,10 +99,7 @@ pub(crate) async fn clean(
     mut stored: Stored<InstanceRecord>,
     patience: Patience,
 ) -> Result<Stored<InstanceRecord>, OperationError> {
-    let bindings = match stored.record.life.phase {
-        Phase::Deleting => binding_credentials(ops, &stored.record.id).await?,
-        Phase::Intent | Phase::Ready | Phase::Moving | Phase::Tomb => Vec::new(),
-    };
+    let bindings = binding_credentials(ops, &stored.record.id).await?;
     for node in stored.record.life.garbage.clone() {
         ask(ops, offering, &stored.record, &node, bindings.clone(), patience).await?;
         ops.crash.point("unprovision.answered");
@@ -134,7 +131,9 @@ pub(super) async fn clean_node(
     node: &NodeId,
     patience: Patience,
 ) -> Result<Stored<InstanceRecord>, OperationError> {
-    ask(ops, offering, &stored.record, node, Vec::new(), patience).await?;
+    // An original node removes the accounts that it is told, and no others.
+    let bindings = binding_credentials(ops, &stored.record.id).await?;
+    ask(ops, offering, &stored.record, node, bindings, patience).await?;
     match ops.records.replace(&stored, stored.record.life.cleaned(node)).await? {
         Cas::Written(stored) => Ok(stored),
         Cas::Lost => Err(OperationError::Overtaken(stored.record.key())),

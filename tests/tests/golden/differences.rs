@@ -105,6 +105,46 @@ pub(crate) const OF_THE_GATEWAY: &[Difference] = &[
     },
 ];
 
+/// Of the gateway, towards who moves instances.
+pub(crate) const OF_THE_MIGRATION: &[Difference] = &[
+    Difference {
+        id: "who-has-it-is-asked",
+        request: "POST /service/internal/v1/migration/ghost_node/d0202c6a3935447298320f96c18e61597/disable",
+        original: r#"504 {"code":30700,"description":"Gateway timeout"}"#,
+        ours: r#"404 {"code":30300,"description":"d0202c6a3935447298320f96c18e61597 not found"}"#,
+    },
+    Difference {
+        id: "a-backup-is-named",
+        request: "POST /service/internal/v1/restore {}",
+        original: r#"404 {"code":30300,"description":" not found"}"#,
+        ours: MALFORMED,
+    },
+    Difference {
+        id: "unknown-is-not-found",
+        request: r#"POST /service/internal/v1/recover {"instance_id":"nope","backup_path":"/var/vcap/peer/store/backup"}"#,
+        original: r#"500 {"code":30500,"description":"Internal Error"}"#,
+        ours: r#"404 {"code":30300,"description":"nope not found"}"#,
+    },
+    Difference {
+        id: "options-are-kept",
+        request: "MyaaS.bind.mysql_node_free_1",
+        original: r#"{"name":"d0202c6a3935447298320f96c18e61597","credentials":{"name":"d0202c6a3935447298320f96c18e61597","hostname":"127.0.0.1","host":"127.0.0.1","port":33307,"user":"uC3SX6bWGspfS","username":"uC3SX6bWGspfS","password":"pIbTfRhaPcbuv"}}"#,
+        ours: r#"{"name":"d0202c6a3935447298320f96c18e61597","bind_opts":{},"credentials":{"name":"d0202c6a3935447298320f96c18e61597","hostname":"127.0.0.1","host":"127.0.0.1","port":33307,"user":"uC3SX6bWGspfS","username":"uC3SX6bWGspfS","password":"pIbTfRhaPcbuv"}}"#,
+    },
+    Difference {
+        id: "options-are-kept",
+        request: "recover",
+        original: r#"{"service_id":"6b7455e7-0483-4957-a860-526df2e7c2ed","configuration":{"plan":"free","version":"5.5","data":{"binding_options":null}},"credentials":{"name":"d0202c6a3935447298320f96c18e61597","hostname":"127.0.0.1","host":"127.0.0.1","port":33306,"user":"uC3SX6bWGspfS","username":"uC3SX6bWGspfS","password":"pIbTfRhaPcbuv"}}"#,
+        ours: r#"{"service_id":"6b7455e7-0483-4957-a860-526df2e7c2ed","configuration":{"plan":"free","version":"5.5","data":{"binding_options":{}}},"credentials":{"name":"d0202c6a3935447298320f96c18e61597","hostname":"127.0.0.1","host":"127.0.0.1","port":33306,"user":"uC3SX6bWGspfS","username":"uC3SX6bWGspfS","password":"pIbTfRhaPcbuv"}}"#,
+    },
+    Difference {
+        id: "nothing-arrives-where-it-is",
+        request: "POST /service/internal/v1/migration/mysql_node_free_1/d2be55094177d4a3bbc5295144ae0421b/import",
+        original: r#"500 {"code":30500,"description":"Internal Error"}"#,
+        ours: r#"409 {"code":30301,"description":"d2be55094177d4a3bbc5295144ae0421b is on node mysql_node_free_1"}"#,
+    },
+];
+
 const NODE_FAILED: &str = r#"{"success":false,"error":{"status":500,"msg":{"code":30500,"description":"Internal Error"}}}"#;
 const PAGE_OF_500: &str = "500 <h1>Internal Server Error</h1>";
 const MALFORMED: &str = r#"400 {"code":30001,"description":"Malformatted request"}"#;
@@ -175,7 +215,8 @@ pub(crate) fn value(text: &str) -> Value {
 fn the_page_and_the_tables_name_the_same_differences() {
     let rows = PAGE.lines().filter(|line| line.starts_with("| `") && line.contains("golden.rs"));
     let on_the_page: BTreeSet<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
-    let tables = [OF_THE_NODE, OF_THE_GATEWAY].into_iter().flatten().map(|row| row.id);
+    let tables =
+        [OF_THE_NODE, OF_THE_GATEWAY, OF_THE_MIGRATION].into_iter().flatten().map(|row| row.id);
     let in_the_tables: BTreeSet<&str> = tables.chain([ADDED.0]).collect();
     assert_eq!(on_the_page, in_the_tables);
 }

@@ -1,5 +1,5 @@
-//! A node of 2013, as far as the recording goes: it announces itself on the shared subject, and
-//! answers what it is told to expect.
+//! Nodes of 2013, as far as the recording goes: the first announces itself on the shared subject,
+//! and each answers what it is told to expect.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -21,13 +21,14 @@ pub(crate) struct OriginalNode {
 #[derive(Default)]
 struct Script {
     expected: VecDeque<NodeExchange>,
+    came: Vec<(NodeExchange, String)>,
     unlike: Vec<String>,
 }
 
 impl OriginalNode {
     /// Listens to commands, and to who is looking for nodes.
     pub(crate) async fn start(rig: &Rig) -> Self {
-        let commands = rig.listen("MyaaS.*.mysql_node_free_1").await;
+        let commands = rig.listen("MyaaS.*.*").await;
         let discovers = rig.listen("MyaaS.discover").await;
         let messages = futures_util::stream::select(commands, discovers);
         let script = Arc::new(Mutex::new(Script::default()));
@@ -45,7 +46,13 @@ impl OriginalNode {
         script.expected.extend(commands);
     }
 
-    /// What came otherwise, or did not come.
+    /// What came where it was expected, beside what was expected there.
+    pub(crate) fn came(&self) -> Vec<(NodeExchange, String)> {
+        let mut script = self.script.lock().expect("nobody panics with it");
+        std::mem::take(&mut script.came)
+    }
+
+    /// What came besides, or did not come.
     pub(crate) fn unlike(&self) -> Vec<String> {
         let mut script = self.script.lock().expect("nobody panics with it");
         let missing: Vec<String> =
@@ -69,21 +76,36 @@ async fn answer(bus: Client, script: Arc<Mutex<Script>>, message: Message) {
 }
 
 impl Script {
+    /// The reply to a bind with credentials that has come before. Who recovers an instance may
+    /// repeat it: reference, section 5.5.
+    fn again(&self, subject: &str, payload: &str) -> Option<String> {
+        if !subject.contains(".bind.") || value(payload).get("credentials").is_none() {
+            return None;
+        }
+        let same = |(command, came): &&(NodeExchange, String)| {
+            command.subject == subject && value(came) == value(payload)
+        };
+        self.came.iter().find(same)?.0.reply.clone()
+    }
+
     fn reply_to(&mut self, message: &Message) -> Option<String> {
         let payload = String::from_utf8_lossy(&message.payload);
+        if let Some(reply) = self.again(&message.subject, &payload) {
+            return Some(reply);
+        }
         let Some(expected) = self.expected.pop_front() else {
             self.unlike.push(format!("{} {payload} came besides", message.subject));
             return None;
         };
-        let is_same = message.subject.as_str() == expected.subject
-            && value(&payload) == value(&expected.payload);
-        if !is_same {
+        if message.subject.as_str() != expected.subject {
             self.unlike.push(format!("{expected:?} became {} {payload}", message.subject));
         }
         if message.headers.is_some() {
             self.unlike.push(format!("{} has headers, which it cannot know", message.subject));
         }
-        expected.reply
+        let reply = expected.reply.clone();
+        self.came.push((expected, payload.into_owned()));
+        reply
     }
 }
 

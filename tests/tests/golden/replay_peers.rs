@@ -1,33 +1,10 @@
 //! The parts of cloud controller and original node, with our gateway between them.
 
-use super::cloud_controller::CloudController;
 use super::compare::Learned;
-use super::differences::{Declared, OF_THE_GATEWAY, value};
-use super::gateway_client::GatewayClient;
-use super::original_node::OriginalNode;
+use super::differences::{Declared, OF_THE_GATEWAY};
 use super::recording::{Caller, HttpExchange, Recording};
-use super::rig::{Peers, Rig};
+use super::stage::Stage;
 use super::steps::LIFE;
-
-/// Everything that one test needs.
-struct Stage {
-    rig: Rig,
-    node: OriginalNode,
-    gateway: GatewayClient,
-    _cloud_controller: CloudController,
-}
-
-impl Stage {
-    async fn set() -> Self {
-        let mut rig = Rig::start().await;
-        let node = OriginalNode::start(&rig).await;
-        let cloud_controller = CloudController::start().await;
-        let announced = rig.listen("MyaaS.announce").await;
-        let url = rig.start_gateway(&cloud_controller.url, Peers::Original);
-        let gateway = GatewayClient::of(url, &rig, announced).await;
-        Self { rig, node, gateway, _cloud_controller: cloud_controller }
-    }
-}
 
 #[tokio::test]
 async fn our_gateway_drives_an_original_node_as_the_original_did() {
@@ -41,16 +18,7 @@ async fn our_gateway_drives_an_original_node_as_the_original_did() {
         if declared.instead(&exchange.name(), &recorded).is_some() {
             continue;
         }
-        stage.node.expect(exchange.commands.clone());
-        let ours = stage.gateway.ask(&exchange, &learned).await;
-        let (status, body) = ours.split_once(' ').unwrap_or_default();
-        let mut found = learned.compare(&value(&exchange.reply), &value(body));
-        if status != exchange.status.to_string() {
-            found.push(format!("{recorded} became {ours}"));
-        }
-        found.extend(stage.node.unlike());
-        let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
-        unlike.extend(found.into_iter().map(tell));
+        unlike.extend(stage.replay(&exchange, &mut learned, &mut declared).await);
     }
     assert!(unlike.is_empty(), "\n{}\n{}", unlike.join("\n"), stage.rig.logs());
 }

@@ -43,8 +43,39 @@ pub(crate) const ASKED_NODES: &[(Recording, &[&str])] = &[
 /// The gateway stops: `replay_gateway.rs`.
 pub(crate) const STOP: &[&str] = &["end"];
 
+/// An instance leaves its node: `replay_migration.rs`.
+pub(crate) const LEAVE: &[&str] = &[
+    "migration.instances",
+    "migration.check",
+    "migration.disable",
+    "migration.enable",
+    "migration.import",
+];
+
+/// It arrives at another one, and comes back: the same.
+pub(crate) const ARRIVE: &[&str] = &[
+    "migration.update",
+    "migration.check.after_update",
+    "migration.unprovision",
+    "migration.cleanupnfs",
+    "migration.result",
+    "migration.timeout",
+    "restore",
+];
+
+/// It is lost with its node, and recovered; another one is to arrive where it is: the same.
+pub(crate) const COME_BACK: &[&str] = &["recover", "migration.import.same_node"];
+
 /// Everything that is replayed.
-const REPLAYED: &[&[(Recording, &[&str])]] = &[ASKED_NODES, &[(Recording::V1, STOP)]];
+const REPLAYED: &[&[(Recording, &[&str])]] = &[
+    ASKED_NODES,
+    &[
+        (Recording::V1, STOP),
+        (Recording::V1, LEAVE),
+        (Recording::V1, ARRIVE),
+        (Recording::V1, COME_BACK),
+    ],
+];
 
 #[test]
 fn every_step_is_replayed_or_the_page_says_why_not() {

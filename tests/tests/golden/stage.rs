@@ -1,0 +1,88 @@
+//! Our gateway between a v1 cloud controller and nodes of 2013: what they do is in the recording.
+
+use serde_json::Value;
+
+use super::cloud_controller::CloudController;
+use super::compare::Learned;
+use super::differences::{Declared, value};
+use super::gateway_client::GatewayClient;
+use super::original_node::OriginalNode;
+use super::recording::{HttpExchange, NodeExchange};
+use super::rig::{Peers, Rig};
+
+/// Everything that one test needs.
+pub(crate) struct Stage {
+    pub(crate) rig: Rig,
+    pub(crate) node: OriginalNode,
+    pub(crate) gateway: GatewayClient,
+    pub(crate) cloud_controller: CloudController,
+}
+
+impl Stage {
+    /// Starts it all.
+    pub(crate) async fn set() -> Self {
+        let mut rig = Rig::start().await;
+        let node = OriginalNode::start(&rig).await;
+        let cloud_controller = CloudController::start().await;
+        let announced = rig.listen("MyaaS.announce").await;
+        let url = rig.start_gateway(&cloud_controller.url, Peers::Original);
+        let gateway = GatewayClient::of(url, &rig, announced).await;
+        Self { rig, node, gateway, cloud_controller }
+    }
+
+    /// Asks our gateway what the original was asked, lets the nodes answer it as they answered the
+    /// original, and returns what was otherwise and is not declared.
+    pub(crate) async fn replay(
+        &self,
+        exchange: &HttpExchange,
+        learned: &mut Learned,
+        declared: &mut Declared,
+    ) -> Vec<String> {
+        let recorded = format!("{} {}", exchange.status, exchange.reply);
+        let instead = declared.instead(&exchange.name(), &recorded);
+        let of_ours = |mut command: NodeExchange| {
+            command.reply = command.reply.map(|reply| learned.translate(&reply));
+            command
+        };
+        // What it answers otherwise by itself is not asked of a node.
+        let commands = if instead.is_some() { Vec::new() } else { exchange.commands.clone() };
+        self.node.expect(commands.into_iter().map(of_ours));
+        let ours = self.gateway.ask(exchange, learned).await;
+        let (status, body) = instead.unwrap_or(&recorded).split_once(' ').unwrap_or_default();
+        let (our_status, our_body) = ours.split_once(' ').unwrap_or_default();
+        let mut found = learned.compare(&value(body), &value(our_body));
+        if status != our_status {
+            found.push(format!("{recorded} became {ours}"));
+        }
+        for (command, payload) in self.node.came() {
+            let instead = declared.instead(&command.subject, &command.payload);
+            let expected = in_order(value(instead.unwrap_or(&command.payload)));
+            let fields = learned.compare(&expected, &in_order(value(&payload)));
+            found.extend(fields.into_iter().map(|field| format!("{}{field}", command.subject)));
+        }
+        found.extend(self.node.unlike());
+        let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
+        found.into_iter().map(tell).collect()
+    }
+}
+
+/// Handles and credentials have no order: they are sorted by their user, which the node chose.
+fn in_order(value: Value) -> Value {
+    fn user(item: &Value) -> Option<String> {
+        let credentials = item.get("credentials").unwrap_or(item);
+        credentials.get("user")?.as_str().map(str::to_owned)
+    }
+    match value {
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.into_iter().map(in_order).collect();
+            if items.iter().all(|item| user(item).is_some()) {
+                items.sort_by_key(user);
+            }
+            Value::Array(items)
+        }
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, in_order(value))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}
