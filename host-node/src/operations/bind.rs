@@ -36,10 +36,11 @@ pub(crate) async fn bind(
     request: BindRequest,
 ) -> Result<Object, Fault> {
     let id = task.order.binding.clone().ok_or_else(Fault::malformed)?;
+    quarantine::claim(offering, &task.order.instance).await?;
     let _beside = offering.locks.shared(&task.order.instance).await;
     let _alone = offering.locks.binding(&task.order.instance, &id).await;
+    quarantine::check_out(offering, &task.order.instance)?;
     let (instance, done) = begin(offering, task, &id).await?;
-    quarantine::claim(offering, &instance.id).await?;
     if let Some(done) = done {
         return answer(offering, &done);
     }

@@ -35,7 +35,9 @@ pub(crate) async fn provision(
     task: &Task,
     request: ProvisionRequest,
 ) -> Result<Object, Fault> {
+    quarantine::claim(offering, &task.order.instance).await?;
     let _alone = offering.locks.exclusive(&task.order.instance).await;
+    quarantine::check_out(offering, &task.order.instance)?;
     provision_alone(offering, task, request).await
 }
 
@@ -50,9 +52,7 @@ pub(crate) async fn provision_alone(
     request: ProvisionRequest,
 ) -> Result<Object, Fault> {
     let version = check(offering, &request)?;
-    let begun = begin(offering, task, &request.plan, &version).await?;
-    quarantine::claim(offering, &task.order.instance).await?;
-    if let Some(done) = begun {
+    if let Some(done) = begin(offering, task, &request.plan, &version).await? {
         return answer(offering, &done);
     }
     offering.crash.point("provision.begun");

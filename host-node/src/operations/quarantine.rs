@@ -1,14 +1,18 @@
-//! Quarantine: instances that were purged go in, wait, and are removed, or are had back.
+//! Quarantine: instances that were purged go in, shut off, wait, and are removed, or are had back.
 
 use std::time::Duration;
 
 use tenon_protocol::clock::Millis;
-use tenon_protocol::message::{OrphanItem, OrphanOutcome};
+use tenon_protocol::message::{
+    Configuration, Handle, HandlePair, Object, OrphanItem, OrphanOutcome,
+};
 use tenon_protocol::{Fault, InstanceId};
 
+use super::handles::everyone;
+use super::moving::call_and_record;
 use super::{internal_order, unprovision};
-use crate::guest::{CallFacts, Purge, wit};
-use crate::ledger::{InstancePhase, KnownBy, QuarantineEntry};
+use crate::guest::{CallFacts, Disable, Enable, GuestFailure, Purge, wit};
+use crate::ledger::{Access, InstanceEntry, InstancePhase, KnownBy, Note, QuarantineEntry};
 use crate::offering::{Offering, ledger_fault};
 
 /// How long an instance of `offering` is kept.
@@ -26,28 +30,103 @@ pub(super) async fn admit(offering: &Offering, entry: QuarantineEntry) -> Result
     offering.quarantine.put(entry).await.map_err(ledger_fault)?;
     let label = &offering.config.label;
     tracing::warn!(offering = label, instance = %id, until, "purged: in quarantine until then");
-    Ok(())
+    suspend(offering, &id).await
 }
 
-/// Somebody orders something of an instance: if it was in quarantine, it has been had back.
-/// The caller holds its lock.
+/// Shuts an instance off, where the service knows how to. It need not succeed: what matters is
+/// that nothing is lost.
 ///
 /// # Errors
 ///
-/// `Service unavailable` when the ledger cannot be written: it would be removed in the end.
+/// `Service unavailable` when the ledger cannot be written.
+async fn suspend(offering: &Offering, id: &InstanceId) -> Result<(), Fault> {
+    let found = offering.ledger.instance(offering.service(), id).map_err(ledger_fault)?;
+    let present = found.filter(|found| found.phase == InstancePhase::Present);
+    let Some(mut entry) = present.filter(|found| !found.is_suspended()) else { return Ok(()) };
+    // First the ledger says so: whoever lets it out gives back what was revoked by then.
+    entry.moving.access = Access::Suspended;
+    let note = Note::Instance(offering.service().clone(), entry.clone());
+    offering.ledger.put(note).await.map_err(ledger_fault)?;
+    let call = Disable(everyone(offering, &entry, &without_handles(&entry))?);
+    match call_and_record(offering, &CallFacts::internal("quarantine"), call, &entry).await {
+        Ok(()) => Ok(()),
+        Err(GuestFailure::NotOffered(_)) => {
+            entry.moving.access = Access::Open;
+            let note = Note::Instance(offering.service().clone(), entry);
+            offering.ledger.put(note).await.map_err(ledger_fault)
+        }
+        Err(failure) => {
+            tracing::warn!(instance = %id, %failure, "in quarantine, and not shut off");
+            Ok(())
+        }
+    }
+}
+
+/// Gives back what [`suspend`] revoked.
+///
+/// # Errors
+///
+/// The guest's error; it stays in quarantine then, and whoever wants it may ask again.
+async fn resume(offering: &Offering, id: &InstanceId) -> Result<(), Fault> {
+    let found = offering.ledger.instance(offering.service(), id).map_err(ledger_fault)?;
+    let present = found.filter(|found| found.phase == InstancePhase::Present);
+    let Some(mut entry) = present.filter(InstanceEntry::is_suspended) else { return Ok(()) };
+    let call = Enable(everyone(offering, &entry, &without_handles(&entry))?);
+    entry.moving.access = Access::Open;
+    let called = call_and_record(offering, &CallFacts::internal("quarantine"), call, &entry).await;
+    called.map_err(|failure| failure.to_fault())
+}
+
+/// No gateway names anybody: there are those of the ledger.
+fn without_handles(entry: &InstanceEntry) -> HandlePair {
+    let handle = Handle {
+        service_id: entry.id.to_string(),
+        configuration: Configuration::default(),
+        credentials: Object::new(),
+    };
+    HandlePair(handle, Vec::new())
+}
+
+/// Somebody orders something of an instance: if it was in quarantine, it has been had back.
+///
+/// # Errors
+///
+/// The guest's error, or `Service unavailable`: it would be removed in the end.
 pub(crate) async fn claim(offering: &Offering, id: &InstanceId) -> Result<(), Fault> {
-    if offering.quarantine.end(id).await.map_err(ledger_fault)? {
+    if offering.quarantine.get(id).is_none() {
+        return Ok(());
+    }
+    let _alone = offering.locks.exclusive(id).await;
+    if let_out(offering, id).await? {
         let label = &offering.config.label;
         tracing::warn!(offering = label, instance = %id, "ordered again: out of quarantine");
     }
     Ok(())
 }
 
+/// For who claimed an instance and then waited for its lock: it may have been purged in between.
+///
+/// # Errors
+///
+/// Busy: the order is to be repeated.
+pub(crate) fn check_out(offering: &Offering, id: &InstanceId) -> Result<(), Fault> {
+    if offering.quarantine.get(id).is_some() { Err(Fault::busy()) } else { Ok(()) }
+}
+
+/// Whether an instance, whose lock the caller holds, was in.
+async fn let_out(offering: &Offering, id: &InstanceId) -> Result<bool, Fault> {
+    if offering.quarantine.get(id).is_none() {
+        return Ok(false);
+    }
+    resume(offering, id).await?;
+    offering.quarantine.end(id).await.map_err(ledger_fault)
+}
+
 /// Lets instances out, because an operator or a record says so.
 ///
 /// # Errors
 ///
-/// `Service unavailable` when the ledger cannot be written; some may be out by then.
+/// The guest's error, or `Service unavailable`; some may be out by then.
 pub(crate) async fn release(
     offering: &Offering,
     instances: Vec<InstanceId>,
@@ -55,7 +134,7 @@ pub(crate) async fn release(
     let mut items = Vec::new();
     for id in instances {
         let _alone = offering.locks.exclusive(&id).await;
-        let was_in = offering.quarantine.end(&id).await.map_err(ledger_fault)?;
+        let was_in = let_out(offering, &id).await?;
         tracing::info!(offering = offering.config.label, instance = %id, was_in, "released");
         let outcome = if was_in { OrphanOutcome::Released } else { OrphanOutcome::Gone };
         items.push(OrphanItem::of(id, outcome));

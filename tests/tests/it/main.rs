@@ -37,6 +37,10 @@ mod moving;
 #[cfg(test)]
 mod mysql_life;
 #[cfg(test)]
+mod orphans;
+#[cfg(test)]
+mod orphans_original;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod settings;
