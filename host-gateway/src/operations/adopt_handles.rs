@@ -3,6 +3,7 @@
 //! A platform that was served by an original gateway hands its instances over this way. Nothing is
 //! ever removed because the platform does not list it (P8).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -11,6 +12,7 @@ use tenon_protocol::message::Handle;
 use tenon_protocol::record::{BindingRecord, InstanceRecord, Life, Phase, RECORD_VERSION, key};
 use tenon_protocol::{BindingId, InstanceId, NodeId};
 
+use super::tend_orphans::release_adopted;
 use super::{OperationError, Operations};
 use crate::cloud_controller::Fetched;
 use crate::config::OfferingConfig;
@@ -49,9 +51,16 @@ pub(crate) async fn adopt_handles(
     let mut fates = futures_util::stream::iter(fetched.instances())
         .map(|handle| instance(ops, offering, handle))
         .buffer_unordered(AT_ONCE);
-    while let Some(fate) = fates.next().await {
-        adopted.count(fate?);
+    let mut new = BTreeMap::<NodeId, Vec<InstanceId>>::new();
+    while let Some(adoption) = fates.next().await {
+        let (fate, place) = adoption?;
+        adopted.count(fate);
+        if let Some((node, id)) = place.filter(|_| fate == Fate::New) {
+            new.entry(node).or_default().push(id);
+        }
     }
+    // No record knew them: somebody may have taken them for orphans.
+    release_adopted(ops, offering, new).await;
     let mut fates = futures_util::stream::iter(fetched.bindings())
         .map(|handle| binding(ops, offering, handle))
         .buffer_unordered(AT_ONCE);
@@ -75,13 +84,14 @@ async fn instance(
     ops: &Operations,
     offering: &OfferingConfig,
     handle: Handle,
-) -> Result<Fate, OperationError> {
+) -> Result<(Fate, Option<(NodeId, InstanceId)>), OperationError> {
     let node = handle.credentials.get("node_id").and_then(|node| node.as_str());
     let node = node.and_then(|node| NodeId::new(node).ok());
     let (Ok(id), Some(node)) = (InstanceId::new(handle.service_id.as_str()), node) else {
         tracing::warn!(service_id = handle.service_id, "a handle names no instance and node");
-        return Ok(Fate::Useless);
+        return Ok((Fate::Useless, None));
     };
+    let place = (node.clone(), id.clone());
     let sealed = ops.seal_key.seal(&key::instance(&id), &handle.credentials)?;
     let alias = || offering.version_aliases.get("current").cloned();
     let record = InstanceRecord {
@@ -98,7 +108,7 @@ async fn instance(
         created: Millis::now(),
         life: Life::adopted(node, sealed),
     };
-    Ok(fate(&ops.records.create(record).await?))
+    Ok((fate(&ops.records.create(record).await?), Some(place)))
 }
 
 async fn binding(

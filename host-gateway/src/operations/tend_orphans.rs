@@ -13,6 +13,9 @@ use super::{OperationError, Operations, check_orphan};
 use crate::bus::BusError;
 use crate::config::{OfferingConfig, Peers};
 
+/// Instances of one order to let out: far below what a message may hold.
+const RELEASED_AT_ONCE: usize = 1_000;
+
 /// What became of items, by node.
 pub(crate) type ItemsByNode = BTreeMap<NodeId, Vec<OrphanItem>>;
 
@@ -82,6 +85,27 @@ pub(crate) async fn release(
         items.insert(node, released);
     }
     Ok(items)
+}
+
+/// Has nodes let out of quarantine what the platform turned out to have. Best effort: a node that
+/// is away now is told by the next check.
+pub(super) async fn release_adopted(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    instances: BTreeMap<NodeId, Vec<InstanceId>>,
+) {
+    if offering.peers == Peers::Original {
+        return;
+    }
+    for (node, ids) in instances {
+        for part in ids.chunks(RELEASED_AT_ONCE) {
+            let part = BTreeMap::from([(node.clone(), part.to_vec())]);
+            if let Err(error) = release(ops, offering, part).await {
+                tracing::debug!(%node, %error, "not told what was adopted");
+                break;
+            }
+        }
+    }
 }
 
 /// Has `nodes` obey these records, whatever they obeyed before.
