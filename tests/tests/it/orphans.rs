@@ -159,7 +159,7 @@ async fn p24_an_orphan_is_told_purged_into_quarantine_and_had_back() {
 
     let (status, done) = operator.purge("", &[&lost]).await;
     assert_eq!((status, outcomes(&done)), (200, all(&[&lost], "quarantined")), "{done}");
-    assert_eq!(operator.quarantine().await, [lost.clone()]);
+    assert_eq!(operator.quarantine().await, std::slice::from_ref(&lost));
     let report = operator.check().await;
     assert_eq!(report["orphan_instances"], json!({}));
     assert_eq!(report["quarantined_instances"], json!({NODE: [lost]}));
