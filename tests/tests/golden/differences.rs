@@ -105,6 +105,14 @@ pub(crate) const OF_THE_GATEWAY: &[Difference] = &[
     },
 ];
 
+/// Of nodes between which an original gateway moves an instance.
+pub(crate) const OF_MOVING_NODES: &[Difference] = &[Difference {
+    id: "nothing-arrives-where-it-is",
+    request: r#"[{"configuration":{"plan":"free","version":"5.5"},"service_id":"d2be55094177d4a3bbc5295144ae0421b","credentials":{"name":"d2be55094177d4a3bbc5295144ae0421b","hostname":"127.0.0.1","host":"127.0.0.1","port":33306,"user":"uEnCnKggDM3AT","username":"uEnCnKggDM3AT","password":"p4t4uuHa4wtjI","node_id":"mysql_node_free_1"}},[]]"#,
+    original: NODE_FAILED,
+    ours: r#"{"success":false,"error":{"status":409,"msg":{"code":30301,"description":"d2be55094177d4a3bbc5295144ae0421b exists already"}}}"#,
+}];
+
 /// Of the gateway, towards who moves instances.
 pub(crate) const OF_THE_MIGRATION: &[Difference] = &[
     Difference {
@@ -215,8 +223,10 @@ pub(crate) fn value(text: &str) -> Value {
 fn the_page_and_the_tables_name_the_same_differences() {
     let rows = PAGE.lines().filter(|line| line.starts_with("| `") && line.contains("golden.rs"));
     let on_the_page: BTreeSet<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
-    let tables =
-        [OF_THE_NODE, OF_THE_GATEWAY, OF_THE_MIGRATION].into_iter().flatten().map(|row| row.id);
+    let tables = [OF_THE_NODE, OF_MOVING_NODES, OF_THE_GATEWAY, OF_THE_MIGRATION]
+        .into_iter()
+        .flatten()
+        .map(|row| row.id);
     let in_the_tables: BTreeSet<&str> = tables.chain([ADDED.0]).collect();
     assert_eq!(on_the_page, in_the_tables);
 }

@@ -44,12 +44,21 @@ impl Peers {
     }
 }
 
+/// A node of the recording.
+pub(crate) struct NodeSpec {
+    pub(crate) id: &'static str,
+    pub(crate) capacity: u32,
+}
+
+pub(crate) const FIRST_NODE: NodeSpec = NodeSpec { id: "mysql_node_free_1", capacity: 200 };
+pub(crate) const SECOND_NODE: NodeSpec = NodeSpec { id: "mysql_node_free_2", capacity: 50 };
+
 /// nats-server, and what was started beside it. Dropped, all of it is gone.
 pub(crate) struct Rig {
     pub(crate) bus: Client,
     surroundings: Surroundings,
     nats: NatsServer,
-    mariadb: Option<Mariadb>,
+    mariadbs: Vec<Mariadb>,
     children: Vec<Child>,
     home: TempDir,
 }
@@ -68,7 +77,7 @@ impl Rig {
             bus: bus.expect("the bus answers"),
             surroundings,
             nats,
-            mariadb: None,
+            mariadbs: Vec::new(),
             children: Vec::new(),
             home,
         }
@@ -76,14 +85,19 @@ impl Rig {
 
     /// Starts MariaDB and a node. Returns what the node announced first.
     pub(crate) async fn start_node(&mut self, peers: Peers) -> String {
+        self.start_node_as(&FIRST_NODE, peers).await
+    }
+
+    /// The same, as another node beside the first.
+    pub(crate) async fn start_node_as(&mut self, node: &NodeSpec, peers: Peers) -> String {
         let mut announced = match peers {
-            Peers::Native => self.listen("MyaaS.announce.mysql_node_free_1").await,
+            Peers::Native => self.listen("MyaaS.announce.*").await,
             Peers::Original => self.listen("MyaaS.announce").await,
         };
         let programs = self.surroundings.mariadb().await;
         let programs = programs.expect("MariaDB is installed");
         let launch = MariadbLaunch {
-            name: "mariadb".to_owned(),
+            name: format!("mariadb-of-{}", node.id),
             programs: programs.clone(),
             port: free_port(),
             password: Secret::new(PASSWORD.to_owned()),
@@ -92,20 +106,27 @@ impl Rig {
         let mariadb = Mariadb::start(self.home.path().to_owned(), launch).await;
         let mariadb = mariadb.expect("MariaDB starts");
         self.place_plugin();
-        let config = self.node_config(peers, mariadb.port(), &programs);
-        self.spawn("tenon-node", &config);
-        self.mariadb = Some(mariadb);
-        let first = timeout(START_DEADLINE, announced.next()).await;
-        let first = first.unwrap_or_else(|_late| panic!("the node is silent:\n{}", self.logs()));
-        let payload = first.expect("the bus stays").payload;
-        String::from_utf8(payload.to_vec()).expect("JSON is UTF-8")
+        let config = self.node_config(node, peers, mariadb.port(), &programs);
+        self.spawn("tenon-node", node.id, &config);
+        self.mariadbs.push(mariadb);
+        let first = async {
+            loop {
+                let message = announced.next().await.expect("the bus stays");
+                let text = String::from_utf8(message.payload.to_vec()).expect("JSON is UTF-8");
+                if text.contains(node.id) {
+                    return text;
+                }
+            }
+        };
+        let first = timeout(START_DEADLINE, first).await;
+        first.unwrap_or_else(|_late| panic!("the node is silent:\n{}", self.logs()))
     }
 
     /// Starts a gateway for `cloud_controller`. Returns its URL; it may not answer yet.
     pub(crate) fn start_gateway(&mut self, cloud_controller: &str, peers: Peers) -> String {
         let port = free_port();
         let config = self.gateway_config(cloud_controller, port, peers);
-        self.spawn("tenon-gateway", &config);
+        self.spawn("tenon-gateway", "gateway", &config);
         format!("http://127.0.0.1:{port}")
     }
 
@@ -136,14 +157,21 @@ impl Rig {
     pub(crate) fn logs(&self) -> String {
         let dir = self.dir();
         let read = |name: &str| dir.read_to_string(format!("{name}.log")).unwrap_or_default();
-        format!("{}\n{}", read("tenon-node"), read("tenon-gateway"))
+        let names = [FIRST_NODE.id, SECOND_NODE.id, "gateway"];
+        names.map(read).join("\n")
     }
 
-    fn node_config(&self, peers: Peers, mysql_port: u16, programs: &MariadbPrograms) -> String {
+    fn node_config(
+        &self,
+        node: &NodeSpec,
+        peers: Peers,
+        mysql_port: u16,
+        programs: &MariadbPrograms,
+    ) -> String {
         format!(
             r#"
 [node]
-data_dir = "{home}/node"
+data_dir = "{home}/{id}"
 [health]
 listen = "127.0.0.1:0"
 [nats]
@@ -165,18 +193,22 @@ client_program = "{client}"
 [[offerings]]
 label = "mysql"
 service = "MyaaS"
-node_id = "mysql_node_free_1"
+node_id = "{id}"
 plan = "free"
 versions = ["5.5"]
-capacity = 200
+capacity = {capacity}
 peers = "{peers}"
 capabilities = ["mysql", "state", "secrets", "blob"]
+[offerings.settings]
+max_connections = "20"
 [offerings.mysql]
 database_prefix = "d"
 account_prefix = "u"
 "#,
             home = self.home.path().display(),
             nats = self.nats.url(),
+            id = node.id,
+            capacity = node.capacity,
             peers = peers.as_str(),
             dump = programs.dump.display(),
             client = programs.client.display(),
@@ -237,12 +269,12 @@ free = false
         dir.write("plugins/mysql.wasm", component).expect("the directory takes it");
     }
 
-    fn spawn(&mut self, program: &str, config: &str) {
+    fn spawn(&mut self, program: &str, name: &str, config: &str) {
         let dir = self.dir();
-        let file = format!("{program}.toml");
+        let file = format!("{name}.toml");
         dir.write(&file, config).expect("the directory takes it");
         let mut open = OpenOptions::new();
-        let log = dir.open_with(format!("{program}.log"), open.create(true).append(true));
+        let log = dir.open_with(format!("{name}.log"), open.create(true).append(true));
         let log = log.expect("a new log").into_std();
         let child = Command::new(self.surroundings.host(program).expect("the hosts are built"))
             .arg("--config")

@@ -40,6 +40,19 @@ pub(crate) const ASKED_NODES: &[(Recording, &[&str])] = &[
     (Recording::Snapshots, &["provision", "unprovision"]),
 ];
 
+/// Our nodes, between which an original gateway moves an instance: `replay_node.rs`.
+pub(crate) const MOVE: &[&str] = &[
+    "node2.start",
+    "migration.disable",
+    "migration.enable",
+    "migration.import",
+    "migration.update",
+    "migration.unprovision",
+    "migration.cleanupnfs",
+    "migration.result",
+    "migration.import.same_node",
+];
+
 /// The gateway stops: `replay_gateway.rs`.
 pub(crate) const STOP: &[&str] = &["end"];
 
@@ -71,6 +84,7 @@ const REPLAYED: &[&[(Recording, &[&str])]] = &[
     ASKED_NODES,
     &[
         (Recording::V1, STOP),
+        (Recording::V1, MOVE),
         (Recording::V1, LEAVE),
         (Recording::V1, ARRIVE),
         (Recording::V1, COME_BACK),
