@@ -29,6 +29,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// What operators call.
     pub admin: AdminConfig,
+    /// The pages for collectors of 2013.
+    pub component: ComponentConfig,
     /// The bus.
     pub nats: NatsConfig,
     /// Where records are kept.
@@ -68,6 +70,23 @@ pub struct AdminConfig {
     pub listen: SocketAddr,
     /// `Authorization: Bearer <token>`.
     pub token: Secret,
+}
+
+/// `[component]`.
+#[derive(Debug)]
+pub struct ComponentConfig {
+    /// Whether offerings register as components; `None`: those with original peers do.
+    pub announce: Option<bool>,
+    /// Address of the first one's page; the others have the ports after it. Port 0 takes free ones.
+    pub listen: SocketAddr,
+    /// Address that collectors are told; `None` is that of `listen`.
+    pub public_host: Option<String>,
+    /// This process among its like.
+    pub index: u32,
+    /// User of the pages; random when `None`.
+    pub user: Option<String>,
+    /// Their password; random when `None`.
+    pub password: Option<Secret>,
 }
 
 /// `[nats]`.
@@ -143,8 +162,12 @@ pub struct OfferingConfig {
     pub check_orphan_interval: Option<Duration>,
     /// How long after the first look at original nodes the second one is taken.
     pub double_check_orphan_interval: Duration,
+    /// A node that was silent for so long is gone.
+    pub forget_node: Duration,
     /// What the nodes speak.
     pub peers: Peers,
+    /// Whether tools on the bus may change handles.
+    pub handle_updates: HandleUpdates,
     /// At least one.
     pub plans: Vec<PlanConfig>,
 }
@@ -169,6 +192,17 @@ pub enum Peers {
     Native,
     /// Nodes of 2013: shared subjects, no headers.
     Original,
+}
+
+/// What becomes of `S.update_service_handle`, which anybody on the bus may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandleUpdates {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// It is believed; with original peers only.
+    Accept,
 }
 
 /// `[[offerings.plans]]`.
@@ -197,6 +231,12 @@ pub struct PlanConfig {
     /// Whether full nodes are ordered from.
     #[serde(default)]
     pub allow_over_provisioning: bool,
+    /// Shown to collectors: with less free capacity there should be more nodes.
+    #[serde(default)]
+    pub low_water: u64,
+    /// Shown to collectors: with more, fewer.
+    #[serde(default)]
+    pub high_water: u64,
 }
 
 /// What a plan can allow besides the basic operations.

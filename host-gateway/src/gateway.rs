@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::Admin;
 use crate::bus::Bus;
 use crate::cloud_controller::CloudController;
+use crate::component::{self, Registered};
 use crate::config::{Config, HttpConfig};
 use crate::crash::Crash;
 use crate::http::{Classic, Front, Limits, Preflight, serve};
@@ -43,6 +44,7 @@ pub struct Gateway {
     admin: (TcpListener, Admin),
     ops: Arc<Operations>,
     background: background::Background,
+    components: Vec<Registered>,
     addresses: Addresses,
     config: HttpConfig,
 }
@@ -90,11 +92,18 @@ impl Gateway {
         let requests = Connection::establish(&config.nats, "requests").await?;
         let (records, jobs) = state::prepare(&store.client, &config.state).await?;
         let epoch = records.epoch_or_new().await?;
+        let offerings: Vec<_> = config.offerings.into_iter().map(Arc::new).collect();
+        let components = component::bind(&config.component, &offerings).await;
+        let components = components.map_err(|(address, source)| BindError {
+            key: "component.listen",
+            address,
+            source,
+        })?;
         let own_url = config.http.public_url.clone().unwrap_or_else(|| addresses.http.clone());
         let cloud_controller = config.cloud_controller.as_ref();
         let cloud_controller = cloud_controller.map(|cc| CloudController::new(cc, &own_url));
         let ops = Arc::new(Operations {
-            offerings: config.offerings.into_iter().map(Arc::new).collect(),
+            offerings,
             records,
             jobs,
             bus: Bus::new(requests).with_store(epoch),
@@ -122,6 +131,7 @@ impl Gateway {
             admin: (admin_listener, admin),
             ops,
             background,
+            components,
             addresses,
             config: config.http,
         })
@@ -145,6 +155,11 @@ impl Gateway {
         connections.spawn(serve(http, classic, limits(self.config.max_connections)));
         let (admin, service) = self.admin;
         connections.spawn(serve(admin, service, limits(ADMIN_CONNECTIONS)));
+        for registered in self.components {
+            let (ops, metrics) = (Arc::clone(&self.ops), Arc::clone(&self.background.metrics));
+            let page = registered.serve(ops, metrics, limits(component::CONNECTIONS));
+            connections.spawn(page);
+        }
         let background = TaskTracker::new();
         self.background.start(&background, &stop);
         tracing::info!(http = self.addresses.http, admin = self.addresses.admin, "ready");

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
-use futures_util::future::{Either, Ready, ready};
+use futures_util::future::{BoxFuture, Either, Ready, ready};
+use futures_util::{FutureExt, TryFutureExt};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -40,19 +41,21 @@ pub(crate) struct Front {
 #[derive(Clone)]
 pub(crate) struct Classic {
     preflight: Arc<Preflight>,
+    metrics: Arc<Metrics>,
     routes: TowerToHyperService<Router>,
 }
 
 impl Classic {
     /// The front over `front`, checked by `preflight`.
     pub(crate) fn new(config: &HttpConfig, preflight: Preflight, front: Arc<Front>) -> Self {
+        let metrics = Arc::clone(&front.metrics);
         let routes = TowerToHyperService::new(routes::table(config, front));
-        Self { preflight: Arc::new(preflight), routes }
+        Self { preflight: Arc::new(preflight), metrics, routes }
     }
 }
 
-type Routed = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
 type Done = Result<Response<Body>, std::convert::Infallible>;
+type Routed = BoxFuture<'static, Done>;
 
 impl Service<Request<Incoming>> for Classic {
     type Response = Response<Body>;
@@ -63,9 +66,17 @@ impl Service<Request<Incoming>> for Classic {
         match self.preflight.check(request.headers()) {
             Ok(offering) => {
                 request.extensions_mut().insert(offering);
-                Either::Right(self.routes.call(request))
+                let metrics = Arc::clone(&self.metrics);
+                let routed = self
+                    .routes
+                    .call(request)
+                    .inspect_ok(move |response| metrics.responded(response.status().as_u16()));
+                Either::Right(routed.boxed())
             }
-            Err(fault) => Either::Left(ready(Ok(refuse(&fault)))),
+            Err(fault) => {
+                self.metrics.responded(fault.status);
+                Either::Left(ready(Ok(refuse(&fault))))
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 mod admin;
 mod bus;
 mod cloud_controller;
+mod component;
 pub mod config;
 pub mod crash;
 pub mod gateway;
@@ -16,6 +17,7 @@ mod operations;
 mod orphans;
 mod patience;
 mod placement;
+mod questions;
 mod state;
 
 pub use config::Config;

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// Upper bounds of the buckets of durations, in milliseconds.
 const BOUNDS_MS: [u32; 11] = [1, 2, 5, 10, 25, 50, 100, 250, 1_000, 2_500, 10_000];
 
@@ -63,6 +65,17 @@ struct Counters {
     refused: BTreeMap<u32, u64>,
     /// By what was done to a record.
     reconciled: BTreeMap<&'static str, u64>,
+    responses: Responses,
+}
+
+/// Answers of the classic front by class of their status, as `/varz` shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub(crate) struct Responses {
+    responses_xxx: u64,
+    responses_2xx: u64,
+    responses_3xx: u64,
+    responses_4xx: u64,
+    responses_5xx: u64,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +108,24 @@ impl Metrics {
     /// The reconciler did `what` to `count` records.
     pub(crate) fn reconciled(&self, what: &'static str, count: u64) {
         *self.lock().reconciled.entry(what).or_default() += count;
+    }
+
+    /// The classic front answered with `status`.
+    pub(crate) fn responded(&self, status: u16) {
+        let responses = &mut self.lock().responses;
+        let count = match status / 100 {
+            2 => &mut responses.responses_2xx,
+            3 => &mut responses.responses_3xx,
+            4 => &mut responses.responses_4xx,
+            5 => &mut responses.responses_5xx,
+            0 | 1 | 6.. => &mut responses.responses_xxx,
+        };
+        *count += 1;
+    }
+
+    /// How often it answered.
+    pub(crate) fn responses(&self) -> Responses {
+        self.lock().responses
     }
 
     /// All of it.

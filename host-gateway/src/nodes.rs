@@ -1,12 +1,15 @@
 //! Nodes that are alive: what they announced last, and what is on its way to them.
 
+mod announced;
+mod complaints;
 mod listen;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
+use tenon_protocol::clock::Millis;
 use tenon_protocol::message::Announcement;
 use tenon_protocol::{NodeId, ServiceName};
 use tokio::time::Instant;
@@ -15,8 +18,6 @@ pub(crate) use listen::listen;
 
 use crate::placement::Offer;
 
-/// Nodes announce themselves every 30 s; one that missed three is gone.
-pub(crate) const FRESH: Duration = Duration::from_secs(90);
 /// Most nodes of one offering; announcements of more are ignored.
 const MAX_NODES: usize = 10_000;
 
@@ -28,6 +29,10 @@ pub(crate) struct Nodes(Arc<Mutex<HashMap<ServiceName, HashMap<NodeId, Node>>>>)
 struct Node {
     announced: Announcement,
     heard: Instant,
+    /// The same by the wall clock, as `/varz` shows it.
+    time: Millis,
+    /// It is gone when it was silent for so long.
+    life: Duration,
     /// Instances on their way: no announcement counts them.
     in_flight: i64,
     /// Instances made since the announcement.
@@ -55,8 +60,14 @@ pub(crate) struct NodeView {
 }
 
 impl Nodes {
-    /// Takes down what a node announced.
-    pub(crate) fn heard(&self, service: &ServiceName, id: &NodeId, announced: Announcement) {
+    /// Takes down what a node announced; it is believed for `life`.
+    pub(crate) fn heard(
+        &self,
+        service: &ServiceName,
+        id: &NodeId,
+        announced: Announcement,
+        life: Duration,
+    ) {
         let mut table = self.lock();
         let nodes = table.entry(service.clone()).or_default();
         if nodes.len() >= MAX_NODES && !nodes.contains_key(id) {
@@ -64,7 +75,8 @@ impl Nodes {
             return;
         }
         let in_flight = nodes.get(id).map_or(0, |node| node.in_flight);
-        let node = Node { announced, heard: Instant::now(), in_flight, since: 0 };
+        let (heard, time) = (Instant::now(), Millis::now());
+        let node = Node { announced, heard, time, life, in_flight, since: 0 };
         if nodes.insert(id.clone(), node).is_none() {
             tracing::info!(%service, node = %id, "node appeared");
         }
@@ -77,7 +89,7 @@ impl Nodes {
             return Vec::new();
         };
         nodes.retain(|id, node| {
-            let fresh = node.heard.elapsed() <= FRESH;
+            let fresh = node.is_alive();
             if !fresh {
                 tracing::warn!(%service, node = %id, "node is silent, it gets no new instances");
             }
@@ -120,11 +132,22 @@ impl Nodes {
         }
     }
 
+    /// What the nodes of `service` that are alive announced, and when.
+    pub(crate) fn announced(
+        &self,
+        service: &ServiceName,
+    ) -> BTreeMap<NodeId, (Announcement, Millis)> {
+        let table = self.lock();
+        let nodes = table.get(service).into_iter().flatten();
+        let alive = nodes.filter(|(_, node)| node.is_alive());
+        alive.map(|(id, node)| (id.clone(), (node.announced.clone(), node.time))).collect()
+    }
+
     /// All nodes that are alive, for operators.
     pub(crate) fn view(&self) -> Vec<NodeView> {
         let table = self.lock();
         let all = table.iter().flat_map(|(service, nodes)| {
-            let alive = nodes.iter().filter(|(_, node)| node.heard.elapsed() <= FRESH);
+            let alive = nodes.iter().filter(|(_, node)| node.is_alive());
             alive.map(move |(id, node)| view(service, id, node))
         });
         let mut all: Vec<NodeView> = all.collect();
@@ -138,13 +161,24 @@ impl Nodes {
     }
 }
 
+impl Node {
+    fn is_alive(&self) -> bool {
+        self.heard.elapsed() <= self.life
+    }
+}
+
 fn offer(id: &NodeId, node: &Node) -> Offer {
     let unit = node.announced.capacity_unit.max(1);
     Offer {
         node: id.clone(),
         plan: node.announced.plan.clone(),
         versions: node.announced.supported_versions.clone(),
-        free: node.announced.available_capacity.div_euclid(unit) - node.in_flight - node.since,
+        free: node
+            .announced
+            .available_capacity
+            .div_euclid(unit)
+            .saturating_sub(node.in_flight)
+            .saturating_sub(node.since),
     }
 }
 
@@ -173,6 +207,8 @@ mod tests {
         NodeId::new(name).unwrap()
     }
 
+    const LIFE: Duration = Duration::from_secs(90);
+
     fn announced(free: i64, unit: i64) -> Announcement {
         Announcement {
             available_capacity: free,
@@ -181,6 +217,7 @@ mod tests {
             id: id("somebody-else"),
             plan: "free".to_owned(),
             supported_versions: vec!["5.5".to_owned()],
+            closing: false,
         }
     }
 
@@ -192,33 +229,54 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_node_that_missed_three_announcements_is_gone() {
         let nodes = Nodes::default();
-        nodes.heard(&service(), &id("a"), announced(5, 1));
-        tokio::time::advance(FRESH).await;
+        nodes.heard(&service(), &id("a"), announced(5, 1), LIFE);
+        tokio::time::advance(LIFE).await;
         assert_eq!(free(&nodes), [("a".to_owned(), 5)]);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(free(&nodes), []);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_on_its_way_counts_and_what_arrived_until_the_next_announcement() {
+    async fn p20_what_is_on_its_way_counts_and_what_arrived_until_the_next_announcement() {
         let nodes = Nodes::default();
-        nodes.heard(&service(), &id("a"), announced(10, 2));
+        nodes.heard(&service(), &id("a"), announced(10, 2), LIFE);
         for _ in 0..3 {
             nodes.departed(&service(), &id("a"));
         }
         nodes.arrived(&service(), &id("a"), Arrival::Made);
         nodes.arrived(&service(), &id("a"), Arrival::NotMade);
         assert_eq!(free(&nodes), [("a".to_owned(), 3)]);
-        nodes.heard(&service(), &id("a"), announced(8, 2));
+        nodes.heard(&service(), &id("a"), announced(8, 2), LIFE);
         assert_eq!(free(&nodes), [("a".to_owned(), 3)]);
         nodes.arrived(&service(), &id("a"), Arrival::Made);
         assert_eq!(free(&nodes), [("a".to_owned(), 3)]);
     }
 
     #[tokio::test(start_paused = true)]
+    async fn p20_what_a_node_refused_takes_no_room_there() {
+        let nodes = Nodes::default();
+        nodes.heard(&service(), &id("a"), announced(2, 1), LIFE);
+        nodes.departed(&service(), &id("a"));
+        nodes.heard(&service(), &id("a"), announced(2, 1), LIFE);
+        assert_eq!(free(&nodes), [("a".to_owned(), 1)]);
+        nodes.arrived(&service(), &id("a"), Arrival::NotMade);
+        assert_eq!(free(&nodes), [("a".to_owned(), 2)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn absurd_capacities_are_counted_with() {
+        for (capacity, unit) in [(i64::MIN, 1), (i64::MIN, i64::MIN), (i64::MAX, 0), (-1, -1)] {
+            let nodes = Nodes::default();
+            nodes.heard(&service(), &id("a"), announced(capacity, unit), LIFE);
+            nodes.departed(&service(), &id("a"));
+            assert_eq!(free(&nodes)[0].1 > 0, capacity > 0, "{capacity} {unit}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn offerings_do_not_see_each_others_nodes() {
         let nodes = Nodes::default();
-        nodes.heard(&ServiceName::new("FilesaaS").unwrap(), &id("a"), announced(1, 1));
+        nodes.heard(&ServiceName::new("FilesaaS").unwrap(), &id("a"), announced(1, 1), LIFE);
         assert_eq!(free(&nodes), []);
         assert_eq!(nodes.view().len(), 1);
     }
@@ -226,7 +284,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_node_that_nobody_answers_for_is_forgotten() {
         let nodes = Nodes::default();
-        nodes.heard(&service(), &id("a"), announced(1, 1));
+        nodes.heard(&service(), &id("a"), announced(1, 1), LIFE);
         nodes.forget(&service(), &id("a"));
         nodes.departed(&service(), &id("a"));
         nodes.arrived(&service(), &id("a"), Arrival::Made);

@@ -21,6 +21,7 @@ pub(crate) mod show_job;
 pub(crate) mod tend_orphans;
 pub(crate) mod unbind;
 pub(crate) mod unprovision;
+pub(crate) mod update_handle;
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 //! Speaks NATS and takes no decision. What a message means is in [`crate::dispatch`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, Message, Subscriber};
@@ -10,7 +11,7 @@ use futures_util::stream::{BoxStream, SelectAll, StreamExt};
 use rand::RngExt;
 use tenon_protocol::message::{Announcement, DiscoverRequest};
 use tenon_protocol::subject::{self, Operation};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +24,9 @@ const ANNOUNCE: Duration = Duration::from_secs(30);
 
 /// Changes within this time become one announcement.
 const SETTLE: Duration = Duration::from_millis(100);
+
+/// What gateways sent before they heard a farewell is here by then.
+const LAST_REQUESTS: Duration = Duration::from_millis(100);
 
 /// Requests at once for one offering; more are told that the node is busy.
 const MAX_REQUESTS: usize = 512;
@@ -42,12 +46,32 @@ pub enum BusError {
         #[source]
         source: async_nats::SubscribeError,
     },
+    /// Another process is this node.
+    #[error("another process is node {node} of {service}, since {since}")]
+    Taken {
+        /// The offering.
+        service: String,
+        /// The node.
+        node: String,
+        /// When it came.
+        since: String,
+    },
+    /// Another process turned out to be this node, and was first.
+    #[error("stopped, because another process is this node")]
+    Lost,
     /// The node was stopped before the server answered.
     #[error("stopped before the bus at {url} answered")]
     Stopped {
         /// The server.
         url: String,
     },
+}
+
+/// The bus, and how often it was found.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) connects: watch::Receiver<u64>,
 }
 
 /// Connects, and goes on trying until it succeeds or `stop`.
@@ -59,10 +83,11 @@ pub(crate) async fn connect(
     config: &NatsConfig,
     name: &str,
     stop: &CancellationToken,
-) -> Result<Client, BusError> {
+) -> Result<Connection, BusError> {
     loop {
-        match options(config, name).connect(&config.url).await {
-            Ok(client) => return Ok(client),
+        let (connected, connects) = watch::channel(0);
+        match options(config, name, connected).connect(&config.url).await {
+            Ok(client) => return Ok(Connection { client, connects }),
             Err(error) => tracing::warn!(url = config.url, %error, "the bus does not answer yet"),
         }
         tokio::select! {
@@ -72,7 +97,7 @@ pub(crate) async fn connect(
     }
 }
 
-fn options(config: &NatsConfig, name: &str) -> ConnectOptions {
+fn options(config: &NatsConfig, name: &str, connected: watch::Sender<u64>) -> ConnectOptions {
     let mut options = ConnectOptions::new()
         .name(format!("tenon-node {name}"))
         // Its own prefix, so that the server's permissions can keep others from listening.
@@ -83,7 +108,13 @@ fn options(config: &NatsConfig, name: &str) -> ConnectOptions {
             // Jitter: all nodes of a platform lose the same server at the same moment.
             Duration::from_millis(rand::rng().random_range(1..=most.clamp(2, MAX_PAUSE)))
         })
-        .event_callback(|event| async move { report(&event) });
+        .event_callback(move |event| {
+            report(&event);
+            if matches!(event, Event::Connected) {
+                connected.send_modify(|count| *count += 1);
+            }
+            std::future::ready(())
+        });
     if let Some(user) = &config.user {
         let password = config.password.as_ref().map(|text| text.secret().reveal().to_owned());
         options = options.user_and_password(user.clone(), password.unwrap_or_default());
@@ -130,36 +161,70 @@ pub(crate) async fn open(client: &Client, offering: &Offering) -> Result<Request
 }
 
 /// Serves one offering until `stop`. Requests run in `tasks`, which the caller waits for.
+///
+/// Stopping loses no request (P23): gateways are told, and what they sent before they heard it is
+/// taken.
 pub(crate) async fn serve(
-    client: Client,
+    bus: Connection,
     mut incoming: Requests,
     offering: Arc<Offering>,
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
+    let client = bus.client.clone();
+    let closing = async {
+        stop.cancelled().await;
+        say_farewell(&client, &offering).await;
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    let announcing = async {
+        tokio::select! {
+            () = stop.cancelled() => std::future::pending().await,
+            () = keep_announcing(bus, &offering) => {}
+        }
+    };
     let requests = async {
         while let Some(message) = incoming.next().await {
             take(&client, &offering, &tasks, &slots, message).await;
         }
     };
     tokio::select! {
-        () = stop.cancelled() => {}
+        () = closing => {}
         () = requests => tracing::error!("the bus ended all subscriptions"),
-        () = keep_announcing(&client, &offering) => {}
+        () = announcing => {}
     }
 }
 
-/// Announces at each interval, and soon after each change.
-async fn keep_announcing(client: &Client, offering: &Offering) {
+/// Announces at each interval, soon after each change, and when the bus is back.
+async fn keep_announcing(bus: Connection, offering: &Offering) {
+    let Connection { client, mut connects } = bus;
     let mut interval = tokio::time::interval(ANNOUNCE);
     interval.reset();
     loop {
         tokio::select! {
             _ = interval.tick() => {}
-            () = offering.changed.notified() => tokio::time::sleep(SETTLE).await,
+            () = offering.changed.notified() => {
+                tokio::time::sleep(SETTLE).await;
+                if offering.disabled.load(Ordering::Relaxed) {
+                    say_farewell(&client, offering).await;
+                }
+            }
+            Ok(()) = connects.changed() => {}
         }
-        announce(client, offering, None).await;
+        announce(&client, offering, None).await;
+    }
+}
+
+/// Tells gateways of ours that nothing is to be placed here. Original ones would take it for an
+/// announcement: they are told nothing, as they were.
+async fn say_farewell(client: &Client, offering: &Offering) {
+    match offering.config.peers {
+        Peers::Native => {
+            let subject = subject::announce(offering.service(), offering.node());
+            send(client, subject.into(), encode(&offering.farewell())).await;
+        }
+        Peers::Original => {}
     }
 }
 

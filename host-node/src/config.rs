@@ -21,6 +21,9 @@ pub struct Config {
     /// Health and metrics page.
     #[serde(default)]
     pub health: HealthConfig,
+    /// The page for collectors of 2013.
+    #[serde(default)]
+    pub component: ComponentConfig,
     /// The bus.
     pub nats: NatsConfig,
     /// Bounds of guests.
@@ -47,6 +50,9 @@ pub struct NodeConfig {
     /// How long a stop waits for calls in flight.
     #[serde(default = "ten")]
     pub drain_seconds: u64,
+    /// While this file is there, the node takes no new instances.
+    #[serde(default)]
+    pub disabled_file: Option<PathBuf>,
 }
 
 /// `[health]`.
@@ -60,6 +66,37 @@ pub struct HealthConfig {
 impl Default for HealthConfig {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)) }
+    }
+}
+
+/// `[component]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ComponentConfig {
+    /// Whether offerings register as components; absent: those with original peers do.
+    pub announce: Option<bool>,
+    /// Address of the first one's page; the others have the ports after it. Port 0 takes free ones.
+    pub listen: SocketAddr,
+    /// Address that collectors are told; that of `listen` when absent.
+    pub public_host: Option<String>,
+    /// This process among its like.
+    pub index: u32,
+    /// User of the page; random when absent.
+    pub user: Option<String>,
+    /// Its password; random when absent.
+    pub password: Option<SecretText>,
+}
+
+impl Default for ComponentConfig {
+    fn default() -> Self {
+        Self {
+            announce: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            public_host: None,
+            index: 0,
+            user: None,
+            password: None,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The one place where bytes of the bus become values. Decides nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_nats::Message;
 use serde::de::DeserializeOwned;
@@ -34,10 +35,18 @@ pub(crate) async fn request(
     hear_store(offering, message).await;
     let busy = || Err(Fault::unavailable());
     match operation {
-        Operation::Provision if !accepted => credentials(busy()),
+        Operation::Provision if !accepted || offering.disabled.load(Ordering::Relaxed) => {
+            credentials(busy())
+        }
         Operation::Bind if !accepted => credentials(busy()),
-        Operation::Provision => credentials(provision(offering, message).await),
-        Operation::Bind => credentials(bind(offering, message).await),
+        Operation::Provision => {
+            let made = provision(offering, message).await;
+            credentials(counted(made, &offering.provision_served))
+        }
+        Operation::Bind => {
+            let made = bind(offering, message).await;
+            credentials(counted(made, &offering.binding_served))
+        }
         Operation::Unprovision
         | Operation::Unbind
         | Operation::PurgeOrphan
@@ -61,6 +70,12 @@ pub(crate) async fn request(
         | Operation::ImportInstance
         | Operation::CleanupnfsInstance => done(step(offering, operation, message).await.map(drop)),
     }
+}
+
+fn counted<T>(made: Result<T, Fault>, served: &AtomicU64) -> Result<T, Fault> {
+    made.inspect(|_made| {
+        served.fetch_add(1, Ordering::Relaxed);
+    })
 }
 
 /// Answers a request for a page of the inventory; an error is an empty answer with its number.

@@ -29,18 +29,21 @@ pub(crate) fn router(page: Page) -> Router {
         .with_state(page)
 }
 
-/// 200 `ok` when every offering can take work, else 503 and what is not well.
+/// 200 `ok` when every offering can take work, else 503 and what is not well. What an operator has
+/// disabled is well, and named.
 async fn healthz(State(page): State<Page>) -> (StatusCode, String) {
-    let ill: Vec<&str> = page
-        .offerings
-        .iter()
-        .filter(|offering| offering.announcement().is_none())
-        .map(|offering| offering.config.label.as_str())
-        .collect();
-    if ill.is_empty() {
-        (StatusCode::OK, "ok\n".to_owned())
+    let labels = |which: &dyn Fn(&Offering) -> bool| {
+        let all = page.offerings.iter().filter(|offering| which(offering));
+        all.map(|offering| offering.config.label.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let ill = labels(&|offering| !offering.is_well());
+    let disabled = labels(&|offering| offering.disabled.load(Ordering::Relaxed));
+    if !ill.is_empty() {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("not well: {ill}\n"))
+    } else if !disabled.is_empty() {
+        (StatusCode::OK, format!("ok, disabled: {disabled}\n"))
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("not well: {}\n", ill.join(", ")))
+        (StatusCode::OK, "ok\n".to_owned())
     }
 }
 

@@ -4,13 +4,16 @@
 
 mod bus;
 mod capability;
+mod component;
 pub mod config;
 mod crash;
 mod credentials;
+mod disabled;
 mod dispatch;
 mod exports;
 mod guest;
 mod health;
+mod identity;
 mod jobs;
 mod ledger;
 mod locks;

@@ -4,7 +4,7 @@ mod parts;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -14,10 +14,13 @@ use tokio_util::task::TaskTracker;
 
 use self::parts::Parts;
 pub use self::parts::{BuildError, Environment};
-use crate::bus;
+use crate::bus::{self, BusError, Connection};
+use crate::component::{self, Registered};
 use crate::config::{Config, Peers};
+use crate::disabled;
 use crate::guest::{CallFacts, Health, watch, wit};
 use crate::health::{Page, router};
+use crate::identity::Identity;
 use crate::jobs;
 use crate::maintenance::maintain;
 use crate::offering::Offering;
@@ -38,11 +41,12 @@ pub struct Node {
     parts: Parts,
     listener: TcpListener,
     address: SocketAddr,
+    components: Vec<Registered>,
     stop: CancellationToken,
 }
 
 impl Node {
-    /// Opens ledger, stores and the health page. Nothing is served yet.
+    /// Opens ledger, stores and the pages. Nothing is served yet.
     ///
     /// # Errors
     ///
@@ -54,7 +58,10 @@ impl Node {
         let listener = listener.map_err(|source| BuildError::Listen { listen, source })?;
         let address = listener.local_addr();
         let address = address.map_err(|source| BuildError::Listen { listen, source })?;
-        Ok(Self { parts, listener, address, stop: CancellationToken::new() })
+        let components = component::bind(&parts.config, &parts.offerings).await;
+        let components =
+            components.map_err(|(listen, source)| BuildError::Listen { listen, source })?;
+        Ok(Self { parts, listener, address, components, stop: CancellationToken::new() })
     }
 
     /// Where the health page listens.
@@ -74,9 +81,9 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// [`bus::BusError`] when the bus refuses what the node needs.
-    pub async fn run(self, ready: impl FnOnce() + Send) -> Result<(), bus::BusError> {
-        let Self { parts, listener, stop, .. } = self;
+    /// [`BusError`] when the bus refuses what the node needs, or another process is this node.
+    pub async fn run(self, ready: impl FnOnce() + Send) -> Result<(), BusError> {
+        let Self { parts, listener, components, stop, .. } = self;
         let mut background = JoinSet::new();
         let page = Page { offerings: Arc::clone(&parts.offerings), guests: parts.guests.clone() };
         let quiet = stop.clone().cancelled_owned();
@@ -87,14 +94,38 @@ impl Node {
             }
         });
         load_plugins(&parts, &mut background, &stop).await;
+        let bus = bus::connect(&parts.config.nats, parts.name(), &stop).await?;
+        let lost = Arc::new(AtomicBool::new(false));
+        claim(&parts, &bus, &mut background, (&stop, &lost)).await?;
+        for registered in components {
+            background.spawn(registered.serve(bus.client.clone(), bus.connects.clone()));
+        }
+        if let Some(file) = parts.config.node.disabled_file.clone() {
+            disabled::look(&file, &parts.offerings).await;
+            background.spawn(disabled::watch(file, Arc::clone(&parts.offerings)));
+        }
         let tasks = TaskTracker::new();
-        let serving = serve(&parts, &mut background, &tasks, &stop).await?;
+        let serving = serve(&parts, &bus, &mut background, (&tasks, &stop)).await?;
         ready();
         tracing::info!("the node serves");
         wait(serving, &stop).await;
         drain(&parts, &tasks, background).await;
-        Ok(())
+        if lost.load(Ordering::Relaxed) { Err(BusError::Lost) } else { Ok(()) }
     }
+}
+
+/// Makes sure that no other process is one of our nodes (P19), before anything is done as one.
+async fn claim(
+    parts: &Parts,
+    bus: &Connection,
+    background: &mut JoinSet<()>,
+    (stop, lost): (&CancellationToken, &Arc<AtomicBool>),
+) -> Result<(), BusError> {
+    let claims = parts.offerings.iter().map(|offering| Identity::claim(&bus.client, offering));
+    for identity in futures_util::future::join_all(claims).await {
+        background.spawn(identity?.hold(bus.client.clone(), stop.clone(), Arc::clone(lost)));
+    }
+    Ok(())
 }
 
 /// Starts the watchers, and waits until each plugin that is there serves or was refused.
@@ -121,11 +152,10 @@ type Serving = JoinSet<()>;
 /// Finishes what a crash left, then takes requests (P22: never before).
 async fn serve(
     parts: &Parts,
+    bus: &Connection,
     background: &mut JoinSet<()>,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> Result<Serving, bus::BusError> {
-    let client = bus::connect(&parts.config.nats, parts.name(), stop).await?;
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+) -> Result<Serving, BusError> {
     let mut serving = JoinSet::new();
     for offering in parts.offerings.iter() {
         check_health(offering).await;
@@ -133,7 +163,7 @@ async fn serve(
         let still = resume(offering, true).await;
         tracing::info!(offering = offering.config.label, ?still, "looked for what was left");
         offering.left_over.store(!matches!(still, Ok(0)), Ordering::Relaxed);
-        let (client, offering) = (client.clone(), Arc::clone(offering));
+        let (client, offering) = (bus.client.clone(), Arc::clone(offering));
         if offering.config.peers == Peers::Native && offering.snapshots.is_some() {
             let (client, offering) = (client.clone(), Arc::clone(&offering));
             background.spawn(jobs::work(client, offering, tasks.clone(), stop.clone()));
@@ -141,7 +171,8 @@ async fn serve(
         background.spawn(keep_house(Arc::clone(&offering), stop.clone()));
         background.spawn(maintain(Arc::clone(&offering), stop.clone()));
         let requests = bus::open(&client, &offering).await?;
-        serving.spawn(bus::serve(client, requests, offering, tasks.clone(), stop.clone()));
+        let (bus, tasks, stop) = (bus.clone(), tasks.clone(), stop.clone());
+        serving.spawn(bus::serve(bus, requests, offering, tasks, stop));
     }
     Ok(serving)
 }

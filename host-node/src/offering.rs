@@ -1,7 +1,7 @@
 //! One offering on this node: its configuration, plugin, grants, and what its operations share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::Announcement;
@@ -46,6 +46,12 @@ pub(crate) struct Offering {
     pub(crate) left_over: AtomicBool,
     /// What the guest's last health check said.
     pub(crate) well: AtomicBool,
+    /// The disabled file is there.
+    pub(crate) disabled: AtomicBool,
+    /// Instances made since the start.
+    pub(crate) provision_served: AtomicU64,
+    /// Bindings made since the start.
+    pub(crate) binding_served: AtomicU64,
 }
 
 impl Offering {
@@ -127,15 +133,34 @@ impl Offering {
 
     /// What gateways are told; `None` while nothing should be placed here.
     pub(crate) fn announcement(&self) -> Option<Announcement> {
-        let serves = self.plugin.current().is_some() && self.well.load(Ordering::Relaxed);
-        serves.then(|| Announcement {
+        let disabled = self.disabled.load(Ordering::Relaxed);
+        (self.is_well() && !disabled).then(|| Announcement {
             available_capacity: self.room(),
             max_capacity: Some(self.config.capacity.into()),
             capacity_unit: 1,
             id: self.config.node_id.clone(),
             plan: self.config.plan.clone(),
             supported_versions: self.config.versions.clone(),
+            closing: false,
         })
+    }
+
+    /// Whether requests can be carried out.
+    pub(crate) fn is_well(&self) -> bool {
+        self.plugin.current().is_some() && self.well.load(Ordering::Relaxed)
+    }
+
+    /// What gateways of ours are told once nothing should be placed here any more.
+    pub(crate) fn farewell(&self) -> Announcement {
+        Announcement {
+            available_capacity: 0,
+            max_capacity: Some(self.config.capacity.into()),
+            capacity_unit: 1,
+            id: self.config.node_id.clone(),
+            plan: self.config.plan.clone(),
+            supported_versions: Vec::new(),
+            closing: true,
+        }
     }
 
     /// Calls the guest.

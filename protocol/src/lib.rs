@@ -10,6 +10,7 @@ pub mod job;
 pub mod message;
 pub mod order;
 pub mod position;
+pub mod process;
 pub mod record;
 pub mod seal;
 pub mod secret;

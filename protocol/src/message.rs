@@ -5,6 +5,7 @@
 
 mod announcement;
 mod bind;
+mod component;
 mod configuration;
 mod handles;
 mod inventory;
@@ -20,6 +21,7 @@ mod unprovision;
 
 pub use announcement::{Announcement, DiscoverRequest};
 pub use bind::{BindHandleRequest, BindRequest};
+pub use component::{Capacities, Component, Varz};
 pub use configuration::Configuration;
 pub use handles::{Handle, HandleList};
 pub use inventory::{

@@ -139,6 +139,30 @@ pub fn jobs_of(service: &ServiceName, node: &NodeId) -> String {
 /// `tenon.jobs.>`: all jobs.
 pub const ALL_JOBS: &str = "tenon.jobs.>";
 
+/// `tenon.identity.S.N`: whoever starts as node N asks whether another process is it already.
+#[must_use]
+pub fn identity(service: &ServiceName, node: &NodeId) -> String {
+    format!("tenon.identity.{service}.{node}")
+}
+
+/// `S.handles`: anybody asks an original gateway for the handles of an instance, or of all.
+#[must_use]
+pub fn handles(service: &ServiceName) -> String {
+    format!("{service}.handles")
+}
+
+/// `S.update_service_handle`: anybody tells an original gateway that a handle has changed.
+#[must_use]
+pub fn update_service_handle(service: &ServiceName) -> String {
+    format!("{service}.update_service_handle")
+}
+
+/// `vcap.component.announce`: each component, at its start.
+pub const COMPONENT_ANNOUNCE: &str = "vcap.component.announce";
+
+/// `vcap.component.discover`: a collector, to all components.
+pub const COMPONENT_DISCOVER: &str = "vcap.component.discover";
+
 /// The node named by the last token of `S.announce.N` or the like; `None` when it is not an id.
 #[must_use]
 pub fn node_of(subject: &str) -> Option<NodeId> {

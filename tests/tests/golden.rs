@@ -13,12 +13,13 @@
 //!   `unknown_fields.rs`: the same with fields that nobody knows.
 //! - `rig.rs`, `gateway_client.rs`, `cloud_controller.rs`, `original_node.rs`: the real servers and
 //!   processes, and who plays the original's parts around them.
-//! - `replay_node.rs`, `replay_gateway.rs`, `replay_peers.rs`: the tests.
+//! - `replay_node.rs`, `replay_gateway.rs`, `replay_peers.rs`: the tests. `components.rs`: collectors.
 
 #[cfg(test)]
 mod golden {
     mod cloud_controller;
     mod compare;
+    mod components;
     mod contract;
     mod differences;
     mod fixtures;

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::{Api, Config, ConfigError, OfferingConfig, PlanConfig};
+use super::{Api, Config, ConfigError, HandleUpdates, OfferingConfig, Peers, PlanConfig};
 use tenon_protocol::position;
 
 /// What is wrong with the value of a key.
@@ -94,6 +94,7 @@ fn check_offering(key: &str, offering: &OfferingConfig) -> Result<(), Problem> {
             return Err(Problem::new(key, format!("must be one of {allowed}, not {version}")));
         }
     }
+    check_handle_updates(key, offering)?;
     if offering.plans.is_empty() {
         return Err(Problem::new(format!("{key}.plans"), "must have at least one entry"));
     }
@@ -107,6 +108,17 @@ fn check_offering(key: &str, offering: &OfferingConfig) -> Result<(), Problem> {
         check_plan(&format!("{key}.plans.{n}"), plan)?;
     }
     Ok(())
+}
+
+/// Only between original peers is there nobody else who could tell.
+fn check_handle_updates(key: &str, offering: &OfferingConfig) -> Result<(), Problem> {
+    match (offering.handle_updates, offering.peers) {
+        (HandleUpdates::Accept, Peers::Native) => {
+            let message = "needs peers = \"original\": any client of the bus may send them";
+            Err(Problem::new(format!("{key}.handle_updates"), message))
+        }
+        (HandleUpdates::Ignore, _) | (HandleUpdates::Accept, Peers::Original) => Ok(()),
+    }
 }
 
 fn check_plan(key: &str, plan: &PlanConfig) -> Result<(), Problem> {

@@ -42,6 +42,10 @@ pub(super) const fn check_orphan_interval_seconds() -> i64 {
 pub(super) const fn double_check_orphan_interval_seconds() -> u64 {
     300
 }
+/// Nodes announce themselves every 30 s: it missed three.
+pub(super) const fn forget_node_seconds() -> u64 {
+    90
+}
 pub(super) const fn free() -> bool {
     true
 }

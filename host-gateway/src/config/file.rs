@@ -12,8 +12,8 @@ use super::check::{self, Problem};
 use super::cloud_controller::CloudControllerFile;
 use super::secret::SecretSource;
 use super::{
-    AdminConfig, Config, HttpConfig, Listing, NatsConfig, OfferingConfig, Peers, PlanConfig,
-    Replicas, StateConfig, defaults,
+    AdminConfig, ComponentConfig, Config, HandleUpdates, HttpConfig, Listing, NatsConfig,
+    OfferingConfig, Peers, PlanConfig, Replicas, StateConfig, defaults,
 };
 
 /// All of it.
@@ -22,6 +22,8 @@ use super::{
 pub(super) struct ConfigFile {
     http: HttpConfig,
     admin: AdminFile,
+    #[serde(default)]
+    component: ComponentFile,
     nats: NatsFile,
     state: StateFile,
     cloud_controller: Option<CloudControllerFile>,
@@ -33,6 +35,17 @@ pub(super) struct ConfigFile {
 struct AdminFile {
     listen: SocketAddr,
     token: SecretSource,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ComponentFile {
+    announce: Option<bool>,
+    listen: Option<SocketAddr>,
+    public_host: Option<String>,
+    index: u32,
+    user: Option<String>,
+    password: Option<SecretSource>,
 }
 
 #[derive(Deserialize)]
@@ -87,8 +100,12 @@ struct OfferingFile {
     check_orphan_interval_seconds: i64,
     #[serde(default = "defaults::double_check_orphan_interval_seconds")]
     double_check_orphan_interval_seconds: u64,
+    #[serde(default = "defaults::forget_node_seconds")]
+    forget_node_seconds: u64,
     #[serde(default)]
     peers: Peers,
+    #[serde(default)]
+    handle_updates: HandleUpdates,
     plans: Vec<PlanConfig>,
 }
 
@@ -107,10 +124,25 @@ impl ConfigFile {
                 listen: self.admin.listen,
                 token: self.admin.token.read("admin.token", dir)?,
             },
+            component: self.component.resolve(dir)?,
             nats: self.nats.resolve(dir)?,
             state: self.state.resolve(dir)?,
             cloud_controller: self.cloud_controller.map(|cc| cc.resolve(dir)).transpose()?,
             offerings: offerings.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl ComponentFile {
+    fn resolve(self, dir: &Path) -> Result<ComponentConfig, Problem> {
+        let password = self.password.map(|password| password.read("component.password", dir));
+        Ok(ComponentConfig {
+            announce: self.announce,
+            listen: self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
+            public_host: self.public_host,
+            index: self.index,
+            user: self.user,
+            password: password.transpose()?,
         })
     }
 }
@@ -172,6 +204,7 @@ impl OfferingFile {
         };
         let double_check = self.double_check_orphan_interval_seconds;
         check::range(&key("double_check_orphan_interval_seconds"), double_check, 1..=86_400)?;
+        check::range(&key("forget_node_seconds"), self.forget_node_seconds, 1..=3_600)?;
         let first_plan = self.plans.first().map(|plan| plan.name.clone()).unwrap_or_default();
         Ok(OfferingConfig {
             token: self.token.read(&key("token"), dir)?,
@@ -192,6 +225,7 @@ impl OfferingFile {
             move_timeout: Duration::from_secs(self.move_timeout_seconds),
             check_orphan_interval,
             double_check_orphan_interval: Duration::from_secs(double_check),
+            forget_node: Duration::from_secs(self.forget_node_seconds),
             label: self.label,
             version: self.version,
             service: self.service,
@@ -200,6 +234,7 @@ impl OfferingFile {
             version_aliases: self.version_aliases,
             tags: self.tags,
             peers: self.peers,
+            handle_updates: self.handle_updates,
             plans: self.plans,
         })
     }

@@ -67,14 +67,14 @@ fn an_unknown_key_is_named_with_what_is_allowed() {
         "free = true",
         "fre = true",
         expect![
-            "gw.toml:50: unknown field `fre`, expected one of `name`, `unique_id`, `description`, `free`, `cf_plan_id`, `extra`, `extensions`, `snapshot_quota`, `allow_over_provisioning`"
+            "gw.toml:50: unknown field `fre`, expected one of `name`, `unique_id`, `description`, `free`, `cf_plan_id`, `extra`, `extensions`, `snapshot_quota`, `allow_over_provisioning`, `low_water`, `high_water`"
         ],
     );
     check_refused(
         "[state]",
         "[stat]",
         expect![
-            "gw.toml:20: unknown field `stat`, expected one of `http`, `admin`, `nats`, `state`, `cloud_controller`, `offerings`"
+            "gw.toml:20: unknown field `stat`, expected one of `http`, `admin`, `component`, `nats`, `state`, `cloud_controller`, `offerings`"
         ],
     );
 }

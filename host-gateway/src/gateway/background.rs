@@ -20,6 +20,7 @@ use crate::nodes;
 use crate::operations::Operations;
 use crate::operations::adopt_handles::adopt_handles;
 use crate::operations::reconcile::{Counts, Eagerness, Reconciler};
+use crate::questions;
 
 /// How often it is looked whether the first node of an offering is there.
 const FIRST_NODE_PAUSE: Duration = Duration::from_millis(200);
@@ -44,6 +45,8 @@ impl Background {
         for offering in &self.ops.offerings {
             let (nodes, bus) = (self.ops.nodes.clone(), self.ops.bus.clone());
             tasks.spawn(nodes::listen(nodes, Arc::clone(offering), bus, stop.clone()));
+            let ops = Arc::clone(&self.ops);
+            tasks.spawn(questions::answer(ops, Arc::clone(offering), stop.clone()));
             let (Some(config), Some(client)) =
                 (self.cloud_controller.clone(), self.ops.cloud_controller.clone())
             else {

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use async_nats::Message;
 use futures_util::StreamExt;
-use tenon_protocol::message::Announcement;
 use tenon_protocol::subject;
 use tokio_util::sync::CancellationToken;
 
 use super::Nodes;
+use super::announced::{self, Announced};
+use super::complaints::Complaints;
 use crate::bus::Bus;
 use crate::config::{OfferingConfig, Peers};
 
@@ -49,11 +50,12 @@ async fn listen_once(
     let client = &bus.connection().client;
     let mut connects = bus.connection().connects.clone();
     let mut announcements = client.subscribe(subject_of(offering)).await?;
+    let mut complaints = Complaints::default();
     discover(offering, bus).await;
     loop {
         tokio::select! {
             message = announcements.next() => match message {
-                Some(message) => take(nodes, offering, &message),
+                Some(message) => take(nodes, offering, &message, &mut complaints),
                 None => return Err("the subscription ended".into()),
             },
             // Whoever came while this gateway was away is asked to say so.
@@ -83,20 +85,23 @@ async fn discover(offering: &OfferingConfig, bus: &Bus) {
     }
 }
 
-fn take(nodes: &Nodes, offering: &OfferingConfig, message: &Message) {
-    let announced: Announcement = match serde_json::from_slice(&message.payload) {
-        Ok(announced) => announced,
-        Err(error) => {
-            tracing::debug!(%error, subject = %message.subject, "an announcement cannot be read");
-            return;
+fn take(nodes: &Nodes, offering: &OfferingConfig, message: &Message, complaints: &mut Complaints) {
+    let (subject, payload) = (message.subject.as_str(), &message.payload);
+    match announced::read(offering.peers, subject, payload) {
+        Ok(Announced { node, announcement }) if announcement.closing => {
+            tracing::info!(service = %offering.service, %node, "node takes nothing more");
+            nodes.forget(&offering.service, &node);
         }
-    };
-    let id = match offering.peers {
-        Peers::Native => subject::node_of(&message.subject),
-        Peers::Original => Some(announced.id.clone()),
-    };
-    match id {
-        Some(id) => nodes.heard(&offering.service, &id, announced),
-        None => tracing::debug!(subject = %message.subject, "an announcement names no node"),
+        Ok(Announced { node, announcement }) => {
+            nodes.heard(&offering.service, &node, announcement, offering.forget_node);
+        }
+        Err(wrong) => {
+            let (sender, wrong) =
+                (announced::sender(offering.peers, subject, payload), wrong.to_string());
+            if complaints.is_due(&sender, &wrong) {
+                let service = &offering.service;
+                tracing::warn!(%service, sender, wrong, "an announcement is ignored");
+            }
+        }
     }
 }

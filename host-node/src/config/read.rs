@@ -82,7 +82,7 @@ impl Config {
     }
 
     fn read_secrets(&mut self, base: &Path) -> Result<(), ConfigError> {
-        let nats = self.nats.password.iter_mut();
+        let nats = self.nats.password.iter_mut().chain(self.component.password.iter_mut());
         let mysql = self.mysql.iter_mut().map(|server| &mut server.password);
         let guests = self.offerings.iter_mut().flat_map(|offering| offering.secrets.values_mut());
         for secret in nats.chain(mysql).chain(guests) {

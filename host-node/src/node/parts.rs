@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::time::Duration;
 
 use cap_std::ambient_authority;
@@ -70,7 +70,7 @@ pub enum BuildError {
     /// wasmtime refuses this machine.
     #[error("guests cannot run on this machine: {0}")]
     Engine(String),
-    /// The address of the health page.
+    /// The address of a page.
     #[error("cannot listen on {listen}")]
     Listen {
         /// Which address.
@@ -108,11 +108,7 @@ impl Parts {
             ledger: ledger.clone(),
         };
         let plugins = Arc::new(open_shared(&config.guests.plugins_dir)?);
-        let snapshots = config.snapshots.as_ref().map(|snapshots| {
-            SnapshotStore::open(&snapshots.dir, snapshots.max_mib << 20)
-                .map_err(|source| directory(&snapshots.dir, source))
-        });
-        let snapshots = snapshots.transpose()?;
+        let snapshots = snapshots(&config)?;
         let scratch = data.join("scratch");
         drop(open_private(&scratch)?);
         let servers = Arc::new(MysqlServers::new(servers(&config)));
@@ -147,6 +143,9 @@ impl Parts {
                 used: AtomicI64::new(0),
                 left_over: AtomicBool::new(false),
                 well: AtomicBool::new(false),
+                disabled: AtomicBool::new(false),
+                provision_served: AtomicU64::new(0),
+                binding_served: AtomicU64::new(0),
             };
             offering.count_from_ledger()?;
             offerings.push(Arc::new(offering));
@@ -158,6 +157,14 @@ impl Parts {
     pub(super) fn name(&self) -> &str {
         self.offerings.first().map_or("node", |offering| offering.node().as_str())
     }
+}
+
+fn snapshots(config: &Config) -> Result<Option<SnapshotStore>, BuildError> {
+    let opened = config.snapshots.as_ref().map(|snapshots| {
+        SnapshotStore::open(&snapshots.dir, snapshots.max_mib << 20)
+            .map_err(|source| directory(&snapshots.dir, source))
+    });
+    opened.transpose()
 }
 
 fn bounds(config: &Config) -> Bounds {

@@ -22,6 +22,15 @@ pub struct Announcement {
     /// The versions that it serves.
     #[serde(default)]
     pub supported_versions: Vec<String>,
+    /// Nothing is to be placed there any more: the node stops, or is disabled. Not in the original,
+    /// and not sent to its gateways.
+    #[serde(default, skip_serializing_if = "is_open")]
+    pub closing: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_open(closing: &bool) -> bool {
+    !*closing
 }
 
 const fn one() -> i64 {

@@ -246,6 +246,7 @@ default_plan = "free"
 tags = ["relational"]
 node_timeout_seconds = 5
 peers = "{peers}"
+handle_updates = "{updates}"
 [[offerings.plans]]
 name = "free"
 unique_id = "core_mysql_free"
@@ -256,6 +257,10 @@ free = false
 "#,
             nats = self.nats.url(),
             peers = peers.as_str(),
+            updates = match peers {
+                Peers::Native => "ignore",
+                Peers::Original => "accept",
+            },
         )
     }
 

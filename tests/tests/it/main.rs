@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod aftermath;
 #[cfg(test)]
+mod announcements;
+#[cfg(test)]
 mod bad_config;
 #[cfg(test)]
 mod bad_input;
@@ -23,9 +25,13 @@ mod crash_node;
 #[cfg(test)]
 mod dev;
 #[cfg(test)]
+mod draining;
+#[cfg(test)]
 mod files_life;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod identity;
 #[cfg(test)]
 mod late;
 #[cfg(test)]
@@ -37,11 +43,15 @@ mod moving;
 #[cfg(test)]
 mod mysql_life;
 #[cfg(test)]
+mod node_stand_in;
+#[cfg(test)]
 mod orphans;
 #[cfg(test)]
 mod orphans_original;
 #[cfg(test)]
 mod outages;
+#[cfg(test)]
+mod replies;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]

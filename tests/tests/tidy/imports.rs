@@ -55,8 +55,8 @@ const ONLY: &[(&str, &[&str])] =
 const CONFINED: &[(&str, &str, &[&str], &str)] = &[(
     "host-node",
     "axum",
-    &["host-node/src/health.rs", "host-node/src/node.rs"],
-    "a node's HTTP is its health page",
+    &["host-node/src/health.rs", "host-node/src/component.rs", "host-node/src/node.rs"],
+    "a node's HTTP is its pages",
 )];
 
 /// Kinds of dependency in a manifest.

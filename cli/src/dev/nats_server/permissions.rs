@@ -29,6 +29,7 @@ pub fn of_node(node: &NodeId, services: &[ServiceName]) -> Permissions {
         publish.extend([
             subject::announce(service, node),
             subject::node_handles(service, node),
+            subject::identity(service, node),
             format!("$KV.{JOBS_BUCKET}.job.{service}.{node}.>"),
             format!("$KV.{JOBS_BUCKET}.snap.{service}.{node}.>"),
         ]);
@@ -38,6 +39,7 @@ pub fn of_node(node: &NodeId, services: &[ServiceName]) -> Permissions {
             subject::check_orphan(service),
             subject::inventory(service, node),
             subject::orphans(service, node),
+            subject::identity(service, node),
         ]);
     }
     Permissions { publish, subscribe, responses: true }
@@ -104,10 +106,12 @@ mod tests {
               $JS.API.DIRECT.GET.KV_tenon_jobs.>
               MyaaS.announce.node-1
               MyaaS.node_handles.node-1
+              tenon.identity.MyaaS.node-1
               $KV.tenon_jobs.job.MyaaS.node-1.>
               $KV.tenon_jobs.snap.MyaaS.node-1.>
               FilesystemaaS.announce.node-1
               FilesystemaaS.node_handles.node-1
+              tenon.identity.FilesystemaaS.node-1
               $KV.tenon_jobs.job.FilesystemaaS.node-1.>
               $KV.tenon_jobs.snap.FilesystemaaS.node-1.>
             subscribe
@@ -117,11 +121,13 @@ mod tests {
               MyaaS.check_orphan
               tenon.inventory.MyaaS.node-1
               tenon.orphans.MyaaS.node-1
+              tenon.identity.MyaaS.node-1
               FilesystemaaS.*.node-1
               FilesystemaaS.discover
               FilesystemaaS.check_orphan
               tenon.inventory.FilesystemaaS.node-1
-              tenon.orphans.FilesystemaaS.node-1"#]]
+              tenon.orphans.FilesystemaaS.node-1
+              tenon.identity.FilesystemaaS.node-1"#]]
         .assert_eq(&shown(&permissions));
     }
 
