@@ -99,11 +99,24 @@ impl Classic {
     ///
     /// As [`Self::send`].
     pub async fn bind(&self, instance: &str) -> Result<ServiceResponse, HarnessError> {
+        self.bind_with(instance, &json!({})).await
+    }
+
+    /// Access for an application, with these `binding_options`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub async fn bind_with(
+        &self,
+        instance: &str,
+        options: &Value,
+    ) -> Result<ServiceResponse, HarnessError> {
         let body = json!({
             "service_id": instance,
             "label": format!("{}-{}", self.ordered.label, self.ordered.version),
             "email": "user@example.org",
-            "binding_options": {},
+            "binding_options": options,
         });
         let path = format!("/gateway/v1/configurations/{instance}/handles");
         self.send(Method::POST, &path, &body).await

@@ -37,6 +37,10 @@ mod late;
 #[cfg(test)]
 mod load_errors;
 #[cfg(test)]
+mod migrate;
+#[cfg(test)]
+mod mover;
+#[cfg(test)]
 mod moves;
 #[cfg(test)]
 mod moving;
