@@ -13,6 +13,8 @@ pub(super) fn install_arguments(data: &Path, account: Account) -> Vec<OsString> 
         // First, or it does not count.
         "--no-defaults".into(),
         with_path("--datadir=", data),
+        // A server that starts removes temporary tables from its tmpdir, those of others too.
+        with_path("--tmpdir=", data),
         "--auth-root-authentication-method=normal".into(),
         "--skip-test-db".into(),
         "--skip-name-resolve".into(),

@@ -15,7 +15,7 @@ const SCRIPT: &str = r#"
 set -e
 export LC_ALL=C
 user=$(id -un)
-mariadb-install-db --no-defaults --user="$user" --datadir="$1/data" \
+mariadb-install-db --no-defaults --user="$user" --datadir="$1/data" --tmpdir="$1" \
     --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve >"$1/install.log" 2>&1
 mariadbd --no-defaults --user="$user" --datadir="$1/data" --port="$2" --bind-address=127.0.0.1 \
     --socket="$1/sock" --pid-file="$1/pid" --log-error="$1/error.log" --tmpdir="$1" \
