@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_apart() {
+    fn p21_what_is_missing_is_told_apart() {
         check_pick(&[], Refuse, &[], 0, Err(NoNode));
         check_pick(&[("a", "gold", 9)], Refuse, &[], 0, Err(NoNode));
         let wanted = Wanted { plan: "free", version: "9.9", overcommit: Refuse, tried: &[] };

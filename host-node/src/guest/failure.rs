@@ -183,4 +183,12 @@ mod tests {
         assert_eq!(failure.blame(), Blame::Guest);
         assert!(failure.to_fault().is(Code::GUEST_FAILED));
     }
+
+    #[test]
+    fn a_call_beyond_its_time_has_the_number_of_the_original() {
+        let failure = GuestFailure::OutOfTime(Duration::from_secs(6));
+        assert_eq!(failure.blame(), Blame::Guest);
+        let fault = Fault::numbered(500, 30502, "Node operation timeout");
+        assert_eq!(failure.to_fault(), fault);
+    }
 }

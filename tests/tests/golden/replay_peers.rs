@@ -50,3 +50,22 @@ async fn p05_a_removal_that_failed_is_told_and_not_forgotten() {
     assert_eq!(second, r#"504 {"code":30700,"description":"Gateway timeout"}"#);
     assert_eq!(stage.node.unlike(), [""; 0], "{}", stage.rig.logs());
 }
+
+/// The plans of the rig have no extensions, so these are refused before anything is looked for.
+#[tokio::test]
+async fn a_plan_without_an_extension_says_so() {
+    let stage = Stage::set().await;
+    let (mut learned, mut declared) = (Learned::default(), Declared::new(&[]));
+    for exchange in Recording::V1.part(&["provision"]).http_exchanges(Caller::CloudController) {
+        let unlike = stage.replay(&exchange, &mut learned, &mut declared).await;
+        assert_eq!(unlike, [""; 0], "{}", stage.rig.logs());
+    }
+    let asked = Recording::V1.part(&["snapshots.without_redis"]);
+    let asked = asked.http_exchanges(Caller::CloudController).into_iter();
+    for exchange in asked.filter(|exchange| exchange.request.path.starts_with("/gateway/v1")) {
+        let extension = if exchange.request.path.contains("/jobs/") { "job" } else { "snapshot" };
+        let answer = stage.gateway.ask(&exchange, &learned).await;
+        let text = format!("Service extension {extension} is not implemented.");
+        assert_eq!(answer, format!(r#"501 {{"code":30501,"description":"{text}"}}"#));
+    }
+}

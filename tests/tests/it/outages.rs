@@ -48,7 +48,7 @@ fn hosts(platform: &Platform) -> [u32; 2] {
 }
 
 #[tokio::test]
-async fn a_bus_that_comes_back_is_found_again() {
+async fn p17_a_bus_that_comes_back_is_found_again() {
     let platform = Platform::start(Options::of(&["files"])).await.unwrap();
     let (classic, hosts_before) = (platform.classic("files").unwrap(), hosts(&platform));
     let control = platform.control().unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tenon_tests::{Options, Platform};
 
 #[tokio::test]
-async fn what_one_gateway_did_another_knows() {
+async fn p18_what_one_gateway_did_another_knows() {
     let options = Options { gateways: 2, ..Options::of(&["files"]) };
     let platform = Platform::start(options).await.unwrap();
     let first = platform.classic_at(1, "files").unwrap();
