@@ -3,6 +3,7 @@
 //! Each row pairs what Tenon does with what it could at best be (bare SQL, a bare request on the
 //! bus, a native call), in turns, so that a busy machine slows both. Nothing here asserts a time.
 
+mod handles;
 mod memory;
 mod operations;
 mod platform;
@@ -26,8 +27,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 /// Measures Tenon against its own limits.
 #[derive(Debug, Clone, Parser)]
 struct Arguments {
-    /// Rows to measure, of a to g.
-    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g")]
+    /// Rows to measure, of a to h.
+    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h")]
     rows: Vec<char>,
     /// Turns of each pair; the median is shown.
     #[arg(long, default_value_t = 3)]
@@ -35,6 +36,9 @@ struct Arguments {
     /// Operations for the memory row.
     #[arg(long, default_value_t = 5_000)]
     operations: u32,
+    /// Handles for the row of the cloud controller.
+    #[arg(long, default_value_t = 100_000)]
+    handles: u32,
     /// Only the JSON, without the table.
     #[arg(long)]
     json: bool,
@@ -78,6 +82,9 @@ async fn run(arguments: &Arguments) -> Result<Report> {
         if wants('e') {
             memory::after(arguments, &platforms, &mut report).await?;
         }
+    }
+    if wants('h') {
+        handles::measure(arguments, &mut report).await?;
     }
     Ok(report)
 }

@@ -17,7 +17,7 @@ pub(crate) fn cpu_ms(pid: u32) -> Result<f64> {
     Ok((ticks(11)? + ticks(12)?) * 1_000.0 / TICKS)
 }
 
-/// Resident MiB of `pid`, without pages of files.
+/// Resident MiB of `pid`, now and at most.
 #[expect(clippy::disallowed_methods, reason = "the kernel's own page about a process")]
 pub(crate) fn resident_mib(pid: u32) -> Result<Resident> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -26,7 +26,7 @@ pub(crate) fn resident_mib(pid: u32) -> Result<Resident> {
         let kib = line.and_then(|line| line.split_whitespace().nth(1)).ok_or("no such field")?;
         Ok(kib.parse::<f64>()? / 1_024.0)
     };
-    Ok(Resident { all: field("VmRSS:")?, anonymous: field("RssAnon:")? })
+    Ok(Resident { all: field("VmRSS:")?, anonymous: field("RssAnon:")?, peak: field("VmHWM:")? })
 }
 
 /// Resident memory, in MiB.
@@ -36,4 +36,6 @@ pub(crate) struct Resident {
     pub(crate) all: f64,
     /// The process's own.
     pub(crate) anonymous: f64,
+    /// The most that it ever was.
+    pub(crate) peak: f64,
 }

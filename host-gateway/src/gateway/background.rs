@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rand::random_range;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span};
@@ -119,21 +120,27 @@ async fn fetch(
     interval: Duration,
 ) {
     loop {
-        match client.handles(&offering).await {
-            Ok(fetched) => match adopt_handles(&ops, &offering, &fetched).await {
-                Ok(adopted) => {
-                    let unreadable = fetched.unreadable;
-                    tracing::info!(?adopted, unreadable, "handles fetched");
-                    return;
-                }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn Error, "handles could not be adopted");
-                }
-            },
-            Err(error) => tracing::warn!(error = &error as &dyn Error, "no handles yet"),
+        match take_over(&ops, &offering, &client).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(error = &*error, "no handles yet"),
         }
         tokio::time::sleep(jittered(interval)).await;
     }
+}
+
+async fn take_over(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    client: &CloudController,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let began = Instant::now();
+    let fetched = client.handles(offering).await?;
+    let fetch_ms = began.elapsed().as_millis();
+    let adopted = adopt_handles(ops, offering, &fetched).await?;
+    let adopt_ms = began.elapsed().as_millis() - fetch_ms;
+    let unreadable = fetched.unreadable;
+    tracing::info!(?adopted, unreadable, fetch_ms, adopt_ms, "handles fetched");
+    Ok(())
 }
 
 /// Tells the platform of the offering once it can be ordered, and again at each interval.

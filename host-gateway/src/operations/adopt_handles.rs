@@ -3,7 +3,7 @@
 //! A platform that was served by an original gateway hands its instances over this way. Nothing is
 //! ever removed because the platform does not list it (P8).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -48,8 +48,15 @@ pub(crate) async fn adopt_handles(
     fetched: &Fetched,
 ) -> Result<Adopted, OperationError> {
     let mut adopted = Adopted::default();
+    // Most handles are known at most starts: one look at all keys spares a question about each.
+    let keys = ops.records.keys().await?;
     let mut fates = futures_util::stream::iter(fetched.instances())
-        .map(|handle| instance(ops, offering, handle))
+        .map(async |handle| {
+            if is_known(&keys, &handle) {
+                return Ok((Fate::Known, None));
+            }
+            instance(ops, offering, handle).await
+        })
         .buffer_unordered(AT_ONCE);
     let mut new = BTreeMap::<NodeId, Vec<InstanceId>>::new();
     while let Some(adoption) = fates.next().await {
@@ -62,12 +69,32 @@ pub(crate) async fn adopt_handles(
     // No record knew them: somebody may have taken them for orphans.
     release_adopted(ops, offering, new).await;
     let mut fates = futures_util::stream::iter(fetched.bindings())
-        .map(|handle| binding(ops, offering, handle))
+        .map(async |handle| {
+            if is_known(&keys, &handle) {
+                return Ok(Fate::Known);
+            }
+            binding(ops, offering, handle).await
+        })
         .buffer_unordered(AT_ONCE);
     while let Some(fate) = fates.next().await {
         adopted.count(fate?);
     }
     Ok(adopted)
+}
+
+/// Whether a record, or the tomb of one, has the key of `handle`.
+fn is_known(keys: &HashSet<String>, handle: &Handle) -> bool {
+    key_of(handle).is_some_and(|key| keys.contains(&key))
+}
+
+/// Where the record of `handle` would stand; `None` when it names nothing.
+fn key_of(handle: &Handle) -> Option<String> {
+    let instance = InstanceId::new(handle.instance()?).ok()?;
+    if handle.is_instance() {
+        return Some(key::instance(&instance));
+    }
+    let id = BindingId::new(handle.service_id.as_str()).ok()?;
+    Some(key::binding(&instance, &id))
 }
 
 impl Adopted {

@@ -3,6 +3,7 @@
 //! Uses the stream below the bucket: the key-value client of async-nats 0.51 loses time-to-live on
 //! update, and reports some lost races as something else (reference/nats.md, section 1.4).
 
+use std::collections::HashSet;
 use std::error::Error as _;
 use std::time::Duration;
 
@@ -229,6 +230,24 @@ impl Bucket {
         }
     }
 
+    /// Adds all keys to `keys`, without their values.
+    ///
+    /// What is written meanwhile may be missing; what is added was there.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when the store cannot tell.
+    pub(crate) async fn keys(&self, keys: &mut HashSet<String>) -> Result<(), StateError> {
+        self.check_up()?;
+        let subjects = self.stream.info_with_subjects(format!("{}>", self.prefix));
+        let mut subjects = patient(subjects).await?.map_err(|error| other(&error))?;
+        while let Some(subject) = patient(subjects.next()).await? {
+            let (subject, _count) = subject.map_err(|error| other(&error))?;
+            keys.extend(subject.strip_prefix(&self.prefix).map(str::to_owned));
+        }
+        Ok(())
+    }
+
     async fn collect(
         &self,
         replies: &mut async_nats::Subscriber,
@@ -321,6 +340,11 @@ impl Bucket {
             Err(StateError::Away)
         }
     }
+}
+
+/// `work`, if it is done in time.
+async fn patient<T>(work: impl Future<Output = T>) -> Result<T, StateError> {
+    tokio::time::timeout(TIMEOUT, work).await.map_err(|_elapsed| StateError::TimedOut)
 }
 
 /// The code that the server gave, if it gave one.

@@ -1,5 +1,6 @@
 //! Records of instances and bindings: read, written by compare-and-set, listed.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,6 +65,19 @@ impl Records {
     /// The buckets, for whoever walks through all records.
     pub(crate) fn buckets(&self) -> &[Bucket] {
         &self.buckets
+    }
+
+    /// The keys of all records, tombs too.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when the store cannot tell.
+    pub(crate) async fn keys(&self) -> Result<HashSet<String>, StateError> {
+        let mut keys = HashSet::new();
+        for bucket in &self.buckets {
+            bucket.keys(&mut keys).await?;
+        }
+        Ok(keys)
     }
 
     /// The record of an instance; `None` when there is none.

@@ -1,8 +1,10 @@
 //! What a gateway does with its cloud controller, of either version, and when one is away.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tenon::dev::Api;
 use tenon_protocol::Secret;
+use tenon_protocol::message::{Handle, ServiceResponse};
 use tenon_tests::{
     Availability, Classic, Control, HarnessError, Options, Ordered, Platform, wait_until,
 };
@@ -166,6 +168,9 @@ async fn p13_handles_of_a_version_2_cloud_controller_are_taken_over_and_nobody_e
     let records = platform.records().await.unwrap();
     let instances = records.instances().await.unwrap();
     assert!(instances.values().any(|record| record.id.as_str() == "dleft"));
+    control.stop("gateway-1").await.unwrap();
+    control.start("gateway-1", None).await.unwrap();
+    platform.logs("gateway-1", "known: 2").await.unwrap();
 }
 
 #[tokio::test]
@@ -229,4 +234,48 @@ async fn p37_an_offering_is_told_when_a_node_serves_it() {
         control.start("node-1", None).await.unwrap();
         offered(&control, "echo-1.0", true).await;
     }
+}
+
+fn handle_of(made: &ServiceResponse) -> Handle {
+    Handle {
+        service_id: made.service_id.clone(),
+        configuration: made.configuration.clone(),
+        credentials: made.credentials.clone(),
+    }
+}
+
+/// Moves an instance with a binding, and looks whether the cloud controller was told of both.
+async fn check_told_of_a_move(cc: Api) {
+    let options = Options { cc, nodes: 2, ..Options::of(&["mysql"]) };
+    let platform = Platform::start(options).await.unwrap();
+    let (control, classic) = (platform.control().unwrap(), platform.classic("mysql").unwrap());
+    let instance = classic.provision().await.unwrap();
+    let binding = classic.bind(&instance.service_id).await.unwrap();
+    for made in [&instance, &binding] {
+        control.put_handle("mysql", &handle_of(made)).await.unwrap();
+    }
+    let (source, id) = (instance.credentials["node_id"].as_str().unwrap(), &instance.service_id);
+    let target = if source == "node-1" { "node-2" } else { "node-1" };
+    for (node, step) in [(source, "disable"), (target, "import"), (target, "update")] {
+        let path = format!("/service/internal/v1/migration/{node}/{id}/{step}");
+        let done: Value = classic.send(Method::POST, &path, &json!({})).await.unwrap();
+        assert_eq!(done, json!(true), "{step}");
+    }
+    let handles = control.handles().await.unwrap();
+    let (moved, access) = (&handles["mysql"][id], &handles["mysql"][&binding.service_id]);
+    assert_eq!(moved["credentials"]["node_id"], json!(target));
+    assert_eq!(moved["configuration"], json!(instance.configuration));
+    assert_ne!(moved["credentials"]["port"], instance.credentials["port"]);
+    assert_eq!(access["credentials"]["port"], moved["credentials"]["port"]);
+    assert_eq!(access["credentials"]["password"], binding.credentials["password"]);
+}
+
+#[tokio::test]
+async fn p10_a_version_1_cloud_controller_is_told_of_a_move() {
+    check_told_of_a_move(Api::V1).await;
+}
+
+#[tokio::test]
+async fn p10_a_version_2_cloud_controller_is_told_of_a_move() {
+    check_told_of_a_move(Api::V2).await;
 }
