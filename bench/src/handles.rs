@@ -31,13 +31,13 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
             format!("{} handles at start, all {when}", arguments.handles),
             format!(
                 "{:.1} + {:.1} us, {:.0} bytes each",
-                per_handle(start.fetch_ms * 1_000.0),
-                per_handle(start.adopt_ms * 1_000.0),
+                per_handle(start.fetch_seconds * 1e6),
+                per_handle(start.adopt_seconds * 1e6),
                 per_handle(grown_bytes),
             ),
             "fetch + compare; memory at most",
-            json!({"handles": arguments.handles, "fetch_ms": start.fetch_ms,
-                "adopt_ms": start.adopt_ms, "peak_mib": start.peak_mib,
+            json!({"handles": arguments.handles, "fetch_seconds": start.fetch_seconds,
+                "adopt_seconds": start.adopt_seconds, "peak_mib": start.peak_mib,
                 "peak_mib_without": without.peak_mib}),
         );
     }
@@ -46,8 +46,8 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
 
 /// What one start of the gateway took.
 struct Start {
-    fetch_ms: f64,
-    adopt_ms: f64,
+    fetch_seconds: f64,
+    adopt_seconds: f64,
     peak_mib: f64,
 }
 
@@ -70,7 +70,11 @@ async fn fetched(platform: &Platform, told: usize) -> Result<Start> {
     .await?;
     let field = |name: &str| line["fields"][name].as_f64().ok_or("the log has no such field");
     let peak_mib = resident_mib(platform.dev_file()?.gateway.pid)?.peak;
-    Ok(Start { fetch_ms: field("fetch_ms")?, adopt_ms: field("adopt_ms")?, peak_mib })
+    Ok(Start {
+        fetch_seconds: field("fetch_seconds")?,
+        adopt_seconds: field("adopt_seconds")?,
+        peak_mib,
+    })
 }
 
 /// By label and id, as the stand-in keeps them; about as long as those of a database.

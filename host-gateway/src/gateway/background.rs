@@ -135,11 +135,11 @@ async fn take_over(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let began = Instant::now();
     let fetched = client.handles(offering).await?;
-    let fetch_ms = began.elapsed().as_millis();
+    let fetch_seconds = began.elapsed().as_secs_f64();
     let adopted = adopt_handles(ops, offering, &fetched).await?;
-    let adopt_ms = began.elapsed().as_millis() - fetch_ms;
+    let adopt_seconds = began.elapsed().as_secs_f64() - fetch_seconds;
     let unreadable = fetched.unreadable;
-    tracing::info!(?adopted, unreadable, fetch_ms, adopt_ms, "handles fetched");
+    tracing::info!(?adopted, unreadable, fetch_seconds, adopt_seconds, "handles fetched");
     Ok(())
 }
 
