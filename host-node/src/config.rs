@@ -31,6 +31,9 @@ pub struct Config {
     /// Where snapshots are kept.
     #[serde(default)]
     pub snapshots: Option<SnapshotsConfig>,
+    /// Where periodic backups are kept.
+    #[serde(default)]
+    pub backups: Option<BackupsConfig>,
     /// MySQL and MariaDB servers, one for each version.
     #[serde(default)]
     pub mysql: Vec<MysqlServerConfig>,
@@ -147,6 +150,20 @@ pub struct SnapshotsConfig {
     /// A directory that all nodes of the platform share.
     pub dir: PathBuf,
     /// Largest snapshot.
+    #[serde(default = "snapshot_mebibytes")]
+    pub max_mib: u64,
+}
+
+/// `[backups]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupsConfig {
+    /// A directory that outlives the node; restores are taken from below it, too.
+    pub dir: PathBuf,
+    /// How old the newest backup of an instance becomes; 0 takes them only when asked.
+    #[serde(default)]
+    pub every_hours: u64,
+    /// Largest backup, before it is compressed for the last time.
     #[serde(default = "snapshot_mebibytes")]
     pub max_mib: u64,
 }

@@ -36,6 +36,9 @@ pub const POINTS: &[&str] = &[
     "update.called",
     "update.recorded",
     "cleanupnfs.begun",
+    "reload.begun",
+    "reload.recorded",
+    "backup.called",
 ];
 
 /// Where this process dies; nowhere, outside of tests.

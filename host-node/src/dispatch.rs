@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
     BindRequest, CredentialsReply, HandlePair, InventoryRequest, Object, OrphanAct, OrphanAnswer,
-    OrphanItem, OrphanOrder, ProvisionRequest, PurgeOrphanRequest, Reply, UnbindRequest,
-    UnprovisionRequest, UpdateReply,
+    OrphanItem, OrphanOrder, ProvisionRequest, PurgeOrphanRequest, Reply, RestoreRequest,
+    UnbindRequest, UnprovisionRequest, UpdateReply,
 };
 use tenon_protocol::order::header;
 use tenon_protocol::subject::Operation;
@@ -63,7 +63,7 @@ pub(crate) async fn request(
         Operation::Unprovision => done(unprovision(offering, message).await),
         Operation::Unbind => done(unbind(offering, message).await),
         Operation::PurgeOrphan => done(purge_orphan(offering, message).await),
-        Operation::Restore => done(Err(Fault::no_extension("restore"))),
+        Operation::Restore => done(restore(offering, message).await),
         Operation::UpdateInstance => handles(step(offering, operation, message).await),
         Operation::DisableInstance
         | Operation::EnableInstance
@@ -176,6 +176,18 @@ async fn step(offering: &Arc<Offering>, operation: Operation, message: &Message)
     let (ours, ordered) = (Arc::clone(offering), task.clone());
     let work = async move { move_step(&ours, operation, &ordered, &pair).await };
     offering.steps.run(operation, &task, work).await
+}
+
+/// A restore is as long as a step, and asked for in the same way.
+async fn restore(offering: &Arc<Offering>, message: &Message) -> Result<(), Fault> {
+    let request: RestoreRequest = decode(message)?;
+    let task = task(offering, message, || named(offering, &request.instance_id))?;
+    let (ours, ordered) = (Arc::clone(offering), task.clone());
+    let work = async move {
+        let restored = operations::restore::restore(&ours, &ordered, &request).await;
+        restored.map(|()| Vec::new())
+    };
+    offering.steps.run(Operation::Restore, &task, work).await.map(drop)
 }
 
 async fn move_step(

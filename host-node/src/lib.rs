@@ -2,6 +2,7 @@
 //!
 //! `docs/` has the guides; ARCHITECTURE.md walks one provision through these files.
 
+mod backups;
 mod bus;
 mod capability;
 mod component;
@@ -31,4 +32,4 @@ pub use bus::BusError;
 pub use crash::POINTS as CRASH_POINTS;
 pub use guest::compile_command;
 pub use ledger::LedgerError;
-pub use node::{BuildError, Environment, Node};
+pub use node::{Backups, BuildError, Environment, Node};

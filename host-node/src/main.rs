@@ -65,18 +65,23 @@ fn serve(path: &Path, ready_file: Option<&Path>) -> Result<(), Box<dyn Error>> {
     let environment =
         Environment { guests: guests.handle().clone(), program: std::env::current_exe()? };
     let result = main.block_on(async {
+        // First: unheeded, this signal would end the process.
+        let mut backup = signal(SignalKind::user_defined1())?;
         let node = Node::build(config, environment).await?;
-        let stopper = node.stopper();
+        let (stopper, backups) = (node.stopper(), node.backups());
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let address = node.health_address();
         let ready = || report_ready(ready_file, &address.to_string());
         let run = node.run(ready);
         tokio::pin!(run);
-        tokio::select! {
-            ended = &mut run => return ended.map_err(Into::into),
-            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+        loop {
+            tokio::select! {
+                ended = &mut run => return ended.map_err(Into::into),
+                _ = backup.recv() => backups.take(),
+                _ = terminate.recv() => break tracing::info!("SIGTERM: draining"),
+                _ = interrupt.recv() => break tracing::info!("SIGINT: draining"),
+            }
         }
         stopper.cancel();
         run.await.map_err(Into::into)

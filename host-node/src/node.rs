@@ -24,6 +24,7 @@ use crate::identity::Identity;
 use crate::jobs;
 use crate::maintenance::maintain;
 use crate::offering::Offering;
+use crate::operations::backup::keep_backups;
 use crate::operations::quarantine::end_quarantine;
 use crate::operations::resume::resume;
 
@@ -35,6 +36,20 @@ const FULL_LOOK: Duration = Duration::from_secs(600);
 
 /// How long a start waits for the plugins that are there.
 const FIRST_LOAD: Duration = Duration::from_secs(120);
+
+/// Asks a running node for a backup of everything.
+#[derive(Clone)]
+pub struct Backups(Arc<Vec<Arc<Offering>>>);
+
+impl Backups {
+    /// Has it begin. While one is taken, one more follows.
+    pub fn take(&self) {
+        if self.0.iter().all(|offering| offering.backups.is_none()) {
+            tracing::warn!("a backup was asked for, and there is no [backups] dir for it");
+        }
+        self.0.iter().for_each(|offering| offering.backup_wanted.notify_one());
+    }
+}
 
 /// A node that is ready to run.
 pub struct Node {
@@ -74,6 +89,12 @@ impl Node {
     #[must_use]
     pub fn stopper(&self) -> CancellationToken {
         self.stop.clone()
+    }
+
+    /// For an operator's wish.
+    #[must_use]
+    pub fn backups(&self) -> Backups {
+        Backups(Arc::clone(&self.parts.offerings))
     }
 
     /// Serves until the stopper is cancelled, then drains: no new requests, those in flight end,
@@ -167,6 +188,9 @@ async fn serve(
         if offering.config.peers == Peers::Native && offering.snapshots.is_some() {
             let (client, offering) = (client.clone(), Arc::clone(&offering));
             background.spawn(jobs::work(client, offering, tasks.clone(), stop.clone()));
+        }
+        if let Some(store) = offering.backups.clone() {
+            background.spawn(keep_backups(Arc::clone(&offering), store, stop.clone()));
         }
         background.spawn(keep_house(Arc::clone(&offering), stop.clone()));
         background.spawn(maintain(Arc::clone(&offering), stop.clone()));

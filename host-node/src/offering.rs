@@ -8,6 +8,7 @@ use tenon_protocol::message::Announcement;
 use tenon_protocol::{Blame, Fault, InstanceId, NodeId, SealKey, ServiceName};
 use tokio::sync::Notify;
 
+use crate::backups::BackupStore;
 use crate::config::OfferingConfig;
 use crate::crash::Crash;
 use crate::credentials::Credentials;
@@ -38,6 +39,9 @@ pub(crate) struct Offering {
     /// Which records this node obeys.
     pub(crate) store: StoreGuard,
     pub(crate) snapshots: Option<SnapshotStore>,
+    pub(crate) backups: Option<BackupStore>,
+    /// An operator wants a backup of everything, now.
+    pub(crate) backup_wanted: Notify,
     pub(crate) crash: Crash,
     /// Capacity or health changed: to be announced.
     pub(crate) changed: Notify,

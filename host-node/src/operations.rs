@@ -4,6 +4,7 @@
 //! intent made durable), call the guest, *record* (result and the guest's state made durable),
 //! answer. A crash at any line leaves an entry that the next start or the next attempt finishes.
 
+pub(crate) mod backup;
 pub(crate) mod bind;
 pub(crate) mod check_orphan;
 pub(crate) mod cleanupnfs_instance;
@@ -18,6 +19,7 @@ mod moving;
 pub(crate) mod provision;
 pub(crate) mod purge_orphan;
 pub(crate) mod quarantine;
+pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod rollback_snapshot;
 pub(crate) mod unbind;

@@ -16,6 +16,7 @@ struct Config<'a> {
     nats: Nats<'a>,
     guests: Guests,
     snapshots: Snapshots,
+    backups: Backups,
     mysql: Vec<Mysql<'a>>,
     offerings: Vec<Offering<'a>>,
 }
@@ -44,6 +45,11 @@ struct Guests {
 
 #[derive(Serialize)]
 struct Snapshots {
+    dir: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Backups {
     dir: PathBuf,
 }
 
@@ -89,6 +95,7 @@ pub(crate) fn text(blueprint: &Blueprint, node: &NodePlan) -> Result<String, tom
         },
         guests: Guests { plugins_dir: blueprint.root.join(plugins::FOLDER) },
         snapshots: Snapshots { dir: blueprint.snapshots_dir() },
+        backups: Backups { dir: blueprint.root.join("backups") },
         mysql: node.mysql.iter().filter_map(|mysql| server(blueprint, mysql)).collect(),
         offerings: blueprint.offerings.iter().map(|plan| offering(plan, node)).collect(),
     };

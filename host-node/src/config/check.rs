@@ -54,8 +54,9 @@ impl Config {
     }
 
     /// Key, value, least and most.
-    fn numbers(&self) -> [(&'static str, u64, u64, u64); 6] {
+    fn numbers(&self) -> [(&'static str, u64, u64, u64); 7] {
         let guests = &self.guests;
+        let every_hours = self.backups.as_ref().map_or(0, |backups| backups.every_hours);
         [
             ("guests.max_calls", guests.max_calls.into(), 1, MAX_CALLS.into()),
             ("guests.memory_mib", guests.memory_mib.into(), 2, MAX_MEMORY_MIB.into()),
@@ -63,6 +64,7 @@ impl Config {
             ("guests.call_timeout_seconds", guests.call_timeout_seconds, 1, 3_600),
             ("guests.job_timeout_seconds", guests.job_timeout_seconds, 1, 86_400),
             ("guests.drain_seconds", guests.drain_seconds, 0, 3_600),
+            ("backups.every_hours", every_hours, 0, 24 * 365),
         ]
     }
 

@@ -13,9 +13,12 @@ use tenon_protocol::SealKey;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::backups::BackupStore;
 use crate::capability::files::FilesContext;
 use crate::capability::mysql::{MysqlContext, MysqlGrant, MysqlServers, ServerSettings};
-use crate::config::{Capability, Config, MysqlServerConfig, OfferingConfig};
+use crate::config::{
+    BackupsConfig, Capability, Config, MysqlServerConfig, OfferingConfig, SnapshotsConfig,
+};
 use crate::crash::Crash;
 use crate::guest::{Bounds, Compiler, Grants, GuestEngine, Guests, Plugin, Watched};
 use crate::ledger::{Ledger, LedgerError};
@@ -108,7 +111,7 @@ impl Parts {
             ledger: ledger.clone(),
         };
         let plugins = Arc::new(open_shared(&config.guests.plugins_dir)?);
-        let snapshots = snapshots(&config)?;
+        let (snapshots, backups) = (snapshots(&config)?, backups(&config)?);
         let scratch = data.join("scratch");
         drop(open_private(&scratch)?);
         let servers = Arc::new(MysqlServers::new(servers(&config)));
@@ -138,6 +141,8 @@ impl Parts {
                 quarantine: Quarantine::load(&ledger, &offering.service)?,
                 store: StoreGuard::load(&ledger, &offering.service)?,
                 snapshots: snapshots.clone(),
+                backups: backups.clone(),
+                backup_wanted: Notify::new(),
                 crash: Crash::new(config.crash_at.clone()),
                 changed: Notify::new(),
                 used: AtomicI64::new(0),
@@ -160,11 +165,19 @@ impl Parts {
 }
 
 fn snapshots(config: &Config) -> Result<Option<SnapshotStore>, BuildError> {
-    let opened = config.snapshots.as_ref().map(|snapshots| {
+    let open = |snapshots: &SnapshotsConfig| {
         SnapshotStore::open(&snapshots.dir, snapshots.max_mib << 20)
             .map_err(|source| directory(&snapshots.dir, source))
-    });
-    opened.transpose()
+    };
+    config.snapshots.as_ref().map(open).transpose()
+}
+
+fn backups(config: &Config) -> Result<Option<BackupStore>, BuildError> {
+    let open = |backups: &BackupsConfig| {
+        BackupStore::open(&backups.dir, backups.max_mib << 20, backups.every_hours * 3_600)
+            .map_err(|source| directory(&backups.dir, source))
+    };
+    config.backups.as_ref().map(open).transpose()
 }
 
 fn bounds(config: &Config) -> Bounds {

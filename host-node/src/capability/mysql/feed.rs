@@ -1,7 +1,7 @@
 //! Feeds a dump to a server's client program, in the name of the database's helper.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -92,14 +92,29 @@ fn of_input(error: &io::Error) -> MysqlError {
     MysqlError::Corrupt(error.to_string())
 }
 
+/// How a dump compressed by gzip begins, as the original's backups and packages are.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// What a dump says, however it is compressed. Blocks.
+fn decompressed(input: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
+    let mut input = BufReader::with_capacity(BUFFER, input);
+    let gzip = input.fill_buf()?.starts_with(&GZIP);
+    if gzip {
+        let decoder = flate2::bufread::MultiGzDecoder::new(input);
+        return Ok(Box::new(BufReader::with_capacity(BUFFER, decoder)));
+    }
+    let mut decoder = zstd::Decoder::with_buffer(input)?;
+    decoder.window_log_max(WINDOW_LOG)?;
+    Ok(Box::new(BufReader::with_capacity(BUFFER, decoder)))
+}
+
 /// Decompresses a dump into a program, without its definers; bytes read. Blocks.
 fn pump(input: SourceReader, to: File) -> Result<(u64, Ending), CopyError> {
     let read = Arc::new(AtomicU64::new(0));
     let counted = Counted { inner: input, read: Arc::clone(&read) };
-    let mut decoder = zstd::Decoder::new(counted).map_err(CopyError::Read)?;
-    decoder.window_log_max(WINDOW_LOG).map_err(CopyError::Read)?;
+    let from = decompressed(counted).map_err(CopyError::Read)?;
     let mut to = BufWriter::with_capacity(BUFFER, to);
-    let ending = copy_without_definers(BufReader::with_capacity(BUFFER, decoder), &mut to)?;
+    let ending = copy_without_definers(from, &mut to)?;
     to.flush().map_err(CopyError::Write)?;
     Ok((read.load(Ordering::Relaxed), ending))
 }
@@ -114,5 +129,41 @@ impl<R: Read> Read for Counted<R> {
         let read = self.inner.read(buffer)?;
         self.read.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Cursor;
+
+    fn text(bytes: Vec<u8>) -> io::Result<String> {
+        let mut text = String::new();
+        decompressed(Cursor::new(bytes))?.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_dump_of_ours_and_one_of_the_original_say_the_same() {
+        assert_eq!(text(zstd::encode_all(&b"SQL"[..], 1).unwrap()).unwrap(), "SQL");
+        assert_eq!(text(gzip("SQL")).unwrap(), "SQL");
+        // As programs that compress in parallel write it.
+        assert_eq!(text([gzip("S"), gzip("QL")].concat()).unwrap(), "SQL");
+    }
+
+    #[test]
+    fn a_dump_that_is_cut_off_or_none_is_an_error() {
+        let mut cut = gzip("SQL, and more of it");
+        cut.truncate(cut.len() - 4);
+        assert!(text(cut).is_err());
+        assert!(text(b"SQL".to_vec()).is_err());
     }
 }
