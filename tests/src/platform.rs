@@ -209,6 +209,18 @@ impl Platform {
         self.is_gone(child).await
     }
 
+    /// Asks `node-1` or the like for a backup of everything, as an operator does.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::NotRunning`] when it does not run.
+    pub fn back_up(&self, node: &str) -> Result<(), HarnessError> {
+        let pid = self.dev_file()?.pids.get(node).copied();
+        let pid = pid.ok_or_else(|| HarnessError::NotRunning(node.to_owned()))?;
+        send(Some(pid), Signal::USR1);
+        Ok(())
+    }
+
     /// Waits until `node-1` or the like does not run any more, for example at its crash point.
     ///
     /// # Errors

@@ -20,6 +20,9 @@ const JOBS: [&str; 2] = ["snapshot", "restore"];
 /// Operations that are steps of a move; `crash_moves.rs` walks them.
 pub(crate) const STEPS: [&str; 5] = ["disable", "enable", "import", "update", "cleanupnfs"];
 
+/// Loading a periodic backup, and taking one; `backups.rs` walks them.
+pub(crate) const BACKUPS: [&str; 2] = ["reload", "backup"];
+
 pub(crate) fn points_of(operations: &[&str]) -> Vec<&'static str> {
     let mut all = points(SOURCE);
     all.retain(|point| operations.contains(&operation(point)));
@@ -28,9 +31,10 @@ pub(crate) fn points_of(operations: &[&str]) -> Vec<&'static str> {
 
 #[test]
 fn every_point_belongs_to_an_operation_that_is_interrupted_here() {
-    let walked = [&REQUESTS[..], &JOBS, &STEPS].map(|operations| points_of(operations).len());
+    let walked =
+        [&REQUESTS[..], &JOBS, &STEPS, &BACKUPS].map(|operations| points_of(operations).len());
     assert_eq!(walked.iter().sum::<usize>(), points(SOURCE).len());
-    for operation in REQUESTS.iter().chain(&JOBS).chain(&STEPS) {
+    for operation in REQUESTS.iter().chain(&JOBS).chain(&STEPS).chain(&BACKUPS) {
         assert!(!points_of(&[operation]).is_empty(), "{operation}");
     }
 }

@@ -7,6 +7,8 @@ mod aftermath;
 #[cfg(test)]
 mod announcements;
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod bad_config;
 #[cfg(test)]
 mod bad_input;

@@ -13,9 +13,11 @@ const HEAD: usize = 4 << 10;
 /// Longest delimiter, line break and blanks at the end of a line.
 const TAIL: usize = 64;
 
-/// Beginnings of statements, up to the definer.
-const PREFIXES: [&[u8]; 3] = [
+/// Beginnings of statements, up to the definer. The second is that of routines in dumps of servers
+/// before MySQL 5.7.
+const PREFIXES: [&[u8]; 4] = [
     b"CREATE DEFINER=",
+    b"/*!50003 CREATE*/ /*!50020 DEFINER=",
     b"/*!50003 CREATE*/ /*!50017 DEFINER=",
     b"/*!50106 CREATE*/ /*!50117 DEFINER=",
 ];
@@ -242,6 +244,14 @@ mod tests {
             .map(|(before, after)| format!("- {before}\n+ {after}\n"))
             .collect();
         expect_file!["testdata/definers.diff"].assert_eq(&changed.concat());
+    }
+
+    #[test]
+    fn routines_of_servers_of_2013_lose_theirs() {
+        check(
+            "/*!50003 CREATE*/ /*!50020 DEFINER=`u1`@`%`*/ /*!50003 PROCEDURE `p`()\n",
+            "/*!50003 CREATE*/ /*!50020 */ /*!50003 PROCEDURE `p`()\n",
+        );
     }
 
     #[test]
