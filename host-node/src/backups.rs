@@ -4,9 +4,10 @@
 //! and beside them `<id>.json` with their checksum. A backup of the original has no such file, and
 //! is believed without. All of it blocks.
 
+mod manifest;
 pub(crate) mod rotation;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,17 +15,11 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, OpenOptions, OpenOptionsExt};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde::{Deserialize, Serialize};
 use tenon_protocol::clock::Millis;
 use tenon_protocol::{InstanceId, NodeId, ServiceName};
 
+use self::manifest::Manifest;
 use crate::exports::sha256;
-
-/// Version of the manifest's form; a higher one is not read.
-const MANIFEST_VERSION: u32 = 1;
-
-/// Most bytes of a manifest.
-const MAX_MANIFEST: u64 = 64 << 10;
 
 /// The guests' format that the original has too, under another compression.
 const SQL: &str = "mysql-dump/1";
@@ -46,26 +41,6 @@ pub(crate) struct BackupStore {
     pub(crate) max_bytes: u64,
     /// Zero: only when asked for.
     pub(crate) every_seconds: u64,
-}
-
-/// What `<id>.json` says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Manifest {
-    pub(crate) v: u32,
-    pub(crate) service: ServiceName,
-    pub(crate) instance: InstanceId,
-    pub(crate) plan: String,
-    pub(crate) version: String,
-    /// Tag of the guest's format.
-    pub(crate) format: String,
-    /// Name of the data beside it.
-    pub(crate) file: String,
-    pub(crate) size: u64,
-    /// Of the data, 64 hex digits.
-    pub(crate) sha256: String,
-    /// The node that wrote it.
-    pub(crate) node: NodeId,
-    pub(crate) created: Millis,
 }
 
 /// What a guest wrote, to be kept.
@@ -119,7 +94,7 @@ impl BackupStore {
     pub(crate) fn find(&self, path: &str, instance: &InstanceId) -> Result<Found, FindError> {
         let inner = self.inner(path).ok_or(FindError::Outside)?;
         let dir = self.dir.open_dir(&inner).map_err(not_opened)?;
-        let Some(manifest) = manifest(&dir, instance)? else {
+        let Some(manifest) = Manifest::read(&dir, instance)? else {
             // The original's: it kept databases only.
             let file = format!("{instance}.sql.gz");
             let there = dir.metadata(&file).is_ok_and(|found| found.is_file());
@@ -250,7 +225,7 @@ impl InstanceBackups {
     pub(crate) fn taken_last_by(&self) -> io::Result<Option<NodeId>> {
         let Some(newest) = self.taken()?.into_iter().max() else { return Ok(None) };
         let dir = self.dir.open_dir(newest.to_string())?;
-        Ok(manifest(&dir, &self.instance).ok().flatten().map(|manifest| manifest.node))
+        Ok(Manifest::read(&dir, &self.instance).ok().flatten().map(|manifest| manifest.node))
     }
 
     /// An empty directory for a backup, in the place of what a crash left. The guest writes into
@@ -296,7 +271,7 @@ impl InstanceBackups {
         }
         let data = aside.open(&file)?;
         let manifest = Manifest {
-            v: MANIFEST_VERSION,
+            v: manifest::VERSION,
             service: self.service.clone(),
             instance: self.instance.clone(),
             plan: taken.plan,
@@ -308,9 +283,7 @@ impl InstanceBackups {
             node: node.clone(),
             created: Millis::now(),
         };
-        let mut written = create(aside, &manifest_name(&self.instance))?;
-        written.write_all(&serde_json::to_vec(&manifest)?)?;
-        written.sync_all()?;
+        manifest.write(create(aside, &manifest::name(&self.instance))?)?;
         aside.open(".")?.sync_all()?;
         self.dir.rename(format!("{epoch}{ASIDE}"), &self.dir, epoch.to_string())?;
         self.dir.open(".")?.sync_all()
@@ -355,25 +328,6 @@ fn data_name(instance: &InstanceId, format: &str) -> String {
     }
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     format!("{instance}.{}", format.chars().map(plain).collect::<String>())
-}
-
-fn manifest_name(instance: &InstanceId) -> String {
-    format!("{instance}.json")
-}
-
-/// `None` when there is none.
-fn manifest(dir: &Dir, instance: &InstanceId) -> Result<Option<Manifest>, FindError> {
-    let file = match dir.open(manifest_name(instance)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let mut text = Vec::new();
-    file.take(MAX_MANIFEST).read_to_end(&mut text)?;
-    let manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|_no_manifest| FindError::Damaged)?;
-    let good = manifest.v <= MANIFEST_VERSION && manifest.instance == *instance;
-    good.then_some(Some(manifest)).ok_or(FindError::Damaged)
 }
 
 fn names(dir: &Dir) -> io::Result<Vec<String>> {

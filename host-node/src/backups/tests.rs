@@ -1,6 +1,7 @@
 //! Backups on a real disk.
 
 use super::*;
+use std::io::Read;
 use std::os::unix::fs::symlink;
 
 const ID: &str = "d34809b28559e414082e84b61d0c4550e";
