@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn full_nodes_are_used_only_when_the_plan_says_so() {
+    fn p20_full_nodes_are_used_only_when_the_plan_says_so() {
         check_pick(&[("a", "free", 0), ("b", "free", -2)], Refuse, &[], 0, Err(Full));
         check_pick(&[("a", "free", 0), ("b", "free", -2)], Allow, &[], 0, Ok("a"));
         check_pick(&[("a", "free", 0), ("b", "free", -2)], Allow, &[], 1, Ok("b"));

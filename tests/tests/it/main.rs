@@ -59,6 +59,8 @@ mod outages;
 #[cfg(test)]
 mod replies;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod settings;
 #[cfg(test)]
 mod several;

@@ -69,6 +69,32 @@ async fn p17_a_bus_that_comes_back_is_found_again() {
     check_aftermath(&platform, "files", &promises).await;
 }
 
+/// The bus goes and comes while clients order: what was promised is there, and nothing besides.
+#[tokio::test]
+async fn p17_what_is_under_way_when_the_bus_goes_is_not_lost() {
+    let platform = Platform::start(Options::of(&["files"])).await.unwrap();
+    let (classic, hosts_before) = (platform.classic("files").unwrap(), hosts(&platform));
+    let control = platform.control().unwrap();
+    let clients = (0..4).map(async |_client| {
+        let mut answers = Vec::new();
+        for _ in 0..10 {
+            answers.push(insist(async || classic.provision().await).await.unwrap());
+        }
+        answers
+    });
+    let outages = async {
+        for _ in 0..2 {
+            control.stop("nats").await.unwrap();
+            control.start("nats", None).await.unwrap();
+        }
+    };
+    let (answers, ()) = tokio::join!(futures_util::future::join_all(clients), outages);
+    let mut promises = Promises::default();
+    answers.iter().flatten().for_each(|answer| promises.instance(answer));
+    assert_eq!(hosts(&platform), hosts_before);
+    check_aftermath(&platform, "files", &promises).await;
+}
+
 #[tokio::test]
 async fn a_database_server_that_comes_back_is_found_again() {
     let platform = Platform::start(Options::of(&["mysql"])).await.unwrap();

@@ -42,7 +42,7 @@ async fn a_reply_that_comes_twice_counts_once() {
 }
 
 #[tokio::test]
-async fn p2_a_late_reply_makes_nothing_and_what_the_node_made_is_removed() {
+async fn p02_a_late_reply_makes_nothing_and_what_the_node_made_is_removed() {
     let platform = Platform::start(Options::of(&["echo"])).await.unwrap();
     let mut node = StandIn::replace(&platform).await;
     node.announce(&platform).await;
