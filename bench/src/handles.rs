@@ -68,7 +68,10 @@ async fn fetched(platform: &Platform, told: usize) -> Result<Start> {
         serde_json::from_str(line).ok()
     })
     .await?;
-    let field = |name: &str| line["fields"][name].as_f64().ok_or("the log has no such field");
+    let field = |name: &str| {
+        let field = line.get("fields").and_then(|fields| fields.get(name));
+        field.and_then(Value::as_f64).ok_or("the log has no such field")
+    };
     let peak_mib = resident_mib(platform.dev_file()?.gateway.pid)?.peak;
     Ok(Start {
         fetch_seconds: field("fetch_seconds")?,
