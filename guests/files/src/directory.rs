@@ -38,7 +38,7 @@ pub(crate) fn health(cx: &Call<'_>, instance: &Instance) -> Result<HealthReport>
 
 /// Setting `quota_bytes.<plan>`, or else `quota_bytes`: how large a directory may become. `None`,
 /// when neither is set, is as large as the disk.
-fn quota_bytes(cx: &Call<'_>, instance: &Instance) -> Result<Option<u64>> {
+pub(crate) fn quota_bytes(cx: &Call<'_>, instance: &Instance) -> Result<Option<u64>> {
     let of_plan = format!("quota_bytes.{}", instance.plan);
     let Some(text) = cx.setting(&of_plan).or_else(|| cx.setting("quota_bytes")) else {
         return Ok(None);

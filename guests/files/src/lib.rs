@@ -5,6 +5,7 @@
 
 mod credential;
 mod directory;
+mod metering;
 mod moving;
 mod snapshot;
 #[cfg(test)]
@@ -17,7 +18,7 @@ use tenon_guest::{
 
 struct Files;
 
-tenon_guest::export!(Files: Service + Snapshots + Suspension + Migration);
+tenon_guest::export!(Files: Service + Snapshots + Suspension + Migration + Metering);
 
 /// Most names in a page of the inventory; the node gives no more at once.
 const PAGE: u32 = 1_000;

@@ -3,8 +3,8 @@
 use expect_test::expect;
 use tenon_guest::fake::{Blob, World};
 use tenon_guest::{
-    Binding, BindingRef, Credential, Error, ErrorKind, Health, Instance, Migration, Parameters,
-    Result, Service, Snapshots, Suspension, json,
+    Binding, BindingRef, Credential, Error, ErrorKind, Health, Instance, Metering, Migration,
+    Parameters, Result, Service, Snapshots, Suspension, Writes, json,
 };
 
 use crate::Files;
@@ -218,6 +218,23 @@ fn shutting_off_a_directory_leaves_its_data_and_refuses_one_that_is_gone() {
     assert_eq!((disable(ID), disable(ID)), (Ok(()), Ok(())));
     assert_eq!(read(&world), Ok(b"kept".to_vec()));
     assert_eq!(disable("f-2").unwrap_err().code(), 31904);
+}
+
+#[test]
+fn a_directory_is_measured_and_what_is_in_it_left_alone() {
+    let world = node();
+    let measure = || world.call(|cx| Files::measure(cx, &instance(ID))).unwrap();
+    let usage = measure();
+    assert_eq!((usage.bytes_used, usage.bytes_limit, usage.over_quota), (0, 10, false));
+    write(&world, &[b'x'; 10]);
+    let usage = measure();
+    assert_eq!((usage.bytes_used, usage.over_quota), (10, true));
+    let none = Credential::new();
+    let enforce = |writes| world.call(|cx| Files::enforce(cx, &instance(ID), &none, &[], writes));
+    assert_eq!((enforce(Writes::Blocked), enforce(Writes::Allowed)), (Ok(()), Ok(())));
+    assert_eq!(read(&world), Ok(vec![b'x'; 10]));
+    let gone = world.call(|cx| Files::measure(cx, &instance("f-2"))).unwrap_err();
+    assert_eq!(gone.code(), 31904);
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod account;
 mod health;
 mod instance;
 mod inventory;
+mod maintenance;
+mod metering;
 mod migration;
 mod owner;
 mod purge;
@@ -25,7 +27,7 @@ use tenon_guest::{
 
 struct MySql;
 
-tenon_guest::export!(MySql: Service + Snapshots + Suspension + Migration);
+tenon_guest::export!(MySql: Service + Snapshots + Suspension + Migration + Metering + Maintenance);
 
 impl Service for MySql {
     fn describe() -> Offering {

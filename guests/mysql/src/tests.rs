@@ -2,6 +2,7 @@
 
 mod housekeeping;
 mod lifecycle;
+mod limits;
 mod moving;
 mod snapshot;
 

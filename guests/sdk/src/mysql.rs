@@ -5,12 +5,14 @@
 
 use std::fmt;
 
+use crate::Writes;
+use crate::bindings::imports::tenon::host::mysql::Writes as RawWrites;
 use crate::blob::{Sink, Source};
 use crate::host::mysql;
 
 // The contract's words, under the module that a reader looks for them in.
 pub use crate::bindings::imports::tenon::host::mysql::{
-    Access, Failure, FoundAccount, Session, Value,
+    Access, Failure, FoundAccount, LongWork, Remedy, Session, Value,
 };
 
 /// What an application logs in with. `Debug` hides the password.
@@ -80,6 +82,27 @@ impl Server {
         limit: u32,
     ) -> Result<Vec<FoundAccount>, Failure> {
         self.0.accounts(after, limit)
+    }
+
+    /// Statements that accounts of the service's databases have run for `seconds` or longer.
+    /// Ending one leaves its session.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn long_statements(&self, seconds: u32, remedy: Remedy) -> Result<Vec<LongWork>, Failure> {
+        self.0.long_statements(seconds, remedy)
+    }
+
+    /// Transactions that they have kept open for `seconds` or longer. Ending one ends its session.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn long_transactions(
+        &self,
+        seconds: u32,
+        remedy: Remedy,
+    ) -> Result<Vec<LongWork>, Failure> {
+        self.0.long_transactions(seconds, remedy)
     }
 }
 
@@ -170,6 +193,18 @@ impl Database {
     /// When the server does not answer.
     pub fn size_bytes(&self) -> Result<u64, Failure> {
         self.0.size_bytes()
+    }
+
+    /// Whether accounts of this database, those of the future included, may insert, update and
+    /// create, if their access lets them. The number of accounts whose rights changed.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn limit_writes(&self, writes: Writes) -> Result<u32, Failure> {
+        self.0.limit_writes(match writes {
+            Writes::Blocked => RawWrites::Blocked,
+            Writes::Allowed => RawWrites::Allowed,
+        })
     }
 
     /// Runs one prepared statement, seeing this database only; rows changed.

@@ -136,13 +136,15 @@ pub trait Suspension: Service {
 
 /// Optional: how much an instance uses, and what happens beyond its plan.
 pub trait Metering: Service {
-    /// What the instance uses now.
+    /// What the instance uses now. Called again and again for every instance: it has to be cheap.
     ///
     /// # Errors
     /// When it cannot be found out.
     fn measure(cx: &Call<'_>, instance: &Instance) -> Result<Usage>;
 
-    /// Called when [`Usage::over_quota`] changes, both ways.
+    /// Makes writes what they are to be, for the owner and all bindings. Called when an instance
+    /// goes over its quota, when it is well below it again, and, the same again, after whatever
+    /// might have given rights back: a bind, a restore, a start of the node.
     ///
     /// # Errors
     /// Whatever hinders it.

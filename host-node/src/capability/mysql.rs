@@ -14,7 +14,9 @@ mod feed;
 mod guest_sql;
 mod helper;
 mod journal;
+mod limit;
 mod load;
+mod long_work;
 mod name;
 mod option_file;
 mod password;
@@ -34,8 +36,8 @@ use self::name::{DatabaseName, Prefixes};
 use self::server::MysqlServer;
 use super::blob::{Sink, Source};
 use crate::guest::bindings::tenon::host::mysql::{
-    Access, Account, Failure, FoundAccount, Host, HostDatabase, HostServer, Session, Value,
-    add_to_linker as link,
+    Access, Account, Failure, FoundAccount, Host, HostDatabase, HostServer, LongWork, Remedy,
+    Session, Value, Writes, add_to_linker as link,
 };
 
 pub(crate) use self::context::{MysqlContext, MysqlGrant};
@@ -151,6 +153,26 @@ impl HostServer for MysqlView<'_> {
         answer(server.accounts(after, limit).await)
     }
 
+    async fn long_statements(
+        &mut self,
+        server: Resource<Server>,
+        seconds: u32,
+        remedy: Remedy,
+    ) -> Answer<Vec<LongWork>> {
+        let server = self.table.get(&server)?.clone();
+        answer(server.long_statements(seconds, remedy).await)
+    }
+
+    async fn long_transactions(
+        &mut self,
+        server: Resource<Server>,
+        seconds: u32,
+        remedy: Remedy,
+    ) -> Answer<Vec<LongWork>> {
+        let server = self.table.get(&server)?.clone();
+        answer(server.long_transactions(seconds, remedy).await)
+    }
+
     async fn drop(&mut self, server: Resource<Server>) -> wasmtime::Result<()> {
         self.table.delete(server)?;
         Ok(())
@@ -226,6 +248,11 @@ impl HostDatabase for MysqlView<'_> {
     async fn size_bytes(&mut self, database: Resource<Database>) -> Answer<u64> {
         let database = self.table.get(&database)?.clone();
         answer(database.size_bytes().await)
+    }
+
+    async fn limit_writes(&mut self, database: Resource<Database>, writes: Writes) -> Answer<u32> {
+        let database = self.table.get(&database)?.clone();
+        answer(database.limit_writes(writes).await)
     }
 
     async fn execute(

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::mysql::{Access, Value};
+use crate::bindings::imports::tenon::host::mysql::Writes;
+use crate::mysql::{Access, LongWork, Value};
 
 /// What the node puts in front of a label.
 pub(crate) const PREFIX: &str = "d";
@@ -20,6 +21,8 @@ pub(crate) struct Contents {
     pub(crate) databases: BTreeMap<String, Database>,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) answers: BTreeMap<String, Vec<Vec<Value>>>,
+    pub(crate) statements: Vec<LongWork>,
+    pub(crate) transactions: Vec<LongWork>,
 }
 
 #[derive(Default, PartialEq)]
@@ -29,9 +32,15 @@ pub(crate) enum Running {
     No,
 }
 
-#[derive(Default)]
 pub(crate) struct Database {
     pub(crate) content: Vec<u8>,
+    pub(crate) writes: Writes,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { content: Vec::new(), writes: Writes::Allowed }
+    }
 }
 
 pub(crate) struct Account {
@@ -59,8 +68,18 @@ impl Server {
 
     /// Puts something into a database, which is made if it is not there.
     pub fn set_content(&self, database: &str, content: &[u8]) {
-        let content = content.to_vec();
-        self.0.borrow_mut().databases.insert(database.to_owned(), Database { content });
+        let mut contents = self.0.borrow_mut();
+        contents.databases.entry(database.to_owned()).or_default().content = content.to_vec();
+    }
+
+    /// An application runs a statement, until it is ended.
+    pub fn run_statement(&self, work: LongWork) {
+        self.0.borrow_mut().statements.push(work);
+    }
+
+    /// An application keeps a transaction open, until it is ended.
+    pub fn open_transaction(&self, work: LongWork) {
+        self.0.borrow_mut().transactions.push(work);
     }
 
     /// What to answer to a statement; all others are syntax errors.
@@ -81,7 +100,11 @@ impl fmt::Display for Server {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let contents = self.0.borrow();
         for (name, database) in &contents.databases {
-            writeln!(out, "{name}: {} bytes", database.content.len())?;
+            let limit = match database.writes {
+                Writes::Allowed => "",
+                Writes::Blocked => ", takes no new data",
+            };
+            writeln!(out, "{name}: {} bytes{limit}", database.content.len())?;
             for (user, account) in &contents.accounts {
                 if account.database != *name {
                     continue;

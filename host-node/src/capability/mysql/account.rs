@@ -10,6 +10,7 @@ use super::Database;
 use super::error::MysqlError;
 use super::name::{AccountName, DatabaseName};
 use super::password;
+use super::rights::Rights;
 use super::server::Admin;
 use super::session;
 use super::statement::{self, Account, Lock, PARKED_PER_HOUR, Standing};
@@ -77,15 +78,7 @@ impl Database {
         if standing == Standing::Foreign {
             return Err(MysqlError::ForeignAccount(wanted.name.as_str().to_owned()));
         }
-        let account = Account {
-            name: &wanted.name,
-            database: &self.name,
-            password: &wanted.password,
-            access: wanted.access,
-            max_connections: wanted.max_connections,
-        };
-        let flavour = admin.flavour();
-        admin.run(flavour.put_account(&account, standing)).await?;
+        self.put(&mut admin, &wanted, standing).await?;
         let settings = &self.server.settings;
         Ok(Login {
             host: settings.public_host.clone(),
@@ -94,6 +87,33 @@ impl Database {
             user: wanted.name.as_str().to_owned(),
             password: wanted.password.reveal().to_owned(),
         })
+    }
+
+    /// Once more if the database stopped or began taking new data meanwhile: whoever changes that
+    /// may have looked for accounts before this one was there.
+    async fn put(
+        &self,
+        admin: &mut Admin<'_>,
+        wanted: &Wanted,
+        mut standing: Standing,
+    ) -> Result<(), MysqlError> {
+        loop {
+            let writes = self.writes();
+            let account = Account {
+                name: &wanted.name,
+                database: &self.name,
+                password: &wanted.password,
+                access: wanted.access,
+                writes,
+                max_connections: wanted.max_connections,
+            };
+            let flavour = admin.flavour();
+            admin.run(flavour.put_account(&account, standing)).await?;
+            if self.writes() == writes {
+                return Ok(());
+            }
+            standing = Standing::Own(Lock::Open);
+        }
     }
 
     /// Changes what an account may do; `None` shuts it off.
@@ -111,8 +131,9 @@ impl Database {
         if lock == Lock::Parked {
             return Err(MysqlError::NotFound);
         }
+        let rights = Rights { access, writes: self.writes() };
         let flavour = admin.flavour();
-        admin.run(flavour.change_access(&name, &self.name, access, lock)).await?;
+        admin.run(flavour.change_access(&name, &self.name, rights, lock)).await?;
         match access {
             Some(Access::ReadWrite) => Ok(()),
             Some(Access::ReadOnly) | None => {

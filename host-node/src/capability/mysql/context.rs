@@ -8,6 +8,7 @@ use cap_std::fs::Dir;
 
 use super::error::MysqlError;
 use super::journal::Journal;
+use super::limit::Limits;
 use super::name::Prefixes;
 use super::option_file::Scratch;
 use super::{Database, MysqlServers, Server};
@@ -37,6 +38,7 @@ struct Shared {
     versions: BTreeSet<String>,
     prefixes: Prefixes,
     scratch: Scratch,
+    limits: Limits,
 }
 
 /// Why an offering cannot have databases.
@@ -46,7 +48,7 @@ pub(crate) enum MysqlGrantError {
     #[error("prefixes must be [a-z]{{1,8}}, not {database:?} and {account:?}")]
     Prefix { database: String, account: String },
     /// The node's disk.
-    #[error("scratch directory cannot be cleaned")]
+    #[error("scratch directory cannot be cleaned or read")]
     Scratch(#[source] std::io::Error),
 }
 
@@ -66,7 +68,8 @@ impl MysqlContext {
         })?;
         let scratch = Scratch { dir: Arc::new(grant.scratch), path: grant.scratch_path };
         scratch.clean().map_err(MysqlGrantError::Scratch)?;
-        let shared = Shared { servers, versions, prefixes, scratch };
+        let limits = Limits::open(&scratch).map_err(MysqlGrantError::Scratch)?;
+        let shared = Shared { servers, versions, prefixes, scratch, limits };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -108,6 +111,10 @@ impl MysqlContext {
 
     pub(super) fn prefixes(&self) -> &Prefixes {
         &self.shared.prefixes
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.shared.limits
     }
 
     pub(super) fn scratch(&self) -> &Scratch {

@@ -61,7 +61,8 @@ impl Server {
         }
         let prefix = self.prefixes().of_accounts();
         session::end_in_database(&mut admin, &database.name, &accounts, prefix).await?;
-        admin.run([statement::drop_database(&database.name)]).await
+        admin.run([statement::drop_database(&database.name)]).await?;
+        database.forget_limit().await
     }
 
     /// Labels in order, after `after`.
@@ -121,7 +122,7 @@ impl Server {
 }
 
 /// An account as a guest hears of it; `None` when it is none of the offering's applications.
-fn told(prefixes: &Prefixes, database: &str, user: &str) -> Option<FoundAccount> {
+pub(super) fn told(prefixes: &Prefixes, database: &str, user: &str) -> Option<FoundAccount> {
     let database = prefixes.found_database(database)?;
     let user: AccountName = prefixes.found_account(user)?;
     (user != prefixes.helper(&database)).then(|| FoundAccount {

@@ -67,6 +67,7 @@ pub(super) mod code {
     pub(crate) const NO_DATABASE: u16 = 1049;
     pub(crate) const SHUTDOWN: u16 = 1053;
     pub(crate) const NO_SUCH_THREAD: u16 = 1094;
+    pub(crate) const NO_SUCH_STATEMENT: u16 = 1957;
     pub(crate) const OUT_OF_RESOURCES: u16 = 1041;
     pub(crate) const USER_LIMIT: u16 = 1226;
     pub(crate) const USER_CONNECTIONS: u16 = 1203;

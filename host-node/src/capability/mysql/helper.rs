@@ -12,9 +12,7 @@ use super::Database;
 use super::error::{MysqlError, code};
 use super::name::AccountName;
 use super::server::basic_opts;
-
-/// Sessions of it at once; more wait for the caller's next try.
-const MAX_CONNECTIONS: u32 = 8;
+use crate::guest::bindings::tenon::host::mysql::Writes;
 
 /// Its name and password.
 pub(super) struct Helper {
@@ -32,13 +30,13 @@ impl Database {
         Helper { name, password }
     }
 
-    /// Makes the helper, or gives it this process's password.
-    pub(super) async fn put_helper(&self) -> Result<Helper, MysqlError> {
+    /// Makes the helper, or gives it this process's password, with the rights of `writes`.
+    pub(super) async fn put_helper(&self, writes: Writes) -> Result<Helper, MysqlError> {
         let helper = self.helper();
         let mut admin = self.server.admin().await?;
         let Helper { name, password } = &helper;
         let flavour = admin.flavour();
-        admin.run(flavour.put_helper(name, &self.name, password, MAX_CONNECTIONS)).await?;
+        admin.run(flavour.put_helper(name, &self.name, password, writes)).await?;
         Ok(helper)
     }
 
@@ -49,7 +47,7 @@ impl Database {
     ) -> Result<Conn, MysqlError> {
         match self.log_in(&self.helper(), &opts).await {
             Err(error) if is_not_made(&error) => {
-                let helper = self.put_helper().await?;
+                let helper = self.put_helper(self.writes()).await?;
                 self.log_in(&helper, &opts).await
             }
             result => result,

@@ -48,10 +48,7 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn of(scratch: &Scratch, version: &str, database: &DatabaseName) -> Self {
-        // A version is the operator's text; a file's name is not.
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '.';
-        let version = version.replace(|letter| !plain(letter), "-");
-        let stem = format!("{BEGINNING}{version}-{}", database.as_str());
+        let stem = format!("{BEGINNING}{}-{}", plain(version), database.as_str());
         Self { scratch: scratch.clone(), stem }
     }
 
@@ -147,6 +144,12 @@ impl Journal {
     fn name(&self, ending: &str) -> String {
         format!("{}{ending}", self.stem)
     }
+}
+
+/// A version is the operator's text; a file's name is not.
+pub(super) fn plain(version: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '.';
+    version.replace(|letter| !plain(letter), "-")
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::server::Admin;
 use super::statement::{self, Charset, Lock, Standing};
 use super::{Database, account, session};
 use crate::capability::blob::SourceReader;
+use crate::guest::bindings::tenon::host::mysql::Writes;
 
 impl Database {
     /// Loads a dump; bytes read.
@@ -121,6 +122,10 @@ impl Database {
             self.put_back(journal, note).await?;
         }
         let mut admin = self.server.admin().await?;
+        if self.writes() == Writes::Blocked {
+            // What was loaded has routines in the helper's name.
+            self.keep_limit(&mut admin, Writes::Blocked).await?;
+        }
         let accounts = self.still_there(&mut admin, note).await?;
         if !accounts.is_empty() {
             admin.run([statement::unlock(&accounts)]).await?;
@@ -183,7 +188,8 @@ impl Database {
         refusal: Refusal,
         cancelled: &CancellationToken,
     ) -> Result<u64, MysqlError> {
-        let helper = self.put_helper().await?;
+        // All rights, also in a database that takes no new data: this is no application's.
+        let helper = self.put_helper(Writes::Allowed).await?;
         let mut admin = self.server.admin().await?;
         session::end_all_surely(&mut admin, std::slice::from_ref(&helper.name)).await?;
         let drop_it = statement::drop_database(&self.name);
@@ -219,13 +225,13 @@ async fn unless<T>(
     }
 }
 
-/// Works on the journal where blocking is no harm.
-async fn on_disk<T: Send + 'static>(
-    journal: &Journal,
-    work: impl FnOnce(&Journal) -> io::Result<T> + Send + 'static,
+/// Works on a journal where blocking is no harm.
+pub(super) async fn on_disk<J: Clone + Send + 'static, T: Send + 'static>(
+    journal: &J,
+    work: impl FnOnce(&J) -> io::Result<T> + Send + 'static,
 ) -> Result<T, MysqlError> {
     let journal = journal.clone();
     let done = tokio::task::spawn_blocking(move || work(&journal)).await;
     let done = done.unwrap_or_else(|panic| Err(panic.into()));
-    done.map_err(|error| MysqlError::node("the journal of a load", error))
+    done.map_err(|error| MysqlError::node("a journal", error))
 }

@@ -3,7 +3,7 @@
 //! Privileges are named, never `ALL`: a new server version may know more of them. Nothing here
 //! leads out of one database, and none is `GRANT OPTION`.
 
-use crate::guest::bindings::tenon::host::mysql::Access;
+use crate::guest::bindings::tenon::host::mysql::{Access, Writes};
 
 /// An application's. `EVENT` is left out: it would run on without a connection that counts.
 const READ_WRITE: [&str; 17] = [
@@ -34,47 +34,93 @@ const NOTHING: [&str; 1] = ["LOCK TABLES"];
 /// The node's own account restores events that a dump has.
 const HELPER_TOO: &str = "EVENT";
 
-/// What `access` has; `None` is what remains of an account that is shut off.
-pub(super) fn granted(access: Option<Access>) -> &'static [&'static str] {
-    match access {
-        Some(Access::ReadWrite) => &READ_WRITE,
-        Some(Access::ReadOnly) => &READ_ONLY,
-        None => &NOTHING,
+/// What nobody has in a database that takes no new data. The rest is for making room: `ALTER` lets
+/// a table give back what was deleted from it.
+///
+/// Source: section 5.7 of the original, which took the same three.
+pub(super) const GROWING: [&str; 3] = ["INSERT", "UPDATE", "CREATE"];
+
+/// What an account is to have: what it was given, in a database that takes new data or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rights {
+    /// `None` is what remains of an account that is shut off.
+    pub(super) access: Option<Access>,
+    pub(super) writes: Writes,
+}
+
+impl Rights {
+    pub(super) fn granted(self) -> Vec<&'static str> {
+        let given: &[&str] = match self.access {
+            Some(Access::ReadWrite) => &READ_WRITE,
+            Some(Access::ReadOnly) => &READ_ONLY,
+            None => &NOTHING,
+        };
+        allowed(given, self.writes)
+    }
+
+    /// What the account must not have of what it had before.
+    pub(super) fn revoked(self) -> Vec<&'static str> {
+        let granted = self.granted();
+        READ_WRITE.into_iter().filter(|right| !granted.contains(right)).collect()
     }
 }
 
-/// What an account with `access` must not have of what it had before.
-pub(super) fn revoked(access: Option<Access>) -> Vec<&'static str> {
-    let granted = granted(access);
-    READ_WRITE.into_iter().filter(|right| !granted.contains(right)).collect()
+/// What the node's own account for a database has. Routines that a load brought run in its name.
+pub(super) fn of_helper(writes: Writes) -> Vec<&'static str> {
+    let mut rights = allowed(&READ_WRITE, writes);
+    rights.push(HELPER_TOO);
+    rights
 }
 
-/// What the node's own account for a database has.
-pub(super) fn of_helper() -> Vec<&'static str> {
-    READ_WRITE.into_iter().chain([HELPER_TOO]).collect()
+fn allowed(given: &[&'static str], writes: Writes) -> Vec<&'static str> {
+    let blocked: &[&str] = match writes {
+        Writes::Allowed => &[],
+        Writes::Blocked => &GROWING,
+    };
+    given.iter().copied().filter(|right| !blocked.contains(right)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn all() -> impl Iterator<Item = Rights> {
+        let accesses = [Some(Access::ReadWrite), Some(Access::ReadOnly), None];
+        let both =
+            |access| [Writes::Allowed, Writes::Blocked].map(|writes| Rights { access, writes });
+        accesses.into_iter().flat_map(both)
+    }
+
     #[test]
     fn what_is_granted_and_what_is_revoked_make_the_whole() {
-        for access in [Some(Access::ReadWrite), Some(Access::ReadOnly), None] {
-            let mut all = revoked(access);
-            all.extend(granted(access));
-            all.sort_unstable();
+        for rights in all() {
+            let mut both = rights.revoked();
+            both.extend(rights.granted());
+            both.sort_unstable();
             let mut expected = READ_WRITE.to_vec();
             expected.sort_unstable();
-            assert_eq!(all, expected);
+            assert_eq!(both, expected, "{rights:?}");
         }
     }
 
     #[test]
+    fn a_database_that_takes_no_new_data_can_be_read_and_emptied() {
+        let rights = Rights { access: Some(Access::ReadWrite), writes: Writes::Blocked };
+        for right in ["SELECT", "DELETE", "DROP", "ALTER", "INDEX"] {
+            assert!(rights.granted().contains(&right), "{right}");
+        }
+        assert_eq!(rights.revoked(), GROWING);
+        assert!(!of_helper(Writes::Blocked).contains(&"INSERT"));
+        let reader = |writes| Rights { access: Some(Access::ReadOnly), writes }.granted();
+        assert_eq!(reader(Writes::Blocked), reader(Writes::Allowed));
+    }
+
+    #[test]
     fn nothing_leads_out_of_the_database() {
-        let all = [of_helper(), granted(None).to_vec(), READ_ONLY.to_vec()].concat();
+        let mut granted: Vec<&str> = all().flat_map(Rights::granted).collect();
+        granted.extend(of_helper(Writes::Allowed));
         for right in ["ALL", "GRANT OPTION", "FILE", "SUPER", "PROCESS", "RELOAD", "CREATE USER"] {
-            assert!(!all.contains(&right), "{right}");
+            assert!(!granted.contains(&right), "{right}");
         }
     }
 }

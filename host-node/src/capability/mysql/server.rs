@@ -31,9 +31,10 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections beyond use are closed, so that a server that others need has them.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Names and passwords are quoted for this mode, and no statement waits for a lock for ever.
+/// Names and passwords are quoted for this mode, and no statement waits for a lock for ever. The
+/// time is that in which a server tells when a transaction began.
 const SETUP: &str = "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', \
-    autocommit = 1, lock_wait_timeout = 10";
+    autocommit = 1, lock_wait_timeout = 10, time_zone = 'SYSTEM'";
 
 /// Told to the driver, which would ask each new connection otherwise.
 const MAX_PACKET: usize = 16 << 20;

@@ -5,7 +5,9 @@
 mod accounts;
 mod away;
 mod databases;
+mod limits;
 mod loads;
+mod long_work;
 mod mariadb;
 mod sessions;
 mod site;

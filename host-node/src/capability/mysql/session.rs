@@ -1,5 +1,6 @@
 //! Sessions of a database's accounts.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -57,6 +58,15 @@ async fn sessions_that(
         .take(MAX_SESSIONS)
         .map(|(id, user, seconds, query, _)| Session { id, user, seconds, query })
         .collect())
+}
+
+/// Users of all sessions whose user begins with `prefix`, by the session.
+pub(super) async fn users(
+    admin: &mut Admin<'_>,
+    prefix: &str,
+) -> Result<HashMap<u64, String>, MysqlError> {
+    let sessions = sessions_that(admin, &beginning_with(prefix), |_| true).await?;
+    Ok(sessions.into_iter().map(|session| (session.id, session.user)).collect())
 }
 
 /// Sessions that are logged in as one of `accounts`.

@@ -8,8 +8,8 @@ use tenon_protocol::Secret;
 
 use super::name::{AccountName, DatabaseName, quote_ident, quote_literal, quoted_list};
 use super::password::native_hash;
-use super::rights::{granted, of_helper, revoked};
-use crate::guest::bindings::tenon::host::mysql::Access;
+use super::rights::{GROWING, Rights, of_helper};
+use crate::guest::bindings::tenon::host::mysql::{Access, Writes};
 
 /// Whose dialect a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,9 @@ pub(super) enum Lock {
 /// `MAX_CONNECTIONS_PER_HOUR` of a parked account.
 pub(super) const PARKED_PER_HOUR: u32 = 1;
 
+/// Sessions of the node's own account at once; more wait for the caller's next try.
+const HELPER_CONNECTIONS: u32 = 8;
+
 /// How a database sorts and encodes text.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Charset {
@@ -62,6 +65,7 @@ pub(super) struct Account<'a> {
     pub(super) database: &'a DatabaseName,
     pub(super) password: &'a Secret,
     pub(super) access: Access,
+    pub(super) writes: Writes,
     /// 0: no limit.
     pub(super) max_connections: u32,
 }
@@ -105,6 +109,21 @@ impl Flavour {
         }
     }
 
+    /// Session, user, seconds and number of each statement whose user is like the first
+    /// parameter, and that runs for the seconds of the second one. MySQL does not number them.
+    pub(super) fn long_statements_query(self) -> &'static str {
+        match self {
+            Self::MariaDb => {
+                "SELECT ID, USER, TIME, QUERY_ID FROM information_schema.PROCESSLIST \
+                 WHERE COMMAND IN ('Query', 'Execute') AND USER LIKE ? AND TIME >= ?"
+            }
+            Self::MySql => {
+                "SELECT ID, USER, TIME, 0 FROM performance_schema.processlist \
+                 WHERE COMMAND IN ('Query', 'Execute') AND USER LIKE ? AND TIME >= ?"
+            }
+        }
+    }
+
     fn identified(self, password: &Secret) -> String {
         match self {
             Self::MariaDb => format!("IDENTIFIED BY PASSWORD '{}'", native_hash(password)),
@@ -115,14 +134,15 @@ impl Flavour {
     /// Makes the account what it is to be. One statement in the common case on MariaDB, which
     /// costs one write to disk whatever else is on the server.
     pub(super) fn put_account(self, account: &Account<'_>, standing: Standing) -> Vec<String> {
-        let Account { name, database, password, access, max_connections } = account;
+        let Account { name, database, password, access, writes, max_connections } = account;
+        let rights = Rights { access: Some(*access), writes: *writes };
         let limits = format!("WITH MAX_USER_CONNECTIONS {max_connections}");
         let mut statements =
-            self.put(name, database, granted(Some(*access)), password, &limits, standing);
+            self.put(name, database, &rights.granted(), password, &limits, standing);
         let Standing::Own(lock) = standing else {
             return statements;
         };
-        if let Some(revoke) = self.revoke(name, database, Some(*access)) {
+        if let Some(revoke) = self.revoke(name, database, rights) {
             statements.push(revoke);
         }
         if lock != Lock::Open {
@@ -137,10 +157,11 @@ impl Flavour {
         name: &AccountName,
         database: &DatabaseName,
         password: &Secret,
-        max_connections: u32,
+        writes: Writes,
     ) -> Vec<String> {
-        let limits = format!("WITH MAX_USER_CONNECTIONS {max_connections}");
-        self.put(name, database, &of_helper(), password, &limits, Standing::Own(Lock::Open))
+        let limits = format!("WITH MAX_USER_CONNECTIONS {HELPER_CONNECTIONS}");
+        let rights = of_helper(writes);
+        self.put(name, database, &rights, password, &limits, Standing::Own(Lock::Open))
     }
 
     fn put(
@@ -178,39 +199,56 @@ impl Flavour {
         )
     }
 
-    /// Makes an account's rights those of `access`. What it keeps it has at every moment.
+    /// Makes an account's rights what they are to be. What it keeps it has at every moment.
     pub(super) fn change_access(
         self,
         name: &AccountName,
         database: &DatabaseName,
-        access: Option<Access>,
+        rights: Rights,
         lock: Lock,
     ) -> Vec<String> {
-        let rights = granted(access).join(", ");
-        let grant = format!("GRANT {rights} ON {} TO {}", database.everything(), name.quoted());
-        let revoke = self.revoke(name, database, access);
+        let granted = rights.granted().join(", ");
+        let grant = format!("GRANT {granted} ON {} TO {}", database.everything(), name.quoted());
+        let revoke = self.revoke(name, database, rights);
+        let access = rights.access;
         let account = std::slice::from_ref(name);
         let first = access.is_none().then(|| self::lock(account));
         let last = (access.is_some() && lock != Lock::Open).then(|| unlock(account));
         [first, Some(grant), revoke, last].into_iter().flatten().collect()
     }
 
-    /// Takes what an account with `access` must not have; `None` when nothing has to go.
-    fn revoke(
-        self,
-        name: &AccountName,
-        database: &DatabaseName,
-        access: Option<Access>,
-    ) -> Option<String> {
-        let rights = revoked(access);
-        // MySQL refuses to revoke what the account does not have, unless told so (since 8.0.30).
-        let revoke = match self {
-            Self::MariaDb => "REVOKE",
-            Self::MySql => "REVOKE IF EXISTS",
-        };
+    /// Takes what an account must not have; `None` when nothing has to go.
+    fn revoke(self, name: &AccountName, database: &DatabaseName, rights: Rights) -> Option<String> {
+        let rights = rights.revoked();
+        let revoke = self.revoking();
         let (everything, user) = (database.everything(), name.quoted());
         let statement = || format!("{revoke} {} ON {everything} FROM {user}", rights.join(", "));
         (!rights.is_empty()).then(statement)
+    }
+
+    /// Gives or takes what makes a database grow.
+    pub(super) fn limit_writes(
+        self,
+        database: &DatabaseName,
+        accounts: &[AccountName],
+        writes: Writes,
+    ) -> String {
+        let (growing, everything) = (GROWING.join(", "), database.everything());
+        let accounts = quoted_list(accounts);
+        match writes {
+            Writes::Allowed => format!("GRANT {growing} ON {everything} TO {accounts}"),
+            Writes::Blocked => {
+                format!("{} {growing} ON {everything} FROM {accounts}", self.revoking())
+            }
+        }
+    }
+
+    /// MySQL refuses to revoke what the account does not have, unless told so (since 8.0.30).
+    const fn revoking(self) -> &'static str {
+        match self {
+            Self::MariaDb => "REVOKE",
+            Self::MySql => "REVOKE IF EXISTS",
+        }
     }
 }
 
@@ -247,6 +285,15 @@ pub(super) fn drop_database(name: &DatabaseName) -> String {
 /// `table` is a tenant's text.
 pub(super) fn show_fields(database: &DatabaseName, table: &str) -> String {
     format!("SHOW FIELDS FROM {}.{}", database.quoted(), quote_ident(table))
+}
+
+/// Ends a statement and leaves its session. By its own number where it has one: the session may
+/// run the next one by now.
+pub(super) fn kill_statement(flavour: Flavour, session: u64, statement: u64) -> String {
+    match flavour {
+        Flavour::MariaDb => format!("KILL QUERY ID {statement}"),
+        Flavour::MySql => format!("KILL QUERY {session}"),
+    }
 }
 
 pub(super) fn kill(session: u64) -> String {

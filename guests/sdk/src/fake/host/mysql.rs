@@ -3,9 +3,10 @@
 use std::ops::Bound;
 
 use super::{blob, secrets};
+use crate::bindings::imports::tenon::host::mysql::Writes;
 use crate::fake::server::{self, PREFIX, Running};
 use crate::fake::world;
-use crate::mysql::{Access, Failure, FoundAccount, Session, Value};
+use crate::mysql::{Access, Failure, FoundAccount, LongWork, Remedy, Session, Value};
 
 pub(crate) use crate::bindings::imports::tenon::host::mysql::Account;
 
@@ -78,6 +79,22 @@ impl Server {
             .take(limit.min(MAX_PAGE) as usize)
             .map(|(database, user)| FoundAccount { database, user })
             .collect())
+    }
+
+    pub(crate) fn long_statements(
+        &self,
+        seconds: u32,
+        remedy: Remedy,
+    ) -> Result<Vec<LongWork>, Failure> {
+        Ok(long(&mut self.0.up()?.statements, seconds, remedy))
+    }
+
+    pub(crate) fn long_transactions(
+        &self,
+        seconds: u32,
+        remedy: Remedy,
+    ) -> Result<Vec<LongWork>, Failure> {
+        Ok(long(&mut self.0.up()?.transactions, seconds, remedy))
     }
 }
 
@@ -182,6 +199,17 @@ impl Database {
         Ok(self.content()?.len() as u64)
     }
 
+    pub(crate) fn limit_writes(&self, writes: Writes) -> Result<u32, Failure> {
+        let mut contents = self.server.up()?;
+        let accounts = contents.accounts.values().filter(|account| {
+            account.database == self.name && account.access == Some(Access::ReadWrite)
+        });
+        let accounts = u32::try_from(accounts.count()).unwrap_or(u32::MAX);
+        let database = contents.databases.get_mut(&self.name).ok_or(Failure::NotFound)?;
+        let before = std::mem::replace(&mut database.writes, writes);
+        Ok(if before == writes { 0 } else { accounts })
+    }
+
     pub(crate) fn execute(&self, statement: &str, params: &[Value]) -> Result<u64, Failure> {
         Ok(self.query(statement, params)?.len() as u64)
     }
@@ -231,6 +259,16 @@ impl server::Server {
             Running::No => Err(Failure::Unavailable("connection refused".to_owned())),
         }
     }
+}
+
+/// Work that has taken so long; ended, it is gone.
+fn long(all: &mut Vec<LongWork>, seconds: u32, remedy: Remedy) -> Vec<LongWork> {
+    let is_long = |work: &LongWork| work.seconds >= u64::from(seconds);
+    let found = all.iter().filter(|work| is_long(work)).cloned().collect();
+    if remedy == Remedy::End {
+        all.retain(|work| !is_long(work));
+    }
+    found
 }
 
 fn name_of(label: &str) -> Result<String, Failure> {

@@ -10,7 +10,8 @@ use super::super::{Database, MysqlContext, MysqlGrant, MysqlView, Server};
 use super::mariadb::{MariaDb, ROOT_PASSWORD};
 use crate::capability::blob::{Sink, Source};
 use crate::guest::bindings::tenon::host::mysql::{
-    Access, Account, Failure, FoundAccount, Host, HostDatabase, HostServer, Value,
+    Access, Account, Failure, FoundAccount, Host, HostDatabase, HostServer, LongWork, Remedy,
+    Value, Writes,
 };
 use std::sync::Arc;
 use tenon_protocol::Secret;
@@ -140,6 +141,25 @@ impl Site {
         let (user, password) = (user.to_owned(), password.to_owned());
         let access = Access::ReadWrite;
         self.view().adopt_account(again(db), user, password, access, 0).await.unwrap()
+    }
+
+    /// How many accounts differed.
+    pub(super) async fn limit(&mut self, db: &Db, writes: Writes) -> Result<u32, Failure> {
+        self.view().limit_writes(again(db), writes).await.unwrap()
+    }
+
+    pub(super) async fn long_statements(&mut self, seconds: u32, remedy: Remedy) -> Vec<LongWork> {
+        let server = self.server().await;
+        self.view().long_statements(server, seconds, remedy).await.unwrap().unwrap()
+    }
+
+    pub(super) async fn long_transactions(
+        &mut self,
+        seconds: u32,
+        remedy: Remedy,
+    ) -> Vec<LongWork> {
+        let server = self.server().await;
+        self.view().long_transactions(server, seconds, remedy).await.unwrap().unwrap()
     }
 
     pub(super) async fn set_access(

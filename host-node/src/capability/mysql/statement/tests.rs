@@ -20,6 +20,7 @@ fn check_put(flavour: Flavour, access: Access, standing: Standing, expected: &Ex
         database: &database,
         password: &password,
         access,
+        writes: Writes::Allowed,
         max_connections: 20,
     };
     expected.assert_eq(&flavour.put_account(&account, standing).join("\n"));
@@ -90,7 +91,8 @@ fn mysql_makes_accounts_apart_from_rights() {
 
 fn check_change(access: Option<Access>, lock: Lock, expected: &Expect) {
     let (database, name) = names();
-    expected.assert_eq(&Flavour::MariaDb.change_access(&name, &database, access, lock).join("\n"));
+    let rights = Rights { access, writes: Writes::Allowed };
+    expected.assert_eq(&Flavour::MariaDb.change_access(&name, &database, rights, lock).join("\n"));
 }
 
 #[test]
@@ -120,6 +122,23 @@ fn access_is_changed_without_a_moment_of_none() {
 }
 
 #[test]
+fn what_makes_a_database_grow_is_taken_and_given_at_once_from_all() {
+    let (database, name) = names();
+    let accounts = [name.clone(), name];
+    let all = [Flavour::MariaDb, Flavour::MySql].map(|flavour| {
+        [Writes::Blocked, Writes::Allowed]
+            .map(|writes| flavour.limit_writes(&database, &accounts, writes))
+            .join("\n")
+    });
+    expect![[r#"
+        REVOKE INSERT, UPDATE, CREATE ON `d1f`.* FROM `uabc`@`%`, `uabc`@`%`
+        GRANT INSERT, UPDATE, CREATE ON `d1f`.* TO `uabc`@`%`, `uabc`@`%`
+        REVOKE IF EXISTS INSERT, UPDATE, CREATE ON `d1f`.* FROM `uabc`@`%`, `uabc`@`%`
+        GRANT INSERT, UPDATE, CREATE ON `d1f`.* TO `uabc`@`%`, `uabc`@`%`"#]]
+    .assert_eq(&all.join("\n"));
+}
+
+#[test]
 fn the_rest_of_the_statements() {
     let (database, name) = names();
     let accounts = [name.clone(), name.clone()];
@@ -136,6 +155,8 @@ fn the_rest_of_the_statements() {
         Flavour::MySql.park(&name, &password),
         show_fields(&database, "odd`; name"),
         kill(7),
+        kill_statement(Flavour::MariaDb, 7, 8),
+        kill_statement(Flavour::MySql, 7, 0),
     ];
     expect![[r#"
         CREATE DATABASE IF NOT EXISTS `d1f` CHARACTER SET utf8mb4
@@ -147,7 +168,9 @@ fn the_rest_of_the_statements() {
         ALTER USER `uabc`@`%` IDENTIFIED BY PASSWORD '*B69027D44F6E5EDC07F1AEAD1477967B16F28227' WITH MAX_CONNECTIONS_PER_HOUR 1 ACCOUNT LOCK
         ALTER USER `uabc`@`%` IDENTIFIED BY 'x' WITH MAX_CONNECTIONS_PER_HOUR 1 ACCOUNT LOCK
         SHOW FIELDS FROM `d1f`.`odd``; name`
-        KILL 7"#]].assert_eq(&all.join("\n"));
+        KILL 7
+        KILL QUERY ID 8
+        KILL QUERY 7"#]].assert_eq(&all.join("\n"));
 }
 
 #[test]
