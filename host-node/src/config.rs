@@ -1,6 +1,7 @@
 //! The node's configuration file. `docs/reference/config.md` lists every key.
 
 mod check;
+mod metering;
 mod read;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use tenon_protocol::{NodeId, Secret, ServiceName};
 
+pub use metering::MeteringConfig;
 pub use read::ConfigError;
 
 /// A whole configuration file.
@@ -235,6 +237,9 @@ pub struct OfferingConfig {
     /// Secrets for the guest.
     #[serde(default)]
     pub secrets: BTreeMap<String, SecretText>,
+    /// How instances are measured.
+    #[serde(default)]
+    pub metering: MeteringConfig,
     /// How names on MySQL servers begin.
     #[serde(default)]
     pub mysql: MysqlNamesConfig,

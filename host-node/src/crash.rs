@@ -39,6 +39,9 @@ pub const POINTS: &[&str] = &[
     "reload.begun",
     "reload.recorded",
     "backup.called",
+    "quota.noted",
+    "quota.enforced",
+    "quota.recorded",
 ];
 
 /// Where this process dies; nowhere, outside of tests.

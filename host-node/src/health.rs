@@ -87,5 +87,15 @@ async fn metrics(State(page): State<Page>) -> impl IntoResponse {
         let swaps = i64::try_from(offering.plugin.swaps()).unwrap_or(i64::MAX);
         gauge("tenon_plugin_swaps", "Generations that took over.", &labels, swaps);
     }
+    for offering in page.offerings.iter() {
+        let labels = format!("offering=\"{}\"", offering.config.label);
+        let over = i64::try_from(offering.figures.over()).unwrap_or(i64::MAX);
+        gauge("tenon_instances_over_quota", "Instances whose writes are blocked.", &labels, over);
+    }
+    for offering in page.offerings.iter() {
+        let labels = format!("offering=\"{}\"", offering.config.label);
+        let bytes = i64::try_from(offering.figures.bytes()).unwrap_or(i64::MAX);
+        gauge("tenon_used_bytes", "What instances use, as last measured.", &labels, bytes);
+    }
     ([("content-type", "text/plain; version=0.0.4")], text)
 }

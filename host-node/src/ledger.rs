@@ -9,6 +9,7 @@ mod book;
 mod entry;
 mod file;
 mod notes;
+mod quotas;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ pub(crate) use entry::{
 };
 pub(crate) use notes::Note;
 use notes::{Notes, Ticket};
+pub(crate) use quotas::{QuotaEntry, QuotaPhase};
 
 /// Updates that wait for the owner of the file; one more is refused as "busy".
 const QUEUE: usize = 1024;

@@ -24,6 +24,7 @@ mod node;
 mod offering;
 mod operations;
 mod quarantine;
+mod quota;
 mod snapshots;
 mod steps;
 mod store_guard;

@@ -37,6 +37,17 @@ impl Locks {
         Exclusive(self.lock(&format!("{instance}/{binding}")).write_owned().await)
     }
 
+    /// The instance beside others, unless somebody has it alone or waits for that.
+    pub(crate) fn try_shared(&self, instance: &InstanceId) -> Option<Shared> {
+        self.lock(instance.as_str()).try_read_owned().ok().map(Shared)
+    }
+
+    /// Waits to be the only one who says whether an instance takes new data; the instance must be
+    /// held already.
+    pub(crate) async fn writes(&self, instance: &InstanceId) -> Exclusive {
+        Exclusive(self.lock(&format!("{instance} writes")).write_owned().await)
+    }
+
     fn lock(&self, key: &str) -> Arc<RwLock<()>> {
         let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if locks.len() >= SWEEP {

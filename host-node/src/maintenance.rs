@@ -58,7 +58,9 @@ async fn run_due(offering: &Offering, tasks: &mut [Due]) {
     for task in tasks.iter_mut().filter(|task| task.at <= now) {
         let call = Maintain { task: task.name.clone() };
         // A failure is in the log already; the task comes round again.
-        if let Ok(called) = offering.call(&CallFacts::internal(&task.name), call).await {
+        if let Ok(called) = offering.call(&CallFacts::internal(&task.name), call).await
+            && !called.writes.writes.is_empty()
+        {
             let writes = called.writes;
             let applied = offering.ledger.update(move |book| book.apply_state(&writes)).await;
             if let Err(error) = applied {

@@ -27,6 +27,7 @@ use crate::offering::Offering;
 use crate::operations::backup::keep_backups;
 use crate::operations::quarantine::end_quarantine;
 use crate::operations::resume::resume;
+use crate::quota::{hold_all, police};
 
 /// How often guests are asked how they are, and what is left is looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
@@ -184,6 +185,7 @@ async fn serve(
         let still = resume(offering, true).await;
         tracing::info!(offering = offering.config.label, ?still, "looked for what was left");
         offering.left_over.store(!matches!(still, Ok(0)), Ordering::Relaxed);
+        hold_all(offering).await;
         let (client, offering) = (bus.client.clone(), Arc::clone(offering));
         if offering.config.peers == Peers::Native && offering.snapshots.is_some() {
             let (client, offering) = (client.clone(), Arc::clone(&offering));
@@ -194,6 +196,7 @@ async fn serve(
         }
         background.spawn(keep_house(Arc::clone(&offering), stop.clone()));
         background.spawn(maintain(Arc::clone(&offering), stop.clone()));
+        background.spawn(police(Arc::clone(&offering), stop.clone()));
         let requests = bus::open(&client, &offering).await?;
         let (bus, tasks, stop) = (bus.clone(), tasks.clone(), stop.clone());
         serving.spawn(bus::serve(bus, requests, offering, tasks, stop));

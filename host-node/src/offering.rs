@@ -16,6 +16,7 @@ use crate::guest::{CallFacts, Called, Grants, GuestCall, GuestFailure, Guests, P
 use crate::ledger::{InstanceEntry, InstancePhase, Ledger, LedgerError, Note};
 use crate::locks::Locks;
 use crate::quarantine::Quarantine;
+use crate::quota::Figures;
 use crate::snapshots::SnapshotStore;
 use crate::steps::Steps;
 use crate::store_guard::StoreGuard;
@@ -38,6 +39,8 @@ pub(crate) struct Offering {
     pub(crate) quarantine: Quarantine,
     /// Which records this node obeys.
     pub(crate) store: StoreGuard,
+    /// What instances use.
+    pub(crate) figures: Figures,
     pub(crate) snapshots: Option<SnapshotStore>,
     pub(crate) backups: Option<BackupStore>,
     /// An operator wants a backup of everything, now.

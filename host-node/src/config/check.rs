@@ -131,6 +131,9 @@ impl OfferingConfig {
             let message = format!("must be 0 to 100, not {}", self.purge_share_percent);
             return Err(("purge_share_percent", message));
         }
+        if let Some(problem) = self.metering.problem() {
+            return Err(problem);
+        }
         for prefix in [&self.mysql.database_prefix, &self.mysql.account_prefix] {
             let good = prefix.chars().all(|c| c.is_ascii_lowercase());
             if prefix.is_empty() || prefix.len() > 8 || !good {

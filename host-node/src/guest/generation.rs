@@ -9,7 +9,7 @@ use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use super::bindings::exports::tenon::service::{
-    lifecycle, maintenance, migration, snapshots, suspension,
+    lifecycle, maintenance, metering, migration, snapshots, suspension,
 };
 use super::store::CallState;
 
@@ -22,6 +22,7 @@ pub(crate) struct Generation {
     snapshots: Option<snapshots::GuestIndices>,
     maintenance: Option<maintenance::GuestIndices>,
     suspension: Option<suspension::GuestIndices>,
+    metering: Option<metering::GuestIndices>,
     migration: Option<migration::GuestIndices>,
     in_flight: AtomicUsize,
     idle: Notify,
@@ -43,6 +44,7 @@ impl Generation {
             snapshots: snapshots::GuestIndices::new(&pre).ok(),
             maintenance: maintenance::GuestIndices::new(&pre).ok(),
             suspension: suspension::GuestIndices::new(&pre).ok(),
+            metering: metering::GuestIndices::new(&pre).ok(),
             migration: migration::GuestIndices::new(&pre).ok(),
             pre,
             in_flight: AtomicUsize::new(0),
@@ -54,6 +56,11 @@ impl Generation {
     /// Whether it can take and restore snapshots.
     pub(crate) const fn offers_snapshots(&self) -> bool {
         self.snapshots.is_some()
+    }
+
+    /// Whether it can measure instances.
+    pub(crate) const fn offers_metering(&self) -> bool {
+        self.metering.is_some()
     }
 
     /// A fresh sandbox. Guest code may already run here: the store's bounds must be armed.
@@ -131,6 +138,15 @@ impl Exports<'_> {
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Option<snapshots::Guest>> {
         let indices = self.generation.snapshots.as_ref();
+        indices.map(|indices| indices.load(store, &self.instance)).transpose()
+    }
+
+    /// `None` when the component does not export it.
+    pub(super) fn metering(
+        &self,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Option<metering::Guest>> {
+        let indices = self.generation.metering.as_ref();
         indices.map(|indices| indices.load(store, &self.instance)).transpose()
     }
 

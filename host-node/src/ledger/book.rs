@@ -18,6 +18,8 @@ const BINDINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("binding
 const QUARANTINE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("quarantine");
 /// `<plugin>/<key>` to revision and value.
 const STATE: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("state");
+/// `S/<instance>` to a JSON [`super::QuotaEntry`].
+const QUOTAS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("quotas");
 /// The node's own facts: epoch, key, digests of compiled components.
 const FACTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("facts");
 
@@ -54,6 +56,7 @@ pub(crate) struct Book<'t> {
     quarantine: Table<'t, &'static str, &'static [u8]>,
     state: Table<'t, &'static str, (u64, &'static [u8])>,
     facts: Table<'t, &'static str, &'static [u8]>,
+    pub(super) quotas: Table<'t, &'static str, &'static [u8]>,
 }
 
 impl<'t> Book<'t> {
@@ -64,6 +67,7 @@ impl<'t> Book<'t> {
             quarantine: transaction.open_table(QUARANTINE)?,
             state: transaction.open_table(STATE)?,
             facts: transaction.open_table(FACTS)?,
+            quotas: transaction.open_table(QUOTAS)?,
         })
     }
 
@@ -187,6 +191,7 @@ pub(crate) struct View {
     quarantine: ReadOnlyTable<&'static str, &'static [u8]>,
     state: ReadOnlyTable<&'static str, (u64, &'static [u8])>,
     facts: ReadOnlyTable<&'static str, &'static [u8]>,
+    pub(super) quotas: ReadOnlyTable<&'static str, &'static [u8]>,
 }
 
 impl View {
@@ -197,6 +202,7 @@ impl View {
             quarantine: transaction.open_table(QUARANTINE)?,
             state: transaction.open_table(STATE)?,
             facts: transaction.open_table(FACTS)?,
+            quotas: transaction.open_table(QUOTAS)?,
         })
     }
 
@@ -292,7 +298,7 @@ impl View {
     }
 }
 
-fn instance_key(service: &ServiceName, id: &InstanceId) -> String {
+pub(super) fn instance_key(service: &ServiceName, id: &InstanceId) -> String {
     format!("{service}/{id}")
 }
 
@@ -313,11 +319,11 @@ fn to_number(bytes: &[u8]) -> u64 {
 }
 
 /// The first key after all that start with `prefix`: no key holds U+10FFFF.
-fn end_of(prefix: &str) -> String {
+pub(super) fn end_of(prefix: &str) -> String {
     format!("{prefix}\u{10ffff}")
 }
 
-fn get<E: DeserializeOwned>(
+pub(super) fn get<E: DeserializeOwned>(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
     key: &str,
 ) -> Result<Option<E>, LedgerError> {
@@ -325,7 +331,7 @@ fn get<E: DeserializeOwned>(
     serde_json::from_slice(value.value()).map(Some).map_err(LedgerError::Entry)
 }
 
-fn put<E: Serialize>(
+pub(super) fn put<E: Serialize>(
     table: &mut Table<'_, &'static str, &'static [u8]>,
     key: &str,
     entry: &E,
@@ -335,7 +341,7 @@ fn put<E: Serialize>(
     Ok(())
 }
 
-fn range<E: DeserializeOwned>(
+pub(super) fn range<E: DeserializeOwned>(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
     start: &str,
     end: &str,

@@ -25,6 +25,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::locks::Locks;
 use crate::offering::Offering;
 use crate::quarantine::Quarantine;
+use crate::quota::Figures;
 use crate::snapshots::SnapshotStore;
 use crate::steps::Steps;
 use crate::store_guard::StoreGuard;
@@ -137,6 +138,7 @@ impl Parts {
                 ledger: ledger.clone(),
                 key: key.clone(),
                 locks: Locks::default(),
+                figures: Figures::default(),
                 steps: Steps::default(),
                 quarantine: Quarantine::load(&ledger, &offering.service)?,
                 store: StoreGuard::load(&ledger, &offering.service)?,

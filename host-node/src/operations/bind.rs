@@ -11,6 +11,7 @@ use crate::credentials::{Credentials, attrs};
 use crate::guest::{Bind, CallFacts, Called, GuestFailure, wit};
 use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Note};
 use crate::offering::{Offering, facts, ledger_fault};
+use crate::quota::hold;
 
 /// What the ledger's entry says about an order.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ pub(crate) async fn bind(
     quarantine::check_out(offering, &task.order.instance)?;
     let (instance, done) = begin(offering, task, &id).await?;
     if let Some(done) = done {
+        hold(offering, &instance).await.map_err(|failure| failure.to_fault())?;
         return answer(offering, &done);
     }
     offering.crash.point("bind.begun");
@@ -55,7 +57,8 @@ pub(crate) async fn bind(
     let mut tries = 0;
     let entry = loop {
         tries += 1;
-        match make(offering, intent(task, &id), &facts(&task.order), call.clone(), &options).await {
+        let intent = intent(task, &id);
+        match make(offering, &instance, intent, &facts(&task.order), call.clone(), &options).await {
             Ok(entry) => break entry,
             Err(GuestFailure::StateConflict) if tries < STATE_RETRIES => {}
             Err(failure) => return Err(undo(offering, task, &id, &failure).await),
@@ -131,6 +134,7 @@ fn decide(entry: Option<BindingEntry>, task: &Task) -> Decision {
 /// Calls the guest, and records what it made.
 async fn make(
     offering: &Offering,
+    instance: &InstanceEntry,
     entry: BindingEntry,
     facts: &CallFacts,
     call: Bind,
@@ -138,7 +142,10 @@ async fn make(
 ) -> Result<BindingEntry, GuestFailure> {
     let called = offering.call(facts, call).await?;
     offering.crash.point("bind.called");
-    record(offering, entry, called, options).await
+    let entry = record(offering, entry, called, options).await?;
+    // Nobody has the password yet: there is no moment to write in.
+    hold(offering, instance).await?;
+    Ok(entry)
 }
 
 /// Makes credentials and the guest's state durable, together.

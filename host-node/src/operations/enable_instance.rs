@@ -10,6 +10,7 @@ use super::moving::{call_and_record, long_facts, present};
 use crate::guest::Enable;
 use crate::ledger::{Access, InstanceEntry, Note};
 use crate::offering::{Offering, ledger_fault};
+use crate::quota::hold_or_doubt;
 
 /// Lets everybody into the instance that `task` names.
 ///
@@ -35,6 +36,7 @@ pub(crate) async fn enable_instance(
     open.changed = Millis::now();
     let called = call_and_record(offering, &long_facts(task), call, &open).await;
     called.map_err(|failure| failure.to_fault())?;
+    hold_or_doubt(offering, &open).await;
     offering.crash.point("enable.recorded");
     tracing::info!(offering = offering.config.label, instance = %open.id, "enabled");
     Ok(())

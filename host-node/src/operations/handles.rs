@@ -76,6 +76,23 @@ pub(crate) fn everyone(
     Ok(Everyone { instance, owner: owner.to_guest(), bindings })
 }
 
+/// The same by the ledger alone, for what no gateway ordered.
+///
+/// # Errors
+///
+/// As [`everyone`].
+pub(crate) fn everyone_of_ledger(
+    offering: &Offering,
+    entry: &InstanceEntry,
+) -> Result<Everyone, Fault> {
+    let instance = Handle {
+        service_id: entry.id.to_string(),
+        configuration: Configuration::default(),
+        credentials: Object::new(),
+    };
+    everyone(offering, entry, &HandlePair(instance, Vec::new()))
+}
+
 /// Whether a handle is a ledger's binding: by its id, or by its user where the gateway that made
 /// it named none.
 fn is_of(handle: &Handle, entry: &BindingEntry) -> bool {

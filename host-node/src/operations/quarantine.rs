@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use tenon_protocol::clock::Millis;
-use tenon_protocol::message::{
-    Configuration, Handle, HandlePair, Object, OrphanItem, OrphanOutcome,
-};
+use tenon_protocol::message::{OrphanItem, OrphanOutcome};
 use tenon_protocol::{Fault, InstanceId};
 
-use super::handles::everyone;
+use super::handles::everyone_of_ledger;
 use super::moving::call_and_record;
 use super::{internal_order, unprovision};
 use crate::guest::{CallFacts, Disable, Enable, GuestFailure, Purge, wit};
 use crate::ledger::{Access, InstanceEntry, InstancePhase, KnownBy, Note, QuarantineEntry};
 use crate::offering::{Offering, ledger_fault};
+use crate::quota::hold_or_doubt;
 
 /// How long an instance of `offering` is kept.
 pub(super) fn period(offering: &Offering) -> Duration {
@@ -47,7 +46,7 @@ async fn suspend(offering: &Offering, id: &InstanceId) -> Result<(), Fault> {
     entry.moving.access = Access::Suspended;
     let note = Note::Instance(offering.service().clone(), entry.clone());
     offering.ledger.put(note).await.map_err(ledger_fault)?;
-    let call = Disable(everyone(offering, &entry, &without_handles(&entry))?);
+    let call = Disable(everyone_of_ledger(offering, &entry)?);
     match call_and_record(offering, &CallFacts::internal("quarantine"), call, &entry).await {
         Ok(()) => Ok(()),
         Err(GuestFailure::NotOffered(_)) => {
@@ -71,20 +70,12 @@ async fn resume(offering: &Offering, id: &InstanceId) -> Result<(), Fault> {
     let found = offering.ledger.instance(offering.service(), id).map_err(ledger_fault)?;
     let present = found.filter(|found| found.phase == InstancePhase::Present);
     let Some(mut entry) = present.filter(InstanceEntry::is_suspended) else { return Ok(()) };
-    let call = Enable(everyone(offering, &entry, &without_handles(&entry))?);
+    let call = Enable(everyone_of_ledger(offering, &entry)?);
     entry.moving.access = Access::Open;
     let called = call_and_record(offering, &CallFacts::internal("quarantine"), call, &entry).await;
-    called.map_err(|failure| failure.to_fault())
-}
-
-/// No gateway names anybody: there are those of the ledger.
-fn without_handles(entry: &InstanceEntry) -> HandlePair {
-    let handle = Handle {
-        service_id: entry.id.to_string(),
-        configuration: Configuration::default(),
-        credentials: Object::new(),
-    };
-    HandlePair(handle, Vec::new())
+    called.map_err(|failure| failure.to_fault())?;
+    hold_or_doubt(offering, &entry).await;
+    Ok(())
 }
 
 /// Somebody orders something of an instance: if it was in quarantine, it has been had back.

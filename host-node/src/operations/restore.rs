@@ -8,6 +8,7 @@ use super::moving::{call_and_record, corrupt, long_facts, present};
 use crate::backups::{FindError, Found};
 use crate::guest::Restore;
 use crate::offering::Offering;
+use crate::quota::hold_or_doubt;
 
 /// Loads the backup of the instance that `task` names.
 ///
@@ -42,6 +43,7 @@ pub(crate) async fn restore(
     };
     let loaded = call_and_record(offering, &long_facts(task), call, &entry).await;
     loaded.map_err(|failure| failure.to_fault())?;
+    hold_or_doubt(offering, &entry).await;
     offering.crash.point("reload.recorded");
     tracing::info!(offering = offering.config.label, instance = %entry.id, "restored");
     Ok(())

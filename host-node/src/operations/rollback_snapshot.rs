@@ -9,6 +9,7 @@ use super::create_snapshot::{job_facts, present, storage};
 use crate::capability::context::Progress;
 use crate::guest::Restore;
 use crate::offering::{Offering, ledger_fault};
+use crate::quota::hold_or_doubt;
 use crate::snapshots::InstanceDir;
 
 /// Replaces the data of the job's instance by `snapshot`.
@@ -48,6 +49,7 @@ pub(crate) async fn rollback_snapshot(
     if !applied.map_err(ledger_fault)? {
         return Err(Fault::busy());
     }
+    hold_or_doubt(offering, &entry).await;
     offering.crash.point("restore.called");
     tracing::info!(instance = %job.instance, snapshot = %snapshot.id, "rolled back");
     Ok(())

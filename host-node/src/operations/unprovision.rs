@@ -121,6 +121,7 @@ async fn remove_with(
         }
         book.forget_bindings(&service, &tomb.id)?;
         book.end_quarantine(&service, &tomb.id)?;
+        book.forget_quota(&service, &tomb.id)?;
         book.put_instance(&service, &tomb)?;
         Ok(true)
     });

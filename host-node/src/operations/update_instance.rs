@@ -11,6 +11,7 @@ use crate::credentials::Credentials;
 use crate::guest::{Adopt, Called, Everyone, GuestFailure, wit};
 use crate::ledger::{Arrival, BindingEntry, BindingPhase, InstanceEntry};
 use crate::offering::{Offering, ledger_fault};
+use crate::quota::hold_or_doubt;
 
 /// Makes the accounts of all bindings of the instance that `task` names.
 ///
@@ -36,6 +37,7 @@ pub(crate) async fn update_instance(
     offering.crash.point("update.begun");
     let adopted = adopt(offering, task, entry, pair).await;
     let entry = adopted?.map_err(|failure| failure.to_fault())?;
+    hold_or_doubt(offering, &entry).await;
     offering.crash.point("update.recorded");
     tracing::info!(offering = offering.config.label, instance = %entry.id, "updated");
     answer(offering, &entry, pair)

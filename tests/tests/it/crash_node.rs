@@ -23,6 +23,9 @@ pub(crate) const STEPS: [&str; 5] = ["disable", "enable", "import", "update", "c
 /// Loading a periodic backup, and taking one; `backups.rs` walks them.
 pub(crate) const BACKUPS: [&str; 2] = ["reload", "backup"];
 
+/// What nobody orders; `quota.rs` walks it.
+pub(crate) const QUOTA: [&str; 1] = ["quota"];
+
 pub(crate) fn points_of(operations: &[&str]) -> Vec<&'static str> {
     let mut all = points(SOURCE);
     all.retain(|point| operations.contains(&operation(point)));
@@ -31,10 +34,10 @@ pub(crate) fn points_of(operations: &[&str]) -> Vec<&'static str> {
 
 #[test]
 fn every_point_belongs_to_an_operation_that_is_interrupted_here() {
-    let walked =
-        [&REQUESTS[..], &JOBS, &STEPS, &BACKUPS].map(|operations| points_of(operations).len());
+    let walked = [&REQUESTS[..], &JOBS, &STEPS, &BACKUPS, &QUOTA]
+        .map(|operations| points_of(operations).len());
     assert_eq!(walked.iter().sum::<usize>(), points(SOURCE).len());
-    for operation in REQUESTS.iter().chain(&JOBS).chain(&STEPS).chain(&BACKUPS) {
+    for operation in REQUESTS.iter().chain(&JOBS).chain(&STEPS).chain(&BACKUPS).chain(&QUOTA) {
         assert!(!points_of(&[operation]).is_empty(), "{operation}");
     }
 }

@@ -57,6 +57,8 @@ mod orphans_original;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod quota;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod secrets;
