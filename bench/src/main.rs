@@ -6,6 +6,7 @@
 mod handles;
 mod memory;
 mod operations;
+mod orphans;
 mod platform;
 mod process;
 mod refused;
@@ -27,8 +28,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 /// Measures Tenon against its own limits.
 #[derive(Debug, Clone, Parser)]
 struct Arguments {
-    /// Rows to measure, of a to h.
-    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h")]
+    /// Rows to measure, of a to h and o.
+    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h,o")]
     rows: Vec<char>,
     /// Turns of each pair; the median is shown.
     #[arg(long, default_value_t = 3)]
@@ -85,6 +86,9 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     }
     if wants('h') {
         handles::measure(arguments, &mut report).await?;
+    }
+    if wants('o') {
+        orphans::measure(arguments, &mut report).await?;
     }
     Ok(report)
 }
