@@ -104,13 +104,7 @@ impl Parts {
         let engine = GuestEngine::new(config.guests.max_calls, memory);
         let engine = engine.map_err(|error| BuildError::Engine(format!("{error:#}")))?;
         let guests = Guests::new(engine, environment.guests, bounds(&config));
-        let compiled = data.join("compiled");
-        let compiler = Compiler {
-            program: environment.program,
-            dir: Arc::new(open_private(&compiled)?),
-            path: compiled,
-            ledger: ledger.clone(),
-        };
+        let compiler = compiler(environment.program, data, &ledger)?;
         let plugins = Arc::new(open_shared(&config.guests.plugins_dir)?);
         let (snapshots, backups) = (snapshots(&config)?, backups(&config)?);
         let scratch = data.join("scratch");
@@ -180,6 +174,12 @@ fn backups(config: &Config) -> Result<Option<BackupStore>, BuildError> {
             .map_err(|source| directory(&backups.dir, source))
     };
     config.backups.as_ref().map(open).transpose()
+}
+
+fn compiler(program: PathBuf, data: &Path, ledger: &Ledger) -> Result<Compiler, BuildError> {
+    let path = data.join("compiled");
+    let dir = Arc::new(open_private(&path)?);
+    Ok(Compiler { program, dir, path, ledger: ledger.clone() })
 }
 
 fn bounds(config: &Config) -> Bounds {
