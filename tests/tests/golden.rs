@@ -13,7 +13,7 @@
 //!   `unknown_fields.rs`: the same with fields that nobody knows.
 //! - `rig.rs`, `gateway_client.rs`, `cloud_controller.rs`, `original_node.rs`: the real servers and
 //!   processes, and who plays the original's parts around them.
-//! - `replay_node.rs`, `replay_gateway.rs`, `replay_peers.rs`: the tests. `components.rs`: collectors.
+//! - `replay_*.rs`: the tests. `components.rs`: collectors.
 
 #[cfg(test)]
 mod golden {
@@ -26,6 +26,7 @@ mod golden {
     mod gateway_client;
     mod original_node;
     mod recording;
+    mod replay_component;
     mod replay_gateway;
     mod replay_migration;
     mod replay_node;

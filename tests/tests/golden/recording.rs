@@ -145,6 +145,8 @@ pub(crate) struct HttpRequest {
 pub(crate) enum Caller {
     CloudController,
     Gateway,
+    MonitorOfGateway,
+    MonitorOfNode,
 }
 
 impl Caller {
@@ -152,6 +154,8 @@ impl Caller {
         match self {
             Self::CloudController => "cloud_controller->gateway",
             Self::Gateway => "gateway->cloud_controller",
+            Self::MonitorOfGateway => "monitor->MyaaS-Provisioner",
+            Self::MonitorOfNode => "monitor->MyaaS-Node",
         }
     }
 }
@@ -173,6 +177,17 @@ impl Part {
             Event::Nats { .. } | Event::Http { .. } | Event::Beside => None,
         };
         self.lines.iter().filter_map(announced).collect()
+    }
+
+    /// What gateway and nodes said when a collector looked for components.
+    pub(crate) fn answers_of_components(&self) -> Vec<String> {
+        let answered = |line: &Line| match &line.event {
+            Event::Nats { op: Op::Pub, subject, payload, .. } if subject.starts_with("_INBOX.") => {
+                Some(payload.clone())
+            }
+            Event::Nats { .. } | Event::Http { .. } | Event::Beside => None,
+        };
+        self.lines.iter().filter_map(answered).collect()
     }
 
     /// Requests of `caller`, in their order.

@@ -53,6 +53,9 @@ pub(crate) const MOVE: &[&str] = &[
     "migration.import.same_node",
 ];
 
+/// A collector looks for components, and at their pages: `replay_component.rs`.
+const COMPONENTS: &[&str] = &["discovery.component", "varz_healthz"];
+
 /// The gateway stops: `replay_gateway.rs`.
 pub(crate) const STOP: &[&str] = &["end"];
 
@@ -84,6 +87,7 @@ const REPLAYED: &[&[(Recording, &[&str])]] = &[
     ASKED_NODES,
     &[
         (Recording::V1, STOP),
+        (Recording::V1, COMPONENTS),
         (Recording::V1, MOVE),
         (Recording::V1, LEAVE),
         (Recording::V1, ARRIVE),
