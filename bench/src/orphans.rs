@@ -155,6 +155,7 @@ impl Rig {
                 id: node.clone(),
                 plan: "free".to_owned(),
                 supported_versions: vec!["1".to_owned()],
+                closing: false,
             };
             let subject = subject::announce(&self.service, node);
             self.bus.publish(subject, serde_json::to_vec(&announcement)?.into()).await?;
