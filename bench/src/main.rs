@@ -3,7 +3,9 @@
 //! Each row pairs what Tenon does with what it could at best be (bare SQL, a bare request on the
 //! bus, a native call), in turns, so that a busy machine slows both. Nothing here asserts a time.
 
+mod gateway;
 mod handles;
+mod instant;
 mod memory;
 mod operations;
 mod orphans;
@@ -13,6 +15,7 @@ mod refused;
 mod report;
 mod sandbox;
 mod sql;
+mod writes;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -28,8 +31,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 /// Measures Tenon against its own limits.
 #[derive(Debug, Clone, Parser)]
 struct Arguments {
-    /// Rows to measure, of a to h and o.
-    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h,o")]
+    /// Rows to measure, of a to i and o.
+    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,f,g,h,i,o")]
     rows: Vec<char>,
     /// Turns of each pair; the median is shown.
     #[arg(long, default_value_t = 3)]
@@ -65,6 +68,9 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     let mut report = Report::default();
     if wants('a') || wants('f') || wants('g') {
         sandbox::measure(arguments, &mut report).await?;
+    }
+    if wants('i') {
+        gateway::measure(arguments, &mut report).await?;
     }
     if wants('b') || wants('c') || wants('d') || wants('e') {
         let platforms = Platforms::start().await?;

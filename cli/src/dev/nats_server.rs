@@ -87,6 +87,12 @@ impl NatsServer {
         &self.url
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Stops it, and kills it when it has not stopped after `deadline`.
     pub async fn stop(self, deadline: Duration) {
         match self.process.stop(deadline).await {
