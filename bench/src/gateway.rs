@@ -230,10 +230,14 @@ fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
+#[expect(clippy::disallowed_methods, reason = "cargo xtask says where the servers are")]
+fn variable(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// What the environment says, in the words of `tenon dev`.
 fn surroundings() -> Result<Surroundings> {
     let executables = std::env::current_exe()?.parent().ok_or("no directory")?.to_owned();
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let cache = variable("XDG_CACHE_HOME")
         .map(Into::into)
         .or_else(|| Some(Path::new(&variable("HOME")?).join(".cache")));

@@ -1,4 +1,4 @@
-//! What the bus can write down: the limit of row (h).
+//! What the bus can write down: the limit of row (i).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

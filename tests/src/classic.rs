@@ -48,6 +48,7 @@ pub struct Classic {
     base: String,
     token: Secret,
     ordered: Ordered,
+    request: Option<String>,
 }
 
 impl Classic {
@@ -57,7 +58,14 @@ impl Classic {
     ///
     /// [`HarnessError::Http`] when the machine refuses a client.
     pub fn new(base: String, token: Secret, ordered: Ordered) -> Result<Self, HarnessError> {
-        Ok(Self { http: http::client()?, base, token, ordered })
+        Ok(Self { http: http::client()?, base, token, ordered, request: None })
+    }
+
+    /// The same client, all of whose requests have one `X-VCAP-Request-ID`: a repeated one is
+    /// the first.
+    #[must_use]
+    pub fn asking_as(&self, request: &str) -> Self {
+        Self { request: Some(request.to_owned()), ..self.clone() }
     }
 
     /// The body of a provision request.
@@ -219,7 +227,10 @@ impl Classic {
         path: &str,
         body: &Value,
     ) -> Result<T, HarnessError> {
-        let request = self.http.request(method, format!("{}{path}", self.base)).json(body);
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).json(body);
+        if let Some(id) = &self.request {
+            request = request.header("X-VCAP-Request-ID", id);
+        }
         let response = request.header("X-VCAP-Service-Token", self.token.reveal()).send().await?;
         let status = response.status().as_u16();
         let text = response.text().await?;
@@ -232,7 +243,7 @@ impl Classic {
     }
 }
 
-fn refusal(status: u16, body: &Value) -> Refusal {
+pub(crate) fn refusal(status: u16, body: &Value) -> Refusal {
     let code = body.get("code").and_then(Value::as_u64).unwrap_or_default();
     let description = body.get("description").and_then(Value::as_str);
     let description = description.map_or_else(|| body.to_string(), str::to_owned);

@@ -7,7 +7,7 @@ use tenon_protocol::message::HandlePair;
 use super::Task;
 use super::handles::everyone;
 use super::moving::{call_and_record, long_facts, present};
-use crate::guest::Enable;
+use crate::guest::{Enable, GuestFailure};
 use crate::ledger::{Access, InstanceEntry, Note};
 use crate::offering::{Offering, ledger_fault};
 use crate::quota::hold_or_doubt;
@@ -34,8 +34,15 @@ pub(crate) async fn enable_instance(
     let mut open = entry;
     open.moving.access = Access::Open;
     open.changed = Millis::now();
-    let called = call_and_record(offering, &long_facts(task), call, &open).await;
-    called.map_err(|failure| failure.to_fault())?;
+    match call_and_record(offering, &long_facts(task), call, &open).await {
+        Ok(()) => {}
+        // Who cannot shut anybody out has shut out nobody: only the ledger says "suspended".
+        Err(GuestFailure::NotOffered(_)) => {
+            let note = Note::Instance(offering.service().clone(), open.clone());
+            offering.ledger.put(note).await.map_err(ledger_fault)?;
+        }
+        Err(failure) => return Err(failure.to_fault()),
+    }
     hold_or_doubt(offering, &open).await;
     offering.crash.point("enable.recorded");
     tracing::info!(offering = offering.config.label, instance = %open.id, "enabled");

@@ -1,9 +1,10 @@
 //! More than one gateway, more than one node.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
-use tenon_tests::{Options, Platform};
+use tenon_tests::{HarnessError, Options, Platform, wait_until};
 
 use crate::aftermath::{Promises, check_aftermath};
 
@@ -78,4 +79,28 @@ async fn p18_two_gateways_serve_side_by_side_and_do_each_other_no_harm() {
     let offerings = platform.control().unwrap().offerings().await.unwrap();
     let labels: Vec<&str> = offerings.iter().map(|offering| offering.label.as_str()).collect();
     assert_eq!(labels.len(), 1, "{labels:?}");
+}
+
+#[tokio::test]
+async fn an_instance_that_cannot_move_serves_where_it_is() {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    // Its service cannot be suspended.
+    let options = Options { nodes: 2, ..Options::of(&["echo"]) };
+    let platform = Platform::start(options).await.unwrap();
+    let classic = platform.classic("echo").unwrap();
+    let instance = classic.provision().await.unwrap();
+    let here = instance.credentials["node_id"].as_str().unwrap();
+    let there = if here == "node-1" { "node-2" } else { "node-1" };
+    let operator = platform.operator(1).unwrap();
+    operator.begin_move(&instance.service_id, there).await.unwrap();
+
+    let bound = wait_until("it can be bound again", PATIENCE, async || {
+        match classic.bind(&instance.service_id).await {
+            Err(HarnessError::Refused(refusal)) if refusal.code == 30807 => None,
+            answer => Some(answer),
+        }
+    });
+    bound.await.unwrap().unwrap();
+    let records = platform.records().await.unwrap().instances().await.unwrap();
+    assert_eq!(records[&instance.service_id].life.node.as_str(), here);
 }
