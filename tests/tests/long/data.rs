@@ -68,9 +68,10 @@ fn timely<T, E>(done: Result<Result<T, HarnessError>, E>) -> Result<T, Trouble> 
 }
 
 fn code(error: &HarnessError) -> Option<u16> {
-    match error {
-        HarnessError::Mysql(mysql_async::Error::Server(error)) => Some(error.code),
-        _ => None,
+    if let HarnessError::Mysql(mysql_async::Error::Server(error)) = error {
+        Some(error.code)
+    } else {
+        None
     }
 }
 

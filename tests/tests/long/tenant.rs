@@ -109,11 +109,10 @@ impl Tenant {
         } else {
             (first.await, None)
         };
-        if let (End::Done(first), Some(End::Done(second))) = (&first, &second) {
-            if (&first.service_id, &first.credentials) != (&second.service_id, &second.credentials)
-            {
-                self.told.complains(format!("{request}: two answers"));
-            }
+        if let (End::Done(first), Some(End::Done(second))) = (&first, &second)
+            && (&first.service_id, &first.credentials) != (&second.service_id, &second.credentials)
+        {
+            self.told.complains(format!("{request}: two answers"));
         }
         match (first, second) {
             (End::Done(made), _) => self.told.made(self.offering, &request, &made),
@@ -132,9 +131,8 @@ impl Tenant {
         let request = self.request();
         let classic = self.dice.one_of(&self.client.gateways).asking_as(&request);
         let patience = Duration::from_millis(self.dice.below(200) as u64);
-        match timeout(patience, classic.provision()).await {
-            Ok(Ok(made)) => self.told.made(self.offering, &request, &made),
-            Ok(Err(_)) | Err(_) => {}
+        if let Ok(Ok(made)) = timeout(patience, classic.provision()).await {
+            self.told.made(self.offering, &request, &made);
         }
     }
 
@@ -307,7 +305,7 @@ impl Tenant {
                 Some(made.credentials)
             }
             End::Unknown => None,
-            other => {
+            other @ (End::Done(_) | End::Refused(..)) => {
                 let other = other.shown();
                 self.told.complains(format!("{request}, made again, is not {id}: {other}"));
                 None
