@@ -16,6 +16,8 @@ use crate::state::StoredMove;
 
 /// How often it is looked whether a recovery has ended.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
+/// For how long a request is taken for the repetition of one that was carried out.
+const REPETITION: Duration = Duration::from_secs(600);
 
 /// `POST /service/internal/v1/restore` and `.../recover`. Reference, sections 1.15 and 1.16.
 #[derive(Debug, Deserialize)]
@@ -51,9 +53,25 @@ pub(crate) async fn recover(
             start(ops, offering, &instance, kind).await?
         }
         Some(_) => return Err(OperationError::Busy(instance.id)),
+        None if has_just_ended(ops, &instance, &kind).await? => return Ok(()),
         None => start(ops, offering, &instance, kind).await?,
     };
     wait(ops, &instance.id, &id, patience).await
+}
+
+/// Whether the same recovery ended so shortly ago that this request can only be that one's
+/// repetition, by somebody who was told to come back.
+async fn has_just_ended(
+    ops: &Operations,
+    instance: &InstanceRecord,
+    kind: &MoveKind,
+) -> Result<bool, OperationError> {
+    let last = ops.records.last_move(&instance.id).await?;
+    Ok(last.is_some_and(|last| {
+        let done = last.record.step == MoveStep::Done && last.record.kind == *kind;
+        let there = last.record.to == instance.life.node;
+        done && there && Millis::now() < last.record.stepped.after(REPETITION)
+    }))
 }
 
 async fn start(

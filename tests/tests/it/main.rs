@@ -59,6 +59,8 @@ mod outages;
 #[cfg(test)]
 mod quota;
 #[cfg(test)]
+mod recover;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod secrets;

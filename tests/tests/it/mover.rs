@@ -117,16 +117,21 @@ impl Operator {
     pub(crate) async fn moved(&self, id: &str, to: &str) -> MoveStep {
         let what = format!("the end of the move of {id} to {to}");
         wait_until(&what, MOVE_DEADLINE, async || {
-            let Ok(record) = self.send(Method::GET, id, &json!({})).await else {
+            let step = self.step_of(id).await;
+            if step.is_none() {
                 // None yet: it died before it was written.
                 let _begun = self.order_move(id, to).await;
-                return None;
-            };
-            let step: MoveStep = serde_json::from_value(record["step"].clone()).unwrap();
-            step.is_final().then_some(step)
+            }
+            step.filter(|step| step.is_final())
         })
         .await
         .unwrap()
+    }
+
+    /// How far the last move of an instance is; `None` when it never moved, or nobody answers.
+    pub(crate) async fn step_of(&self, id: &str) -> Option<MoveStep> {
+        let record = self.send(Method::GET, id, &json!({})).await.ok()?;
+        serde_json::from_value(record["step"].clone()).ok()
     }
 
     async fn send(&self, method: Method, id: &str, body: &Value) -> Result<Value, HarnessError> {
