@@ -7,6 +7,7 @@ pub(crate) mod adopt_handles;
 pub(crate) mod bind;
 pub(crate) mod check_orphan;
 pub(crate) mod create_snapshot;
+mod error;
 pub(crate) mod list_snapshots;
 pub(crate) mod migrate;
 pub(crate) mod migration_step;
@@ -29,20 +30,20 @@ use tenon_protocol::message::Object;
 use tenon_protocol::record::{InstanceRecord, Life, Phase};
 use tenon_protocol::subject::{self, Operation};
 use tenon_protocol::{
-    BindingId, Blame, Code, Fault, InstanceId, NodeId, OperationId, Order, SealError, SealKey,
-    ServiceName,
+    BindingId, InstanceId, NodeId, OperationId, Order, SealError, SealKey, ServiceName,
 };
 use tokio_util::task::TaskTracker;
 use tracing::Span;
 
+pub(crate) use error::{Blamed, OperationError};
+
 use crate::bus::{Bus, Command};
-use crate::cloud_controller::{CloudController, CloudControllerError};
+use crate::cloud_controller::CloudController;
 use crate::config::{Extension, OfferingConfig};
 use crate::crash::Crash;
 use crate::nodes::Nodes;
 use crate::orphans::OrphanReports;
 use crate::patience::Patience;
-use crate::placement::PlacementError;
 use crate::state::{Jobs, Records, StateError, Stored};
 
 /// All that operations need.
@@ -68,158 +69,6 @@ pub(crate) enum Origin {
     Own,
     /// Somebody whose work is gone on with: a command may have reached the node before it went.
     TakenOver,
-}
-
-/// Why an operation failed that has no reason of its own.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum OperationError {
-    /// The bus is away; nothing was begun.
-    #[error("the bus is away")]
-    Away,
-    /// Caller's fault: there is no such thing, or not any more.
-    #[error("{0} is not there")]
-    NotFound(String),
-    /// Caller's fault.
-    #[error("the request is malformed")]
-    Malformed,
-    /// Caller's fault: the plan does not allow it.
-    #[error("the plan does not have the extension {}", .0.as_str())]
-    NoExtension(Extension),
-    /// Another job of the instance waits or runs, or it is moving to another node.
-    #[error("another job works on {0}")]
-    Busy(InstanceId),
-    /// Caller's fault: the platform knows what is to be purged.
-    #[error("{0} is no orphan")]
-    NoOrphan(String),
-    /// What is to be compared is not all there: nothing is concluded from it (P8).
-    #[error("{0}")]
-    Incomplete(String),
-    /// The same request came before, and what it made is gone or going.
-    #[error("{0} was removed")]
-    Removed(InstanceId),
-    /// The node refused, for its own reasons.
-    #[error("node {node} refused")]
-    Node {
-        node: NodeId,
-        #[source]
-        fault: Fault,
-    },
-    /// The node did not answer in time.
-    #[error("node {0} did not answer in time")]
-    Silent(NodeId),
-    /// Caller's fault: the thing is not where it would have to be.
-    #[error("{0}")]
-    Conflict(String),
-    /// No node can take an instance that is to move.
-    #[error("no node of plan {plan} can take it")]
-    NotPlaced {
-        plan: String,
-        #[source]
-        why: PlacementError,
-    },
-    /// It takes longer than the platform waits, and goes on.
-    #[error("{0} is not moved yet")]
-    Unfinished(InstanceId),
-    /// The platform was not told; it is told again.
-    #[error("the cloud controller was not told")]
-    Untold(#[from] CloudControllerError),
-    /// It took too long, and another gateway took the work over.
-    #[error("somebody else took over {0}")]
-    Overtaken(String),
-    /// Bindings of an instance that is going keep coming.
-    #[error("bindings of {0} keep changing")]
-    Contended(InstanceId),
-    /// The store failed.
-    #[error("records cannot be read or written")]
-    State(#[from] StateError),
-    /// Credentials cannot be opened.
-    #[error("credentials in a record cannot be opened")]
-    Seal(#[from] SealError),
-}
-
-impl From<&OperationError> for Fault {
-    fn from(error: &OperationError) -> Self {
-        match error {
-            OperationError::Away
-            | OperationError::Contended(_)
-            | OperationError::Unfinished(_)
-            | OperationError::Untold(_) => Self::unavailable(),
-            OperationError::Conflict(text) => Self::new(Code::CONFLICT, text.clone()),
-            OperationError::NotPlaced { plan, why } => not_placed(plan, *why),
-            OperationError::NotFound(what) => Self::not_found(what),
-            OperationError::Malformed => Self::malformed(),
-            OperationError::Removed(id) => {
-                let text = format!("{id} was made by this request before, and removed");
-                Self::new(Code::CONFLICT, text)
-            }
-            OperationError::NoExtension(extension) => Self::no_extension(extension.as_str()),
-            OperationError::Busy(_) => Self::busy(),
-            OperationError::NoOrphan(id) => {
-                Self::new(Code::CONFLICT, format!("{id} is no orphan: it was ordered"))
-            }
-            OperationError::Incomplete(what) => {
-                Self::new(Code::INCOMPLETE, format!("Not everything is known: {what}"))
-            }
-            OperationError::Node { fault, .. } => fault.clone(),
-            OperationError::Silent(_) | OperationError::Overtaken(_) => Self::gateway_timeout(),
-            OperationError::State(error) => error.into(),
-            OperationError::Seal(_) => Self::internal(),
-        }
-    }
-}
-
-fn not_placed(plan: &str, why: PlacementError) -> Fault {
-    match why {
-        PlacementError::NoNode | PlacementError::NoVersion => {
-            Fault::new(Code::NO_NODE, format!("No node of plan {plan} is there"))
-        }
-        PlacementError::Full => {
-            Fault::new(Code::NO_CAPACITY, format!("All nodes of plan {plan} are full"))
-        }
-    }
-}
-
-/// Who has to act on an error.
-pub(crate) trait Blamed: std::error::Error {
-    /// Drives the log level.
-    fn blame(&self) -> Blame;
-    /// What the platform is told.
-    fn fault(&self) -> Fault;
-}
-
-impl Blamed for OperationError {
-    fn blame(&self) -> Blame {
-        const SERVER_ERROR: u16 = 500;
-        match self {
-            Self::NotFound(_)
-            | Self::Malformed
-            | Self::NoExtension(_)
-            | Self::NoOrphan(_)
-            | Self::Conflict(_)
-            | Self::Removed(_) => Blame::Caller,
-            Self::Node { fault, .. } if fault.status < SERVER_ERROR => Blame::Caller,
-            Self::Node { .. } => Blame::Guest,
-            Self::Away
-            | Self::Silent(_)
-            | Self::Overtaken(_)
-            | Self::Contended(_)
-            | Self::NotPlaced { .. }
-            | Self::Unfinished(_)
-            | Self::Untold(_)
-            | Self::Incomplete(_)
-            | Self::Busy(_) => Blame::Platform,
-            Self::State(StateError::Away | StateError::TimedOut | StateError::Refused(_)) => {
-                Blame::Platform
-            }
-            Self::State(StateError::Damaged { .. } | StateError::TooNew { .. }) | Self::Seal(_) => {
-                Blame::Host
-            }
-        }
-    }
-
-    fn fault(&self) -> Fault {
-        self.into()
-    }
 }
 
 impl Operations {
@@ -371,45 +220,6 @@ mod tests {
         let text = traceparent(&operation);
         assert!(text.starts_with("00-fbf7d327521944c3a83ca19f24622eba-"), "{text}");
         assert_eq!(text.len(), 55);
-    }
-
-    #[test]
-    fn each_error_has_its_number_and_somebody_to_act() {
-        let id = || InstanceId::new("d1").unwrap();
-        let node = || NodeId::new("n1").unwrap();
-        let refused = |status| OperationError::Node {
-            node: node(),
-            fault: Fault::numbered(status, 31001, "Node disk is full."),
-        };
-        let damaged = || {
-            let source = serde_json::from_str::<u8>("x").unwrap_err();
-            OperationError::State(StateError::Damaged { key: "inst.d1".to_owned(), source })
-        };
-        let table = [
-            (OperationError::Away, 30600, Blame::Platform),
-            (OperationError::NotFound("x".to_owned()), 30300, Blame::Caller),
-            (OperationError::Malformed, 30001, Blame::Caller),
-            (OperationError::Removed(id()), 30301, Blame::Caller),
-            (OperationError::NoExtension(Extension::Snapshot), 30501, Blame::Caller),
-            (OperationError::Busy(id()), 30807, Blame::Platform),
-            (OperationError::NoOrphan("d1".to_owned()), 30301, Blame::Caller),
-            (OperationError::Incomplete(String::new()), 30602, Blame::Platform),
-            (refused(500), 31001, Blame::Guest),
-            (refused(404), 31001, Blame::Caller),
-            (OperationError::Silent(node()), 30700, Blame::Platform),
-            (OperationError::Overtaken("inst.d1".to_owned()), 30700, Blame::Platform),
-            (OperationError::Contended(id()), 30600, Blame::Platform),
-            (OperationError::Conflict(String::new()), 30301, Blame::Caller),
-            (OperationError::Unfinished(id()), 30600, Blame::Platform),
-            (StateError::Away.into(), 30600, Blame::Platform),
-            (StateError::TimedOut.into(), 30600, Blame::Platform),
-            (StateError::Refused(String::new()).into(), 30600, Blame::Platform),
-            (damaged(), 30500, Blame::Host),
-            (SealError::CannotOpen.into(), 30500, Blame::Host),
-        ];
-        for (error, code, blame) in table {
-            assert_eq!((error.fault().msg.code, error.blame()), (code, blame), "{error}");
-        }
     }
 
     #[test]

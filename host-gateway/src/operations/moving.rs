@@ -5,91 +5,27 @@
 //! names. Until all is on the target the move can be undone; from then on it can only succeed.
 
 mod command;
+mod held;
 mod switch;
 mod tell;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tenon_protocol::clock::Millis;
-use tenon_protocol::message::{HandlePair, Object, Reply};
-use tenon_protocol::record::{InstanceRecord, MoveKind, MoveRecord, MoveStep, Phase, key};
+use tenon_protocol::message::{HandlePair, Reply};
+use tenon_protocol::record::{InstanceRecord, MoveKind, MoveRecord, MoveStep, Phase};
 use tenon_protocol::subject::Operation;
 use tenon_protocol::{Code, Fault};
 use tracing::{Instrument, Span};
 
 pub(super) use command::{Asking, Outcome};
+pub(super) use held::{Held, lease};
 pub(super) use switch::{Handles, handles, switch};
 pub(super) use tell::tell;
 
 use super::{OperationError, Operations};
 use crate::config::{OfferingConfig, Peers};
 use crate::state::{Cas, Record, Stored, StoredMove};
-
-/// A claim ends this much after the longest wait for a node.
-const MARGIN: Duration = Duration::from_secs(1);
-
-/// A move that this gateway works on.
-pub(super) struct Held {
-    stored: StoredMove,
-    /// Longest wait for a node.
-    node_timeout: Duration,
-}
-
-impl Held {
-    /// The record.
-    pub(super) fn record(&self) -> &MoveRecord {
-        &self.stored.record
-    }
-
-    /// Writes that `step` is next.
-    async fn advance(&mut self, ops: &Operations, step: MoveStep) -> Result<(), OperationError> {
-        let lease = if step.is_final() { Millis::now() } else { lease(self.node_timeout) };
-        self.write(ops, self.record().at(step, lease)).await
-    }
-
-    /// Claims the move for longer, when the claim might end while a node is waited for.
-    pub(super) async fn renew(&mut self, ops: &Operations) -> Result<(), OperationError> {
-        if Millis::now().after(self.node_timeout) < self.record().deadline {
-            return Ok(());
-        }
-        let renewed = MoveRecord { deadline: lease(self.node_timeout), ..self.record().clone() };
-        self.write(ops, renewed).await
-    }
-
-    /// Remembers what the target said the instance's credentials are.
-    async fn learn(
-        &mut self,
-        ops: &Operations,
-        credentials: &Object,
-    ) -> Result<(), OperationError> {
-        let place = key::moving(&self.record().instance);
-        let sealed = ops.seal_key.seal(&place, credentials)?;
-        let record = MoveRecord { credentials: Some(sealed), ..self.record().clone() };
-        self.write(ops, record).await
-    }
-
-    /// What the target said the instance's credentials are; empty when it has not.
-    fn learnt(&self, ops: &Operations) -> Result<Object, OperationError> {
-        let place = key::moving(&self.record().instance);
-        match &self.record().credentials {
-            Some(sealed) => Ok(ops.seal_key.open(&place, sealed)?),
-            None => Ok(Object::new()),
-        }
-    }
-
-    async fn write(&mut self, ops: &Operations, record: MoveRecord) -> Result<(), OperationError> {
-        let key = key::moving(&record.instance);
-        let written = ops.records.write_move(Some(&self.stored), record).await?;
-        self.stored = written.ok_or(OperationError::Overtaken(key))?;
-        Ok(())
-    }
-}
-
-/// Until when a move is claimed by whoever claims it now.
-pub(super) fn lease(node_timeout: Duration) -> Millis {
-    Millis::now().after(node_timeout * 2 + MARGIN)
-}
 
 /// Claims a move that nobody works on; `None` when somebody else was faster.
 ///
@@ -136,7 +72,7 @@ pub(super) async fn carry_on(
     offering: &OfferingConfig,
     stored: StoredMove,
 ) -> Result<MoveRecord, OperationError> {
-    let mut held = Held { stored, node_timeout: offering.node_timeout };
+    let mut held = Held::new(stored, offering.node_timeout);
     loop {
         held.renew(ops).await?;
         let step = held.record().step;
@@ -157,7 +93,7 @@ pub(super) async fn carry_on(
                 Next::Step(MoveStep::Done)
             }
             MoveStep::Return => give_back(ops, offering, &mut held).await?,
-            MoveStep::Done | MoveStep::Failed => return Ok(held.stored.record),
+            MoveStep::Done | MoveStep::Failed => return Ok(held.into_record()),
         };
         match next {
             Next::Step(step) => {
@@ -171,8 +107,7 @@ pub(super) async fn carry_on(
             Next::Gone => {
                 tidy(ops, offering, &mut held).await?;
                 let fault = Fault::not_found(held.record().instance.as_str());
-                let failed = MoveRecord { failure: Some(fault), ..held.record().clone() };
-                held.write(ops, failed.at(MoveStep::Failed, Millis::now())).await?;
+                held.fail(ops, fault, MoveStep::Failed).await?;
             }
         }
     }
@@ -389,8 +324,7 @@ async fn enable(
 async fn fail(ops: &Operations, held: &mut Held, fault: Fault) -> Result<(), OperationError> {
     let MoveRecord { instance, from, to, step, .. } = held.record();
     tracing::warn!(%instance, %from, %to, ?step, %fault, "a move failed; the instance stays");
-    let failed = MoveRecord { failure: Some(fault), ..held.record().clone() };
-    held.write(ops, failed.at(MoveStep::Return, lease(held.node_timeout))).await
+    held.fail(ops, fault, MoveStep::Return).await
 }
 
 /// The handles of an instance and its bindings, as commands of a move carry them.

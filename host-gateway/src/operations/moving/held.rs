@@ -1,0 +1,101 @@
+//! A move that this gateway works on: its record, claimed for a while at a time.
+
+use std::time::Duration;
+
+use tenon_protocol::Fault;
+use tenon_protocol::clock::Millis;
+use tenon_protocol::message::Object;
+use tenon_protocol::record::{MoveRecord, MoveStep, key};
+
+use crate::operations::{OperationError, Operations};
+use crate::state::StoredMove;
+
+/// A claim ends this much after the longest wait for a node.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// A move that this gateway works on.
+pub(in crate::operations) struct Held {
+    stored: StoredMove,
+    /// Longest wait for a node.
+    node_timeout: Duration,
+}
+
+impl Held {
+    /// The move of `stored`, whose nodes are waited for as long as `node_timeout`.
+    pub(super) const fn new(stored: StoredMove, node_timeout: Duration) -> Self {
+        Self { stored, node_timeout }
+    }
+
+    /// The record, once nobody works on it any more.
+    pub(super) fn into_record(self) -> MoveRecord {
+        self.stored.record
+    }
+
+    /// Why it fails is written, and `step` is next.
+    pub(super) async fn fail(
+        &mut self,
+        ops: &Operations,
+        fault: Fault,
+        step: MoveStep,
+    ) -> Result<(), OperationError> {
+        let failed = MoveRecord { failure: Some(fault), ..self.record().clone() };
+        self.write(ops, failed.at(step, lease(self.node_timeout))).await
+    }
+
+    /// The record.
+    pub(super) fn record(&self) -> &MoveRecord {
+        &self.stored.record
+    }
+
+    /// Writes that `step` is next.
+    pub(super) async fn advance(
+        &mut self,
+        ops: &Operations,
+        step: MoveStep,
+    ) -> Result<(), OperationError> {
+        let lease = if step.is_final() { Millis::now() } else { lease(self.node_timeout) };
+        self.write(ops, self.record().at(step, lease)).await
+    }
+
+    /// Claims the move for longer, when the claim might end while a node is waited for.
+    pub(super) async fn renew(&mut self, ops: &Operations) -> Result<(), OperationError> {
+        if Millis::now().after(self.node_timeout) < self.record().deadline {
+            return Ok(());
+        }
+        let renewed = MoveRecord { deadline: lease(self.node_timeout), ..self.record().clone() };
+        self.write(ops, renewed).await
+    }
+
+    /// Remembers what the target said the instance's credentials are.
+    pub(super) async fn learn(
+        &mut self,
+        ops: &Operations,
+        credentials: &Object,
+    ) -> Result<(), OperationError> {
+        let place = key::moving(&self.record().instance);
+        let sealed = ops.seal_key.seal(&place, credentials)?;
+        let record = MoveRecord { credentials: Some(sealed), ..self.record().clone() };
+        self.write(ops, record).await
+    }
+
+    /// What the target said the instance's credentials are; empty when it has not.
+    pub(super) fn learnt(&self, ops: &Operations) -> Result<Object, OperationError> {
+        let place = key::moving(&self.record().instance);
+        match &self.record().credentials {
+            Some(sealed) => Ok(ops.seal_key.open(&place, sealed)?),
+            None => Ok(Object::new()),
+        }
+    }
+
+    async fn write(&mut self, ops: &Operations, record: MoveRecord) -> Result<(), OperationError> {
+        let key = key::moving(&record.instance);
+        let written = ops.records.write_move(Some(&self.stored), record).await?;
+        self.stored = written.ok_or(OperationError::Overtaken(key))?;
+        Ok(())
+    }
+}
+
+/// Until when a move is claimed by whoever claims it now.
+pub(in crate::operations) fn lease(node_timeout: Duration) -> Millis {
+    Millis::now().after(node_timeout * 2 + MARGIN)
+}
