@@ -54,7 +54,11 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
     for _ in 0..arguments.rounds {
         rig.announce(&nodes).await?;
         let started = Instant::now();
-        let found = rig.check(|| Ok(most = most.max(resident_mib(pid)?.all))).await?;
+        let look = || {
+            most = most.max(resident_mib(pid)?.all);
+            Ok(())
+        };
+        let found = rig.check(look).await?;
         seconds.push(started.elapsed().as_secs_f64());
         if found != NODES * ORPHANS {
             return Err(format!("{found} orphans were found").into());
@@ -176,11 +180,12 @@ impl Rig {
             look()?;
             let reports = self.ask(Method::GET, "/orphans").await?;
             let report = reports.get(self.service.as_str()).cloned().unwrap_or_default();
-            if report["begun"].as_u64().is_some_and(|at| at >= begun) {
-                if report["problems"] != json!([]) {
-                    return Err(report["problems"].to_string().into());
+            let field = |name: &str| report.get(name).cloned().unwrap_or_default();
+            if field("begun").as_u64().is_some_and(|at| at >= begun) {
+                if field("problems") != json!([]) {
+                    return Err(field("problems").to_string().into());
                 }
-                let by_node = report["orphan_instances"].as_object().cloned().unwrap_or_default();
+                let by_node = field("orphan_instances").as_object().cloned().unwrap_or_default();
                 return Ok(by_node.values().filter_map(Value::as_array).map(Vec::len).sum());
             }
         }
