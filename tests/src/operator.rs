@@ -3,6 +3,7 @@
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tenon_protocol::Secret;
+use tenon_protocol::record::MoveStep;
 
 use crate::classic::refusal;
 use crate::error::HarnessError;
@@ -41,6 +42,18 @@ impl Operator {
     pub async fn begin_move(&self, instance: &str, node: &str) -> Result<Value, HarnessError> {
         let url = format!("{}/instances/{instance}/move", self.base);
         self.send(self.http.request(Method::POST, url).json(&json!({ "to": node }))).await
+    }
+
+    /// Where the last move of an instance is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin_move`]; 404 when there was none. [`HarnessError::Form`] for another word.
+    pub async fn move_step(&self, instance: &str) -> Result<MoveStep, HarnessError> {
+        let url = format!("{}/instances/{instance}/move", self.base);
+        let record = self.send(self.http.request(Method::GET, url)).await?;
+        let step = record.get("step").cloned().unwrap_or_default();
+        serde_json::from_value(step).map_err(|error| HarnessError::Form(record.to_string(), error))
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Value, HarnessError> {

@@ -10,8 +10,8 @@ use super::dice::Dice;
 
 /// Longer than a request may take: its node's time over all attempts, twice, and a pause of ours.
 const ANSWER: Duration = Duration::from_secs(30);
-/// Whoever was told to come back knows by then.
-const INSISTENCE: Duration = Duration::from_secs(100);
+/// Whoever was told to come back knows by then; a node that starts anew compiles its plugins first.
+const INSISTENCE: Duration = Duration::from_secs(150);
 /// Between two requests of one client.
 const PAUSE: Duration = Duration::from_millis(100);
 /// A client that does not wait goes after at most so many milliseconds.

@@ -7,7 +7,7 @@ use futures_util::future::join;
 use tenon_protocol::SnapshotId;
 use tenon_protocol::job::{JobStatus, JobView};
 use tenon_protocol::message::Object;
-use tenon_tests::{HarnessError, Operator, Platform};
+use tenon_tests::{HarnessError, Operator, Platform, wait_until};
 use tokio::time::{Instant, timeout};
 
 use super::ask::{Attempt, Client, End};
@@ -17,6 +17,8 @@ use super::told::Told;
 
 /// Instances of one tenant.
 const MOST: usize = 4;
+/// A move with deaths in it ends by then.
+const MOVE: Duration = Duration::from_secs(150);
 /// "This request made it before, and it was removed": it is not there, for certain.
 const REMOVED: u64 = 30301;
 const NOT_FOUND: u64 = 30300;
@@ -278,6 +280,7 @@ impl Tenant {
             Ok(Err(error)) => eprintln!("no move of {id}: {error}"),
             Err(_late) => self.told.complains(format!("no answer to the move of {id}")),
         }
+        self.stays(id).await;
         let request = self.told.living[id].request.clone();
         let again = self.client.asks(&request, async |classic| classic.provision().await).await;
         let Some(credentials) = self.same(&request, id, again) else { return };
@@ -290,6 +293,24 @@ impl Tenant {
                 let instance = self.told.living.get_mut(id).unwrap();
                 instance.bindings.get_mut(&name).unwrap().credentials = credentials;
             }
+        }
+    }
+
+    /// Waits until the instance does not move: before, its record may not say yet that it does.
+    async fn stays(&mut self, id: &str) {
+        let over = wait_until("the end of a move", MOVE, async || {
+            for operator in &self.operators {
+                match operator.move_step(id).await {
+                    Ok(step) => return step.is_final().then_some(()),
+                    Err(HarnessError::Refused(refusal)) if refusal.status == 404 => return Some(()),
+                    // That gateway is not there, or its bus.
+                    Err(_) => {}
+                }
+            }
+            None
+        });
+        if let Err(error) = over.await {
+            self.told.complains(format!("{id}: {error}"));
         }
     }
 
