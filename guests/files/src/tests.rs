@@ -199,7 +199,8 @@ fn a_directory_that_moved_has_a_path_of_this_node_and_the_modes_it_had() {
         .public("path", "/elsewhere/f-1")
         .public("binding_options", json!({"mode": "ro"}));
     let binding = Binding { id: "b1".to_owned(), instance: instance(ID), credential: old.clone() };
-    let adopted = world.call(|cx| Files::adopt(cx, &instance(ID), &old, &[binding.clone()]));
+    let adopted =
+        world.call(|cx| Files::adopt(cx, &instance(ID), &old, std::slice::from_ref(&binding)));
     let (owner, bindings) = adopted.unwrap();
     assert_eq!(owner, provision(&world, ID).unwrap());
     let bound = bind(&world, &Parameters::new().with("mode", "ro")).unwrap();
