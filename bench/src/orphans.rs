@@ -159,6 +159,7 @@ impl Rig {
                 id: node.clone(),
                 plan: "free".to_owned(),
                 supported_versions: vec!["1".to_owned()],
+                snapshots: None,
                 closing: false,
             };
             let subject = subject::announce(&self.service, node);

@@ -12,7 +12,7 @@ mod secret;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -35,6 +35,8 @@ pub struct Config {
     pub nats: NatsConfig,
     /// Where records are kept.
     pub state: StateConfig,
+    /// What users download; `None` when nothing can be.
+    pub snapshots: Option<SnapshotsConfig>,
     /// The platform; `None` when there is none.
     pub cloud_controller: Option<CloudControllerConfig>,
     /// What can be ordered; at least one.
@@ -109,6 +111,32 @@ pub struct StateConfig {
     pub reconcile_interval: Duration,
     /// How long a removed record is kept.
     pub tomb_life: Duration,
+    /// A job that has not ended by then has failed.
+    pub job_life: Duration,
+}
+
+/// `[snapshots]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotsConfig {
+    /// The directory that the nodes share. It is only read here.
+    pub dir: PathBuf,
+    /// What links look like; `None` leads to this gateway.
+    pub download_url_template: Option<String>,
+    /// How long a link is good.
+    #[serde(default = "defaults::link_seconds")]
+    pub link_seconds: u64,
+    /// More downloads at once get 30600.
+    #[serde(default = "defaults::max_downloads")]
+    pub max_downloads: usize,
+}
+
+impl SnapshotsConfig {
+    /// How long a link is good.
+    #[must_use]
+    pub const fn link_life(&self) -> Duration {
+        Duration::from_secs(self.link_seconds)
+    }
 }
 
 /// Copies of each record, and so the shape of the store.

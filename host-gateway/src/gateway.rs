@@ -4,11 +4,13 @@ mod background;
 pub(crate) use background::ReconcileRequest;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tenon_protocol::SealKey;
+use tenon_protocol::download::LinkKey;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +20,7 @@ use crate::admin::Admin;
 use crate::bus::Bus;
 use crate::cloud_controller::CloudController;
 use crate::component::{self, Registered};
-use crate::config::{Config, HttpConfig};
+use crate::config::{Config, HttpConfig, SnapshotsConfig};
 use crate::crash::Crash;
 use crate::http::{Classic, Front, Limits, Preflight, serve};
 use crate::metrics::Metrics;
@@ -26,6 +28,7 @@ use crate::nats::Connection;
 use crate::nodes::Nodes;
 use crate::operations::Operations;
 use crate::orphans::OrphanReports;
+use crate::packages::Packages;
 use crate::state;
 
 /// Connections of operators.
@@ -102,6 +105,7 @@ impl Gateway {
         let own_url = config.http.public_url.clone().unwrap_or_else(|| addresses.http.clone());
         let cloud_controller = config.cloud_controller.as_ref();
         let cloud_controller = cloud_controller.map(|cc| CloudController::new(cc, &own_url));
+        let packages = packages(config.snapshots.as_ref(), &config.state.seal_key, &own_url)?;
         let ops = Arc::new(Operations {
             offerings,
             records,
@@ -111,6 +115,8 @@ impl Gateway {
             orphans: OrphanReports::default(),
             cloud_controller: cloud_controller.transpose()?,
             seal_key: config.state.seal_key,
+            packages,
+            job_life: config.state.job_life,
             crash,
             tasks: TaskTracker::new(),
         });
@@ -203,6 +209,29 @@ fn classic(
     let preflight = Preflight::new(ops.offerings.clone(), ready, Arc::clone(metrics));
     let front = Front { ops: Arc::clone(ops), metrics: Arc::clone(metrics), permits };
     Classic::new(config, preflight, Arc::new(front))
+}
+
+/// What users download, if anything.
+fn packages(
+    config: Option<&SnapshotsConfig>,
+    seal_key: &SealKey,
+    own_url: &str,
+) -> Result<Option<Packages>, StoreError> {
+    let opened = config.map(|snapshots| {
+        let key = LinkKey::of(seal_key);
+        Packages::open_store(snapshots, key, own_url)
+            .map_err(|source| StoreError { dir: snapshots.dir.clone(), source })
+    });
+    opened.transpose()
+}
+
+/// Why the store of snapshots cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("snapshots.dir = {} cannot be opened", dir.display())]
+struct StoreError {
+    dir: PathBuf,
+    #[source]
+    source: std::io::Error,
 }
 
 /// Why an address cannot be used.

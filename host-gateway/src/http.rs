@@ -4,10 +4,13 @@
 
 mod answer;
 mod body;
+mod download;
 mod listener;
 mod preflight;
+mod range;
 mod routes;
 mod run;
+mod snapshots;
 
 use std::sync::Arc;
 
@@ -43,14 +46,35 @@ pub(crate) struct Classic {
     preflight: Arc<Preflight>,
     metrics: Arc<Metrics>,
     routes: TowerToHyperService<Router>,
+    doors: Doors,
+}
+
+/// Who may come in without the platform's token.
+#[derive(Debug, Clone, Copy)]
+enum Doors {
+    /// Nobody.
+    Platform,
+    /// Whoever has a link to a download.
+    Downloads,
 }
 
 impl Classic {
     /// The front over `front`, checked by `preflight`.
     pub(crate) fn new(config: &HttpConfig, preflight: Preflight, front: Arc<Front>) -> Self {
         let metrics = Arc::clone(&front.metrics);
+        let doors = match front.ops.packages {
+            Some(_) => Doors::Downloads,
+            None => Doors::Platform,
+        };
         let routes = TowerToHyperService::new(routes::table(config, front));
-        Self { preflight: Arc::new(preflight), metrics, routes }
+        Self { preflight: Arc::new(preflight), metrics, routes, doors }
+    }
+
+    fn is_open_to_all(&self, path: &str) -> bool {
+        match self.doors {
+            Doors::Platform => false,
+            Doors::Downloads => path.starts_with(download::BELOW),
+        }
     }
 }
 
@@ -63,9 +87,16 @@ impl Service<Request<Incoming>> for Classic {
     type Future = Either<Ready<Done>, Routed>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        match self.preflight.check(request.headers()) {
+        let checked = if self.is_open_to_all(request.uri().path()) {
+            Ok(None)
+        } else {
+            self.preflight.check(request.headers()).map(Some)
+        };
+        match checked {
             Ok(offering) => {
-                request.extensions_mut().insert(offering);
+                if let Some(offering) = offering {
+                    request.extensions_mut().insert(offering);
+                }
                 let metrics = Arc::clone(&self.metrics);
                 let routed = self
                     .routes

@@ -15,6 +15,7 @@ mod nats;
 mod nodes;
 mod operations;
 mod orphans;
+mod packages;
 mod patience;
 mod placement;
 mod questions;

@@ -98,6 +98,12 @@ impl Nodes {
         nodes.iter().map(|(id, node)| offer(id, node)).collect()
     }
 
+    /// Whether the service on `id` can take snapshots; `None` when the node is not heard of, or does
+    /// not say.
+    pub(crate) fn takes_snapshots(&self, service: &ServiceName, id: &NodeId) -> Option<bool> {
+        self.lock().get(service)?.get(id)?.announced.snapshots
+    }
+
     /// Ids of the nodes of `service` that are alive, in order.
     pub(crate) fn ids(&self, service: &ServiceName) -> Vec<NodeId> {
         let mut ids: Vec<NodeId> =
@@ -217,6 +223,7 @@ mod tests {
             id: id("somebody-else"),
             plan: "free".to_owned(),
             supported_versions: vec!["5.5".to_owned()],
+            snapshots: None,
             closing: false,
         }
     }

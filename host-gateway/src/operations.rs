@@ -6,16 +6,27 @@
 pub(crate) mod adopt_handles;
 pub(crate) mod bind;
 pub(crate) mod check_orphan;
+pub(crate) mod create_serialized_url;
 pub(crate) mod create_snapshot;
+pub(crate) mod create_snapshot_v2;
+pub(crate) mod delete_snapshot;
+pub(crate) mod download_snapshot;
 mod error;
+mod forget_snapshots;
+pub(crate) mod get_serialized_url;
+pub(crate) mod get_snapshot;
+pub(crate) mod import_from_url;
 pub(crate) mod list_snapshots;
+pub(crate) mod list_snapshots_v2;
 pub(crate) mod migrate;
 pub(crate) mod migration_step;
 mod moving;
+mod order_job;
 pub(crate) mod provision;
 pub(crate) mod purge_orphan;
 pub(crate) mod reconcile;
 pub(crate) mod recover;
+pub(crate) mod rename_snapshot;
 pub(crate) mod restore;
 pub(crate) mod rollback_snapshot;
 pub(crate) mod show_job;
@@ -25,6 +36,7 @@ pub(crate) mod unprovision;
 pub(crate) mod update_handle;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tenon_protocol::message::Object;
 use tenon_protocol::record::{InstanceRecord, Life, Phase};
@@ -43,6 +55,7 @@ use crate::config::{Extension, OfferingConfig};
 use crate::crash::Crash;
 use crate::nodes::Nodes;
 use crate::orphans::OrphanReports;
+use crate::packages::Packages;
 use crate::patience::Patience;
 use crate::state::{Jobs, Records, StateError, Stored};
 
@@ -57,6 +70,10 @@ pub(crate) struct Operations {
     pub(crate) orphans: OrphanReports,
     pub(crate) cloud_controller: Option<CloudController>,
     pub(crate) seal_key: SealKey,
+    /// What users download; `None` when nothing can be.
+    pub(crate) packages: Option<Packages>,
+    /// A job that has not ended by then has failed.
+    pub(crate) job_life: Duration,
     pub(crate) crash: Crash,
     /// Drained before the process ends.
     pub(crate) tasks: TaskTracker,
@@ -75,6 +92,15 @@ impl Operations {
     /// The offering whose subjects begin with `service`; `None` when this gateway has none.
     pub(crate) fn offering(&self, service: &ServiceName) -> Option<&Arc<OfferingConfig>> {
         self.offerings.iter().find(|offering| offering.service == *service)
+    }
+
+    /// The packages of snapshots.
+    ///
+    /// # Errors
+    ///
+    /// [`OperationError::NoExtension`] when this gateway has none.
+    fn packages(&self) -> Result<&Packages, OperationError> {
+        self.packages.as_ref().ok_or(OperationError::NoExtension(Extension::Serialization))
     }
 
     /// Refuses at once what could not be carried out.

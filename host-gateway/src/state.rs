@@ -7,18 +7,20 @@ mod jobs;
 mod moves;
 mod records;
 mod setup;
+mod snapshots;
 mod store_mark;
 
 use tenon_protocol::record::{RECORD_VERSION, key};
 use tenon_protocol::{Code, Fault};
 
-pub(crate) use bucket::{Bucket, Entry, KeepSeen};
-pub(crate) use jobs::{Jobs, Queued, decode_job};
+pub(crate) use bucket::{Bucket, Entry, KeepSeen, Put};
+pub(crate) use jobs::{Created, Jobs, Queued, decode_job};
 pub(crate) use moves::{StoredMove, decode_move};
 pub(crate) use records::{Cas, Record, Records, Stored, decode};
 #[cfg(test)]
 pub(crate) use setup::open;
 pub(crate) use setup::prepare;
+pub(crate) use snapshots::Homed;
 
 use crate::config::Replicas;
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use tenon_protocol::{NodeId, Secret, ServiceName};
 
@@ -154,6 +155,18 @@ pub struct SnapshotsConfig {
     /// Largest snapshot.
     #[serde(default = "snapshot_mebibytes")]
     pub max_mib: u64,
+    /// Largest package that is fetched from a URL.
+    #[serde(default = "ten")]
+    pub import_max_mib: u64,
+    /// How often such a URL may lead on.
+    #[serde(default = "redirects")]
+    pub import_max_redirects: u32,
+    /// How long a fetch may take.
+    #[serde(default = "fetch_seconds")]
+    pub import_timeout_seconds: u64,
+    /// Networks that are fetched from although they are not public.
+    #[serde(default, deserialize_with = "read::networks")]
+    pub import_networks: Vec<IpNet>,
 }
 
 /// `[backups]`.
@@ -350,6 +363,12 @@ const fn job() -> u64 {
 }
 const fn snapshot_mebibytes() -> u64 {
     10_240
+}
+const fn redirects() -> u32 {
+    5
+}
+const fn fetch_seconds() -> u64 {
+    300
 }
 const fn mysql_port() -> u16 {
     3306

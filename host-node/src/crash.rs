@@ -42,6 +42,20 @@ pub const POINTS: &[&str] = &[
     "quota.noted",
     "quota.enforced",
     "quota.recorded",
+    "delete.begun",
+    "delete.unlisted",
+    "delete.removed",
+    "package.begun",
+    "package.packed",
+    "package.stored",
+    "package.recorded",
+    "fetch.begun",
+    "fetch.fetched",
+    "fetch.unpacked",
+    "fetch.stored",
+    "fetch.recorded",
+    "forget.unlisted",
+    "forget.removed",
 ];
 
 /// Where this process dies; nowhere, outside of tests.

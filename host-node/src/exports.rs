@@ -175,10 +175,13 @@ pub(crate) fn sha256(mut from: impl Read) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn export(dir: &tempfile::TempDir) -> Export {
-        let store = SnapshotStore::open(dir.path(), 1 << 20).unwrap();
+        let config = toml::from_str(&format!("dir = {:?}\nmax_mib = 1", dir.path())).unwrap();
+        let store = SnapshotStore::open(&config, Duration::from_secs(60)).unwrap();
         let service = ServiceName::new("MyaaS").unwrap();
         Export::of(&store, &service, &InstanceId::new("d1").unwrap()).unwrap()
     }

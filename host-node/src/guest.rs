@@ -22,8 +22,8 @@ mod watch;
 pub(crate) use bindings::tenon::service::types as wit;
 pub(crate) use call::{Bounds, CallFacts, Called, Guests, TimeLimit};
 pub(crate) use calls::{
-    Bind, Describe, GuestCall, Health, Inventory, Maintain, Provision, Purge, Restore, Snapshot,
-    Tasks, Unbind, Unprovision,
+    Bind, Describe, Formats, GuestCall, Health, Inventory, Maintain, Provision, Purge, Restore,
+    Snapshot, Tasks, Unbind, Unprovision,
 };
 pub(crate) use compile::Compiler;
 pub use compile::compile_command;

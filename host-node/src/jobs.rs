@@ -3,6 +3,7 @@
 //! A job that a crash interrupted is delivered again, and starts again; each kind can be repeated.
 //! The record is the truth, and its revision the fence: whoever lost it stops.
 
+mod execute;
 mod record;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,18 +14,18 @@ use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{self, AckKind, Message};
 use futures_util::StreamExt;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tenon_protocol::job::JobStatus;
-use tenon_protocol::record::{JobKind, JobRecord, key};
+use tenon_protocol::record::key;
 use tenon_protocol::{Code, Fault, JobId, subject};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::execute::execute;
 use self::record::{Held, JobError, Records};
 use crate::capability::context::Progress;
 use crate::offering::Offering;
-use crate::operations::{create_snapshot, delete_snapshot, rollback_snapshot};
 
 /// Jobs at once on one offering.
 const MAX_JOBS: usize = 2;
@@ -160,7 +161,7 @@ async fn carry_on(
         let text = format!("Job was begun {MAX_ATTEMPTS} times without an end");
         Err(Fault::new(Code::INTERNAL, text))
     };
-    finish(records, held, outcome).await
+    finish(offering, records, held, outcome).await
 }
 
 /// Runs `work`, and meanwhile tells queue and record that it goes on.
@@ -192,74 +193,36 @@ async fn keep_alive(
     }
 }
 
-/// Does the work; the value is the job's result.
-async fn execute(
-    offering: &Offering,
-    records: &Records,
-    job: &JobRecord,
-    progress: Arc<Mutex<Progress>>,
-) -> Result<Value, Fault> {
-    match &job.kind {
-        JobKind::CreateSnapshot { snapshot, name, .. } => {
-            let name = name.as_deref();
-            let done = records.snapshot(job, snapshot).await.map_err(fault)?;
-            let record = match done {
-                // Taken before a crash, and not yet said.
-                Some(record) => record,
-                None => {
-                    let taken =
-                        create_snapshot::create_snapshot(offering, job, snapshot, name, progress);
-                    let record = taken.await?;
-                    records.put_snapshot(&record).await.map_err(fault)?;
-                    record
-                }
-            };
-            offering.crash.point("snapshot.recorded");
-            serde_json::to_value(record.view()).map_err(|_never| Fault::internal())
-        }
-        JobKind::RollbackSnapshot { snapshot } => {
-            let record = records.snapshot(job, snapshot).await.map_err(fault)?;
-            let what = format!("snapshot {snapshot}");
-            let record = record.ok_or_else(|| Fault::not_found(&what))?;
-            rollback_snapshot::rollback_snapshot(offering, job, &record, progress).await?;
-            Ok(json!({"result": "ok"}))
-        }
-        JobKind::DeleteSnapshot { snapshot } => {
-            records.delete_snapshot(job, snapshot).await.map_err(fault)?;
-            delete_snapshot::delete_snapshot(offering, job, snapshot)?;
-            Ok(json!({"result": "ok"}))
-        }
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-fn fault(error: JobError) -> Fault {
-    tracing::warn!(%error, "the records of jobs do not answer");
-    Fault::unavailable()
-}
-
 async fn finish(
+    offering: &Offering,
     records: &Records,
     mut held: Held,
     outcome: Result<Value, Fault>,
 ) -> Result<(), JobError> {
     let job = held.record.id.clone();
-    match outcome {
+    let (status, result) = match outcome {
         // Passing: the queue gives it out again, until the attempts are used up.
         Err(fault) if fault.is(Code::UNAVAILABLE) && held.record.attempts < MAX_ATTEMPTS => {
             return Err(JobError::Passing);
         }
         Err(fault) => {
+            let fault = in_words_of_a_job(offering, fault);
             tracing::warn!(%job, %fault, "a job failed");
-            held.record.status = JobStatus::Failed;
-            held.record.result = serde_json::to_value(&fault.msg).ok();
+            (JobStatus::Failed, serde_json::to_value(&fault.msg).ok())
         }
         Ok(result) => {
-            held.record.status = JobStatus::Completed;
             held.record.progress = 100;
-            held.record.result = Some(result);
+            (JobStatus::Completed, Some(result))
         }
-    }
-    held.record.completed = Some(tenon_protocol::clock::Millis::now());
+    };
+    held.record.end(status, result, tenon_protocol::clock::Millis::now());
     records.update(&mut held).await
+}
+
+/// A job that took too long has a number of its own.
+fn in_words_of_a_job(offering: &Offering, fault: Fault) -> Fault {
+    match &offering.snapshots {
+        Some(store) if fault.is(Code::NODE_TIMEOUT) => Fault::job_ttl(store.job_ttl),
+        Some(_) | None => fault,
+    }
 }

@@ -68,6 +68,7 @@ impl Node {
     ///
     /// [`BuildError`] says which part could not be opened, and why.
     pub async fn build(config: Config, environment: Environment) -> Result<Self, BuildError> {
+        install_tls();
         let listen = config.health.listen;
         let parts = Parts::open(config, environment)?;
         let listener = TcpListener::bind(listen).await;
@@ -148,6 +149,15 @@ async fn claim(
         background.spawn(identity?.hold(bus.client.clone(), stop.clone(), Arc::clone(lost)));
     }
     Ok(())
+}
+
+/// The TLS of everything in this process.
+pub(crate) fn install_tls() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let installed = rustls::crypto::ring::default_provider().install_default();
+        // Another thread was faster: it installed the same.
+        tracing::debug!(first = installed.is_ok(), "TLS primitives installed");
+    }
 }
 
 /// Starts the watchers, and waits until each plugin that is there serves or was refused.

@@ -9,7 +9,7 @@ use tenon_protocol::{Blame, Fault, InstanceId, NodeId, SealKey, ServiceName};
 use tokio::sync::Notify;
 
 use crate::backups::BackupStore;
-use crate::config::OfferingConfig;
+use crate::config::{OfferingConfig, Peers};
 use crate::crash::Crash;
 use crate::credentials::Credentials;
 use crate::guest::{CallFacts, Called, Grants, GuestCall, GuestFailure, Guests, Plugin, wit};
@@ -148,6 +148,7 @@ impl Offering {
             id: self.config.node_id.clone(),
             plan: self.config.plan.clone(),
             supported_versions: self.config.versions.clone(),
+            snapshots: self.takes_snapshots(),
             closing: false,
         })
     }
@@ -167,6 +168,20 @@ impl Offering {
             plan: self.config.plan.clone(),
             supported_versions: Vec::new(),
             closing: true,
+            snapshots: None,
+        }
+    }
+
+    /// Whether its guest can take snapshots, and there is a store for them; `None` for gateways
+    /// that would not know the word.
+    fn takes_snapshots(&self) -> Option<bool> {
+        match self.config.peers {
+            Peers::Original => None,
+            Peers::Native => {
+                let current = self.plugin.current();
+                let offers = current.is_some_and(|generation| generation.offers_snapshots());
+                Some(offers && self.snapshots.is_some())
+            }
         }
     }
 

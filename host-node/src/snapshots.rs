@@ -1,16 +1,20 @@
 //! The store of snapshots: a directory that the nodes of a platform share.
 //!
-//! `<service>/<instance>/<snapshot>.data` is written aside, synced and renamed, so that a name
+//! `<service>/<instance>/<snapshot>.data`, and `.zip` once it can be downloaded, is written aside, synced and renamed, so that a name
 //! that is there is complete.
 
+use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use sha2::{Digest, Sha256};
 use tenon_protocol::{InstanceId, JobId, ServiceName, SnapshotId};
+
+use crate::config::SnapshotsConfig;
+use crate::fetch::FetchLimits;
 
 /// Bytes hashed at once.
 const CHUNK: usize = 1 << 20;
@@ -20,18 +24,37 @@ const CHUNK: usize = 1 << 20;
 pub(crate) struct SnapshotStore {
     dir: Arc<Dir>,
     pub(crate) max_bytes: u64,
+    /// A job that takes longer is ended.
+    pub(crate) job_ttl: Duration,
+    /// What packages are fetched with.
+    pub(crate) fetching: FetchLimits,
 }
 
 impl SnapshotStore {
-    /// Opens the store at `path`, and creates it if it is not there.
+    /// Opens the store, and creates it if it is not there.
     ///
     /// # Errors
     ///
     /// The system's error.
-    pub(crate) fn open(path: &Path, max_bytes: u64) -> io::Result<Self> {
-        Dir::create_ambient_dir_all(path, ambient_authority())?;
-        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
-        Ok(Self { dir: Arc::new(dir), max_bytes })
+    pub(crate) fn open(config: &SnapshotsConfig, job_ttl: Duration) -> io::Result<Self> {
+        Dir::create_ambient_dir_all(&config.dir, ambient_authority())?;
+        let dir = Dir::open_ambient_dir(&config.dir, ambient_authority())?;
+        let fetching = FetchLimits {
+            max_bytes: config.import_max_mib << 20,
+            max_redirects: config.import_max_redirects,
+            timeout: Duration::from_secs(config.import_timeout_seconds),
+            networks: config.import_networks.clone(),
+        };
+        Ok(Self { dir: Arc::new(dir), max_bytes: config.max_mib << 20, job_ttl, fetching })
+    }
+
+    /// Removes all that is kept of an instance. Succeeds when it is gone.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    pub(crate) fn forget(&self, service: &ServiceName, instance: &InstanceId) -> io::Result<()> {
+        gone(self.dir.remove_dir_all(format!("{service}/{instance}")))
     }
 
     /// The directory of one instance's snapshots, created if it is not there.
@@ -46,7 +69,8 @@ impl SnapshotStore {
     ) -> io::Result<InstanceDir> {
         let path = format!("{service}/{instance}");
         let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700);
+        // Gateways of the same group read packages.
+        builder.recursive(true).mode(0o750);
         self.dir.create_dir_with(&path, &builder)?;
         Ok(InstanceDir(Arc::new(self.dir.open_dir(&path)?)))
     }
@@ -72,34 +96,85 @@ impl InstanceDir {
         format!("{id}.data")
     }
 
+    /// The name of what a job fetches, before it is looked at.
+    pub(crate) fn fetched(job: &JobId) -> String {
+        format!("{job}.fetched")
+    }
+
+    /// The name of a package.
+    pub(crate) fn package(id: &SnapshotId) -> String {
+        format!("{id}.zip")
+    }
+
     /// Lets what `job` wrote be snapshot `id`, durably.
     ///
     /// # Errors
     ///
     /// The system's error.
     pub(crate) fn keep(&self, job: &JobId, id: &SnapshotId) -> io::Result<()> {
-        self.0.rename(Self::aside(job), &self.0, Self::name(id))?;
+        self.rename(&Self::aside(job), &Self::name(id))
+    }
+
+    /// Lets what `job` wrote be the package of snapshot `id`, durably.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    pub(crate) fn keep_package(&self, job: &JobId, id: &SnapshotId) -> io::Result<()> {
+        self.rename(&Self::aside(job), &Self::package(id))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, &self.0, to)?;
         // The name is durable with the directory.
         self.0.open(".")?.sync_all()
     }
 
-    /// Removes what `job` wrote, if there is anything.
-    pub(crate) fn discard(&self, job: &JobId) {
-        if let Err(error) = self.0.remove_file(Self::aside(job)) {
-            tracing::debug!(%job, %error, "nothing to discard");
+    /// Bytes of the file `name`; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    pub(crate) fn size(&self, name: &str) -> io::Result<Option<u64>> {
+        match self.0.metadata(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            metadata => Ok(Some(metadata?.len())),
         }
     }
 
-    /// Removes snapshot `id`. Succeeds when it is gone.
+    /// A new file `name` that can be written and read, in the place of one that was left.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    pub(crate) fn create(&self, name: &str, access: Access) -> io::Result<File> {
+        let mode = match access {
+            Access::Node => 0o600,
+            Access::Group => 0o640,
+        };
+        gone(self.0.remove_file(name))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(mode);
+        Ok(self.0.open_with(name, &options)?.into_std())
+    }
+
+    /// Removes what `job` wrote and fetched, if there is anything.
+    pub(crate) fn discard(&self, job: &JobId) {
+        for name in [Self::aside(job), Self::fetched(job)] {
+            if let Err(error) = gone(self.0.remove_file(name)) {
+                tracing::warn!(%job, %error, "what a job left cannot be removed");
+            }
+        }
+    }
+
+    /// Removes snapshot `id` and its package. Succeeds when they are gone.
     ///
     /// # Errors
     ///
     /// The system's error.
     pub(crate) fn remove(&self, id: &SnapshotId) -> io::Result<()> {
-        match self.0.remove_file(Self::name(id)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        gone(self.0.remove_file(Self::package(id)))?;
+        gone(self.0.remove_file(Self::name(id)))
     }
 
     /// Hex SHA-256 of snapshot `id` as it lies in the store.
@@ -108,8 +183,17 @@ impl InstanceDir {
     ///
     /// The system's error.
     pub(crate) fn sha256(&self, id: &SnapshotId) -> io::Result<String> {
+        self.sha256_of(&Self::name(id))
+    }
+
+    /// Hex SHA-256 of the file `name`.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    pub(crate) fn sha256_of(&self, name: &str) -> io::Result<String> {
         use io::Read;
-        let mut file = self.0.open(Self::name(id))?;
+        let mut file = self.0.open(name)?;
         let mut hash = Sha256::new();
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -118,5 +202,22 @@ impl InstanceDir {
             hash.update(bytes);
         }
         Ok(hex::encode(hash.finalize()))
+    }
+}
+
+/// Who may read a file of the store, besides who writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nobody.
+    Node,
+    /// Gateways of the same group.
+    Group,
+}
+
+/// The end of a removal: it does not matter who removed it.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Numbers, statuses and texts up to 31999 are the original's; reference, section 7.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// Who has to act. Drives the log level, and whether a plugin is trusted further.
@@ -48,6 +50,8 @@ impl Code {
     pub const TOO_LARGE: Self = Self::new(30005, 413, Blame::Caller);
     /// Token missing or wrong.
     pub const NOT_AUTHORIZED: Self = Self::new(30100, 401, Blame::Caller);
+    /// The link does not allow it, or not any more. Not in the original.
+    pub const FORBIDDEN: Self = Self::new(30200, 403, Blame::Caller);
     /// The thing that the path names is not there.
     pub const NOT_FOUND: Self = Self::new(30300, 404, Blame::Caller);
     /// The thing exists already, otherwise, or is being removed. Not in the original.
@@ -78,6 +82,16 @@ impl Code {
     pub const GATEWAY_TIMEOUT: Self = Self::new(30700, 504, Blame::Platform);
     /// The instance has as many snapshots as its plan allows.
     pub const SNAPSHOT_QUOTA: Self = Self::new(30800, 500, Blame::Caller);
+    /// No node took the job in time.
+    pub const JOB_WAIT: Self = Self::new(30801, 500, Blame::Platform);
+    /// The job took longer than it may.
+    pub const JOB_TTL: Self = Self::new(30802, 500, Blame::Guest);
+    /// There is no package at the URL.
+    pub const PACKAGE_INVALID: Self = Self::new(30803, 500, Blame::Caller);
+    /// The package is larger than may be imported.
+    pub const PACKAGE_TOO_LARGE: Self = Self::new(30804, 400, Blame::Caller);
+    /// The URL leads on and on.
+    pub const TOO_MANY_REDIRECTS: Self = Self::new(30805, 400, Blame::Caller);
     /// The snapshot's data is damaged.
     pub const SNAPSHOT_CORRUPT: Self = Self::new(30806, 400, Blame::Platform);
     /// Another job works on the instance.
@@ -197,6 +211,54 @@ impl Fault {
     pub fn snapshot_quota(instance: &str, count: usize, quota: usize) -> Self {
         let text = format!("Instance {instance} has {count} snapshots. Quota is {quota} ");
         Self::new(Code::SNAPSHOT_QUOTA, text)
+    }
+
+    /// `Invalid snapshot name. X`.
+    #[must_use]
+    pub fn snapshot_name(why: &str) -> Self {
+        Self::new(Code::SNAPSHOT_NAME, format!("Invalid snapshot name. {why}"))
+    }
+
+    /// `Job timeout after waiting for N seconds.`
+    #[must_use]
+    pub fn job_wait(waited: Duration) -> Self {
+        let text = format!("Job timeout after waiting for {} seconds.", waited.as_secs());
+        Self::new(Code::JOB_WAIT, text)
+    }
+
+    /// `Job is killed since it runs longer than ttl: N seconds.`
+    #[must_use]
+    pub fn job_ttl(limit: Duration) -> Self {
+        let seconds = limit.as_secs();
+        let text = format!("Job is killed since it runs longer than ttl: {seconds} seconds.");
+        Self::new(Code::JOB_TTL, text)
+    }
+
+    /// `Invalid serialized data file from: X`.
+    #[must_use]
+    pub fn package_invalid(source: &str) -> Self {
+        let text = format!("Invalid serialized data file from: {source}");
+        Self::new(Code::PACKAGE_INVALID, text)
+    }
+
+    /// `Size of file from url X is N, max allowed M`.
+    #[must_use]
+    pub fn package_too_large(url: &str, size: u64, most: u64) -> Self {
+        let text = format!("Size of file from url {url} is {size}, max allowed {most}");
+        Self::new(Code::PACKAGE_TOO_LARGE, text)
+    }
+
+    /// `Too many redirects from url:X, max redirects allowed is N`.
+    #[must_use]
+    pub fn too_many_redirects(url: &str, most: u32) -> Self {
+        let text = format!("Too many redirects from url:{url}, max redirects allowed is {most}");
+        Self::new(Code::TOO_MANY_REDIRECTS, text)
+    }
+
+    /// `Serialized file is corrupted.`
+    #[must_use]
+    pub fn snapshot_corrupt() -> Self {
+        Self::new(Code::SNAPSHOT_CORRUPT, "Serialized file is corrupted.")
     }
 
     /// `Server busy, please try again later.`

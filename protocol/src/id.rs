@@ -216,6 +216,12 @@ impl JobId {
     pub fn random() -> Self {
         Self(random_hex())
     }
+
+    /// The same id for the same `order`: a platform that repeats a request meets its first one.
+    #[must_use]
+    pub fn derived(order: &[&str]) -> Self {
+        Self(hex::encode(digest(order)))
+    }
 }
 
 impl From<u64> for SnapshotId {

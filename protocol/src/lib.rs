@@ -4,6 +4,7 @@
 //! knows no runtime, and depends on no other crate of the workspace.
 
 pub mod clock;
+pub mod download;
 pub mod fault;
 pub mod id;
 pub mod job;

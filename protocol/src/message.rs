@@ -39,7 +39,10 @@ pub use orphan_order::{
 };
 pub use provision::{ProvisionRequest, ProvisionServiceRequest, ServiceResponse};
 pub use reply::{CredentialsReply, Reply};
-pub use snapshot::{SnapshotList, SnapshotView};
+pub use snapshot::{
+    SerializedUrl, SnapshotList, SnapshotListV2, SnapshotName, SnapshotState, SnapshotV2,
+    SnapshotView,
+};
 pub use unbind::{UnbindHandleRequest, UnbindRequest};
 pub use unprovision::UnprovisionRequest;
 

@@ -18,7 +18,7 @@ pub use instance::InstanceRecord;
 pub use job::{JobKind, JobRecord};
 pub use life::{Abandon, Life, LifeError, Phase};
 pub use moving::{MoveKind, MoveRecord, MoveStep};
-pub use snapshot::SnapshotRecord;
+pub use snapshot::{Package, SnapshotOrder, SnapshotRecord};
 pub use store::{KnownStore, StoreMark};
 
 /// Version of the form of records. A reader accepts unknown fields, and refuses a higher version.

@@ -4,8 +4,10 @@ use std::fmt;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 
 /// Why something could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +25,10 @@ pub enum SealError {
 
 /// The key of a store. Gateways that share records share it.
 #[derive(Clone)]
-pub struct SealKey(XChaCha20Poly1305);
+pub struct SealKey {
+    cipher: XChaCha20Poly1305,
+    bytes: [u8; 32],
+}
 
 impl SealKey {
     /// A key from its 64 hex digits.
@@ -34,8 +39,17 @@ impl SealKey {
     pub fn from_hex(text: &str) -> Result<Self, SealError> {
         let bytes = hex::decode(text.trim()).ok().filter(|bytes| bytes.len() == 32);
         let bytes = bytes.ok_or(SealError::BadKey)?;
+        let bytes: [u8; 32] = bytes.try_into().ok().ok_or(SealError::BadKey)?;
         let cipher = XChaCha20Poly1305::new_from_slice(&bytes).ok().ok_or(SealError::BadKey)?;
-        Ok(Self(cipher))
+        Ok(Self { cipher, bytes })
+    }
+
+    /// A key for another `purpose`, from which nobody learns this one.
+    #[must_use]
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.bytes).expect("any length is a key");
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().into()
     }
 
     /// A new key as hex digits, to be written into a key file.
@@ -57,7 +71,7 @@ impl SealKey {
         let mut nonce = [0u8; 24];
         rand::rng().fill_bytes(&mut nonce);
         let payload = Payload { msg: &plain, aad: place.as_bytes() };
-        let sealed = self.0.encrypt(&XNonce::from(nonce), payload);
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload);
         let sealed = sealed.ok().ok_or(SealError::CannotOpen)?;
         Ok(Sealed(format!("{}{}", hex::encode(nonce), hex::encode(sealed))))
     }
@@ -77,7 +91,7 @@ impl SealKey {
         let (nonce, body) = bytes.split_at_checked(24).ok_or(SealError::CannotOpen)?;
         let nonce: [u8; 24] = nonce.try_into().ok().ok_or(SealError::CannotOpen)?;
         let payload = Payload { msg: body, aad: place.as_bytes() };
-        let plain = self.0.decrypt(&XNonce::from(nonce), payload);
+        let plain = self.cipher.decrypt(&XNonce::from(nonce), payload);
         let plain = plain.ok().ok_or(SealError::CannotOpen)?;
         serde_json::from_slice(&plain).map_err(SealError::Form)
     }

@@ -91,6 +91,9 @@ mod tests {
             seal_key = "<seal_key>"
             reconcile_interval_seconds = 2
 
+            [snapshots]
+            dir = "/d/snapshots"
+
             [cloud_controller]
             url = "http://127.0.0.1:<cloud_controller>"
             api = "v1"
@@ -113,7 +116,7 @@ mod tests {
             unique_id = "core_files_free"
             description = "Free"
             free = true
-            extensions = ["snapshot", "job"]
+            extensions = ["snapshot", "serialization", "job"]
         "#]],
         );
     }

@@ -1,6 +1,7 @@
 //! The gateway's configuration file. Its keys are explained in docs/reference/config.md.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Serialize;
 use tenon_protocol::Secret;
@@ -15,6 +16,7 @@ struct Config<'a> {
     admin: Admin<'a>,
     nats: Nats<'a>,
     state: State<'a>,
+    snapshots: Snapshots,
     cloud_controller: CloudController<'a>,
     offerings: Vec<Offering<'a>>,
 }
@@ -41,6 +43,11 @@ struct Nats<'a> {
 struct State<'a> {
     seal_key: &'a Secret,
     reconcile_interval_seconds: u32,
+}
+
+#[derive(Serialize)]
+struct Snapshots {
+    dir: PathBuf,
 }
 
 #[derive(Serialize)]
@@ -78,7 +85,7 @@ struct Plan {
     unique_id: String,
     description: &'static str,
     free: bool,
-    extensions: [&'static str; 2],
+    extensions: [&'static str; 3],
 }
 
 /// The file of `gateway`.
@@ -99,6 +106,7 @@ pub(crate) fn text(
         },
         // Short, because people and tests watch it happen.
         state: State { seal_key: &blueprint.seal_key, reconcile_interval_seconds: 2 },
+        snapshots: Snapshots { dir: blueprint.snapshots_dir() },
         cloud_controller: cloud_controller(blueprint),
         offerings: blueprint.offerings.iter().map(offering).collect(),
     };
@@ -135,7 +143,7 @@ fn offering(plan: &OfferingPlan) -> Offering<'_> {
             unique_id: offering.plan_unique_id(),
             description: "Free",
             free: true,
-            extensions: ["snapshot", "job"],
+            extensions: ["snapshot", "serialization", "job"],
         }],
     }
 }

@@ -223,6 +223,7 @@ mod tests {
             plan: "free".to_owned(),
             supported_versions: Vec::new(),
             closing: false,
+            snapshots: None,
         }
     }
 

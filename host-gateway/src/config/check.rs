@@ -5,7 +5,10 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::{Api, Config, ConfigError, HandleUpdates, OfferingConfig, Peers, PlanConfig};
+use super::{
+    Api, Config, ConfigError, Extension, HandleUpdates, OfferingConfig, Peers, PlanConfig,
+    SnapshotsConfig,
+};
 use tenon_protocol::position;
 
 /// What is wrong with the value of a key.
@@ -53,6 +56,9 @@ pub(super) fn check(config: Config) -> Result<Config, Problem> {
     if let Some(url) = &config.http.public_url {
         http_url("http.public_url", url)?;
     }
+    if let Some(snapshots) = &config.snapshots {
+        check_snapshots(snapshots)?;
+    }
     if config.offerings.is_empty() {
         return Err(Problem::new("offerings", "must have at least one entry"));
     }
@@ -64,7 +70,38 @@ pub(super) fn check(config: Config) -> Result<Config, Problem> {
         Some(Api::V2(_)) => check_unique_services(&config.offerings)?,
         Some(Api::V1) | None => {}
     }
+    if config.snapshots.is_none() {
+        refuse_serialization(&config.offerings)?;
+    }
     Ok(config)
+}
+
+fn check_snapshots(snapshots: &SnapshotsConfig) -> Result<(), Problem> {
+    range("snapshots.link_seconds", snapshots.link_seconds, 1..=604_800)?;
+    range("snapshots.max_downloads", snapshots.max_downloads, 1..=4_096)?;
+    if let Some(template) = &snapshots.download_url_template {
+        const KEY: &str = "snapshots.download_url_template";
+        http_url(KEY, template)?;
+        for part in ["%{service}", "%{name}", "%{snapshot_id}", "%{token}"] {
+            if !template.contains(part) {
+                return Err(Problem::new(KEY, format!("must hold {part}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nothing can be handed out of a store that nobody named.
+fn refuse_serialization(offerings: &[OfferingConfig]) -> Result<(), Problem> {
+    for (n, offering) in offerings.iter().enumerate() {
+        for (m, plan) in offering.plans.iter().enumerate() {
+            if plan.extensions.contains(&Extension::Serialization) {
+                let key = format!("offerings.{n}.plans.{m}.extensions");
+                return Err(Problem::new(key, "serialization needs [snapshots]"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Refuses what cannot be called.

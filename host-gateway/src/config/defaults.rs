@@ -23,6 +23,15 @@ pub(super) const fn reconcile_interval_seconds() -> u64 {
 pub(super) const fn tomb_days() -> u64 {
     7
 }
+pub(super) const fn job_life_seconds() -> u64 {
+    6 * 3_600
+}
+pub(super) const fn link_seconds() -> u64 {
+    3_600
+}
+pub(super) const fn max_downloads() -> usize {
+    16
+}
 pub(super) const fn heartbeat_interval_seconds() -> u64 {
     60
 }

@@ -13,7 +13,7 @@ use super::cloud_controller::CloudControllerFile;
 use super::secret::SecretSource;
 use super::{
     AdminConfig, ComponentConfig, Config, HandleUpdates, HttpConfig, Listing, NatsConfig,
-    OfferingConfig, Peers, PlanConfig, Replicas, StateConfig, defaults,
+    OfferingConfig, Peers, PlanConfig, Replicas, SnapshotsConfig, StateConfig, defaults,
 };
 
 /// All of it.
@@ -26,6 +26,7 @@ pub(super) struct ConfigFile {
     component: ComponentFile,
     nats: NatsFile,
     state: StateFile,
+    snapshots: Option<SnapshotsConfig>,
     cloud_controller: Option<CloudControllerFile>,
     offerings: Vec<OfferingFile>,
 }
@@ -66,6 +67,8 @@ struct StateFile {
     reconcile_interval_seconds: u64,
     #[serde(default = "defaults::tomb_days")]
     tomb_days: u64,
+    #[serde(default = "defaults::job_life_seconds")]
+    job_life_seconds: u64,
 }
 
 #[derive(Deserialize)]
@@ -127,6 +130,9 @@ impl ConfigFile {
             component: self.component.resolve(dir)?,
             nats: self.nats.resolve(dir)?,
             state: self.state.resolve(dir)?,
+            snapshots: self
+                .snapshots
+                .map(|snapshots| SnapshotsConfig { dir: dir.join(&snapshots.dir), ..snapshots }),
             cloud_controller: self.cloud_controller.map(|cc| cc.resolve(dir)).transpose()?,
             offerings: offerings.collect::<Result<_, _>>()?,
         })
@@ -174,11 +180,13 @@ impl StateFile {
             1..=3600,
         )?;
         check::range("state.tomb_days", self.tomb_days, 1..=3650)?;
+        check::range("state.job_life_seconds", self.job_life_seconds, 10..=604_800)?;
         Ok(StateConfig {
             seal_key,
             replicas: self.replicas,
             reconcile_interval: Duration::from_secs(self.reconcile_interval_seconds),
             tomb_life: Duration::from_secs(self.tomb_days * 86_400),
+            job_life: Duration::from_secs(self.job_life_seconds),
         })
     }
 }

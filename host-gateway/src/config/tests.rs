@@ -74,7 +74,7 @@ fn an_unknown_key_is_named_with_what_is_allowed() {
         "[state]",
         "[stat]",
         expect![
-            "gw.toml:20: unknown field `stat`, expected one of `http`, `admin`, `component`, `nats`, `state`, `cloud_controller`, `offerings`"
+            "gw.toml:20: unknown field `stat`, expected one of `http`, `admin`, `component`, `nats`, `state`, `snapshots`, `cloud_controller`, `offerings`"
         ],
     );
 }
@@ -245,6 +245,35 @@ fn what_would_make_a_request_ambiguous_is_named() {
             "gw.toml:56: offerings.0.plans.1.name must not be the same as in an entry before it"
         ],
     );
+}
+
+#[test]
+fn a_download_that_could_not_be_is_named() {
+    check_refused(
+        "?token=%{token}",
+        "",
+        expect!["gw.toml:72: snapshots.download_url_template must hold %{token}"],
+    );
+    check_refused(
+        "http://dl.vcap.me",
+        "dl.vcap.me",
+        expect![[
+            r#"gw.toml:72: snapshots.download_url_template must begin with http:// or https://, not "dl.vcap.me/serialized/%{service}/%{name}/snapshots/%{snapshot_id}?token=%{token}""#
+        ]],
+    );
+    check_refused(
+        "link_seconds = 3600",
+        "link_seconds = 0",
+        expect!["gw.toml:73: snapshots.link_seconds must be 1 to 604800, not 0"],
+    );
+    check_refused(
+        "max_downloads = 16",
+        "max_downloads = 0",
+        expect!["gw.toml:74: snapshots.max_downloads must be 1 to 4096, not 0"],
+    );
+    let without = GOOD.split("[snapshots]").next().unwrap();
+    expect!["gw.toml:51: offerings.0.plans.0.extensions serialization needs [snapshots]"]
+        .assert_eq(&parse(without).unwrap_err());
 }
 
 #[test]

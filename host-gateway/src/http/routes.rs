@@ -5,25 +5,21 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{Method, Uri};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, post};
 use tenon_protocol::Fault;
 use tenon_protocol::message::{BindHandleRequest, ProvisionServiceRequest, UnbindHandleRequest};
 
 use super::body::{Caller, Json, Names, RequestId};
-use super::{Answer, Front};
+use super::{Answer, Front, download, snapshots};
 use crate::config::HttpConfig;
 use crate::metrics::Verb;
 use crate::operations::bind::bind;
 use crate::operations::check_orphan::check_orphan;
-use crate::operations::create_snapshot::create_snapshot;
-use crate::operations::list_snapshots::list_snapshots;
 use crate::operations::migration_step::{Step, instances_of, migration_step};
 use crate::operations::provision::provision;
 use crate::operations::purge_orphan::{Manner, PurgeRequest, purge_orphan};
 use crate::operations::recover::{BackupRequest, recover};
 use crate::operations::restore::restore;
-use crate::operations::rollback_snapshot::rollback_snapshot;
-use crate::operations::show_job::show_job;
 use crate::operations::shown;
 use crate::operations::tend_orphans::first_failure;
 use crate::operations::unbind::{Named, unbind};
@@ -32,15 +28,15 @@ use crate::operations::unprovision::unprovision;
 /// All routes. Reference, section 1.
 pub(super) fn table(config: &HttpConfig, front: Arc<Front>) -> Router {
     const V1: &str = "/gateway/v1/configurations";
+    const V2: &str = "/gateway/v2/configurations";
     const INTERNAL: &str = "/service/internal/v1";
     Router::new()
         .route(V1, post(on_provision))
         .route(&format!("{V1}/{{id}}"), delete(on_unprovision))
         .route(&format!("{V1}/{{id}}/handles"), post(on_bind))
         .route(&format!("{V1}/{{id}}/handles/{{handle}}"), delete(on_unbind))
-        .route(&format!("{V1}/{{id}}/snapshots"), post(on_create_snapshot).get(on_list_snapshots))
-        .route(&format!("{V1}/{{id}}/snapshots/{{snapshot}}"), put(on_rollback_snapshot))
-        .route(&format!("{V1}/{{id}}/jobs/{{job}}"), get(on_show_job))
+        .merge(snapshots::table(V1, V2))
+        .route(download::PATH, get(download::on_download))
         .route(&format!("{INTERNAL}/restore"), post(on_restore))
         .route(&format!("{INTERNAL}/recover"), post(on_recover))
         .route(&format!("{INTERNAL}/migration/{{node}}/instances"), get(on_list_instances))
@@ -53,7 +49,7 @@ pub(super) fn table(config: &HttpConfig, front: Arc<Front>) -> Router {
         .with_state(front)
 }
 
-type Shared = State<Arc<Front>>;
+pub(super) type Shared = State<Arc<Front>>;
 
 async fn unknown(State(front): Shared, method: Method, uri: Uri) -> Answer {
     let fault = Fault::not_found(&format!("{method} {}", shown(uri.path())));
@@ -108,50 +104,6 @@ async fn on_unbind(
         unbind(&ops, &offering, &named, &request).await.map(|()| Answer::nothing())
     };
     front.run(Verb::Unbind, offering, work).await
-}
-
-async fn on_create_snapshot(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names(id): Names<String>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        create_snapshot(&ops, &offering, &id).await.map(|job| Answer::of(&job))
-    };
-    front.run(Verb::CreateSnapshot, offering, work).await
-}
-
-async fn on_list_snapshots(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names(id): Names<String>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        list_snapshots(&ops, &offering, &id).await.map(|list| Answer::of(&list))
-    };
-    front.run(Verb::ListSnapshots, offering, work).await
-}
-
-async fn on_rollback_snapshot(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names((id, snapshot)): Names<(String, String)>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        rollback_snapshot(&ops, &offering, &id, &snapshot).await.map(|job| Answer::of(&job))
-    };
-    front.run(Verb::RollbackSnapshot, offering, work).await
-}
-
-async fn on_show_job(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names((id, job)): Names<(String, String)>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        show_job(&ops, &offering, &id, &job).await.map(|job| Answer::of(&job))
-    };
-    front.run(Verb::ShowJob, offering, work).await
 }
 
 async fn on_restore(

@@ -71,15 +71,20 @@ fn answer<E: Blamed>(outcome: Result<Answer, E>) -> Answer {
         }
         Err(error) => error,
     };
+    Answer::Refused(refusal(&error))
+}
+
+/// Logs an error that stops here, and says what the caller is told.
+pub(super) fn refusal<E: Blamed>(error: &E) -> Fault {
     let fault = error.fault();
     let code = fault.msg.code;
-    let cause = Chain(&error).to_string();
+    let cause = Chain(error).to_string();
     match error.blame() {
         Blame::Caller => tracing::debug!(code, error = cause, "refused"),
         Blame::Guest | Blame::Platform => tracing::warn!(code, error = cause, "failed"),
         Blame::Host => tracing::error!(code, error = cause, "failed"),
     }
-    Answer::Refused(fault)
+    fault
 }
 
 /// An error with all its causes.

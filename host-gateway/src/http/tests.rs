@@ -38,6 +38,8 @@ async fn start(max_in_flight: usize) -> SocketAddr {
         orphans: OrphanReports::default(),
         cloud_controller: None,
         seal_key: config.state.seal_key,
+        packages: None,
+        job_life: config.state.job_life,
         crash: Crash::default(),
         tasks: tasks.clone(),
     });

@@ -1,4 +1,4 @@
-//! Why operations fail, and what the platform is told.
+//! Why an operation failed, who has to act on it, and what the platform is told.
 
 use tenon_protocol::{Blame, Code, Fault, InstanceId, NodeId, SealError};
 
@@ -25,6 +25,18 @@ pub(crate) enum OperationError {
     /// Another job of the instance waits or runs, or it is moving to another node.
     #[error("another job works on {0}")]
     Busy(InstanceId),
+    /// Caller's fault.
+    #[error("a snapshot cannot have this name: {0}")]
+    SnapshotName(String),
+    /// Caller's fault: the link is not ours, or has expired.
+    #[error("the link does not allow it")]
+    Forbidden,
+    /// As many downloads as may be are on their way.
+    #[error("too many downloads at once")]
+    Crowded,
+    /// The store of snapshots failed.
+    #[error("the store of snapshots cannot be read")]
+    Store(#[source] std::io::Error),
     /// Caller's fault: the platform knows what is to be purged.
     #[error("{0} is no orphan")]
     NoOrphan(String),
@@ -91,11 +103,14 @@ impl From<&OperationError> for Fault {
             }
             OperationError::NoExtension(extension) => Self::no_extension(extension.as_str()),
             OperationError::Busy(_) => Self::busy(),
-            OperationError::NoOrphan(id) => {
-                Self::new(Code::CONFLICT, format!("{id} is no orphan: it was ordered"))
-            }
+            OperationError::SnapshotName(why) => Self::snapshot_name(why),
+            OperationError::Forbidden => Self::new(Code::FORBIDDEN, "Forbidden"),
+            OperationError::Crowded | OperationError::Store(_) => Self::unavailable(),
             OperationError::Incomplete(what) => {
                 Self::new(Code::INCOMPLETE, format!("Not everything is known: {what}"))
+            }
+            OperationError::NoOrphan(id) => {
+                Self::new(Code::CONFLICT, format!("{id} is no orphan: it was ordered"))
             }
             OperationError::Node { fault, .. } => fault.clone(),
             OperationError::Silent(_) | OperationError::Overtaken(_) => Self::gateway_timeout(),
@@ -133,6 +148,8 @@ impl Blamed for OperationError {
             | Self::NoExtension(_)
             | Self::NoOrphan(_)
             | Self::Conflict(_)
+            | Self::SnapshotName(_)
+            | Self::Forbidden
             | Self::Removed(_) => Blame::Caller,
             Self::Node { fault, .. } if fault.status < SERVER_ERROR => Blame::Caller,
             Self::Node { .. } => Blame::Guest,
@@ -143,7 +160,9 @@ impl Blamed for OperationError {
             | Self::NotPlaced { .. }
             | Self::Unfinished(_)
             | Self::Untold(_)
+            | Self::Crowded
             | Self::Incomplete(_)
+            | Self::Store(_)
             | Self::Busy(_) => Blame::Platform,
             Self::State(StateError::Away | StateError::TimedOut | StateError::Refused(_)) => {
                 Blame::Platform
@@ -182,8 +201,12 @@ mod tests {
             (OperationError::Removed(id()), 30301, Blame::Caller),
             (OperationError::NoExtension(Extension::Snapshot), 30501, Blame::Caller),
             (OperationError::Busy(id()), 30807, Blame::Platform),
-            (OperationError::NoOrphan("d1".to_owned()), 30301, Blame::Caller),
+            (OperationError::SnapshotName(String::new()), 30808, Blame::Caller),
+            (OperationError::Forbidden, 30200, Blame::Caller),
+            (OperationError::Crowded, 30600, Blame::Platform),
+            (OperationError::Store(std::io::ErrorKind::Other.into()), 30600, Blame::Platform),
             (OperationError::Incomplete(String::new()), 30602, Blame::Platform),
+            (OperationError::NoOrphan("d1".to_owned()), 30301, Blame::Caller),
             (refused(500), 31001, Blame::Guest),
             (refused(404), 31001, Blame::Caller),
             (OperationError::Silent(node()), 30700, Blame::Platform),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tenon_protocol::message::SnapshotList;
-use tenon_protocol::record::SnapshotRecord;
 
 use super::{OperationError, Operations};
 use crate::config::{Extension, OfferingConfig};
@@ -20,5 +19,5 @@ pub(crate) async fn list_snapshots(
 ) -> Result<SnapshotList, OperationError> {
     let instance = ops.extended_instance(offering, id, Extension::Snapshot).await?;
     let records = ops.jobs.snapshots(&offering.service, &instance.id).await?;
-    Ok(SnapshotList { snapshots: records.iter().map(SnapshotRecord::view).collect() })
+    Ok(SnapshotList { snapshots: records.iter().map(|one| one.record.view()).collect() })
 }

@@ -234,8 +234,7 @@ enum Openness {
 fn is_open(entry: &Entry) -> Result<Openness, StateError> {
     if entry.key.starts_with("job.") {
         return Ok(match (decode_job(entry)?.record.status, entry.keep) {
-            (JobStatus::Queued, _) => Openness::Open,
-            (JobStatus::Working, _) => Openness::Closed,
+            (JobStatus::Queued | JobStatus::Working, _) => Openness::Open,
             (JobStatus::Completed | JobStatus::Failed | JobStatus::Killed, KeepSeen::Forever) => {
                 Openness::Expiring
             }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use tenon_protocol::SnapshotId;
 use tenon_protocol::job::JobView;
 use tenon_protocol::record::JobKind;
 
-use super::create_snapshot::order_job;
-use super::{OperationError, Operations, shown};
+use super::order_job::{Wanted, order_job, own_snapshot};
+use super::{OperationError, Operations};
 use crate::config::{Extension, OfferingConfig};
 
-/// Orders that instance `id` gets the data of snapshot `snapshot` again.
+/// Orders that an instance gets the data of one of its snapshots again.
 ///
 /// # Errors
 ///
@@ -18,14 +17,14 @@ use crate::config::{Extension, OfferingConfig};
 pub(crate) async fn rollback_snapshot(
     ops: &Arc<Operations>,
     offering: &Arc<OfferingConfig>,
-    id: &str,
-    snapshot: &str,
+    (id, snapshot): (&str, &str),
+    request_id: Option<&str>,
 ) -> Result<JobView, OperationError> {
     ops.check_up()?;
     let instance = ops.extended_instance(offering, id, Extension::Snapshot).await?;
-    let missing = || OperationError::NotFound(format!("snapshot {}", shown(snapshot)));
-    let snapshot = SnapshotId::new(snapshot).map_err(|_not_an_id| missing())?;
-    let found = ops.jobs.snapshot(&offering.service, &instance.id, &snapshot).await?;
-    let snapshot = found.ok_or_else(missing)?.id;
-    order_job(ops, &instance, JobKind::RollbackSnapshot { snapshot }).await
+    let snapshot = own_snapshot(ops, &instance, snapshot).await?.id;
+    let words = ["rollback_snapshot", snapshot.as_str()];
+    let kind = JobKind::RollbackSnapshot { snapshot: snapshot.clone() };
+    let wanted = Wanted { kind, words: &words, request_id };
+    Ok(order_job(ops, &instance, wanted).await?.view())
 }

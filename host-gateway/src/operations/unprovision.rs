@@ -10,6 +10,7 @@ use tenon_protocol::subject::Operation;
 use tenon_protocol::{Fault, InstanceId, NodeId};
 use tracing::{Instrument, Span};
 
+use super::forget_snapshots::forget_snapshots;
 use super::{OperationError, Operations, command, credentials, instance_id, order, shown};
 use crate::bus::Answer;
 use crate::config::OfferingConfig;
@@ -106,6 +107,7 @@ pub(crate) async fn clean(
         let cleaned = stored.record.life.cleaned(&node);
         if cleaned.phase == Phase::Tomb {
             bury_bindings(ops, &stored.record.id).await?;
+            forget_snapshots(ops, offering, &stored.record).await?;
             ops.crash.point("unprovision.bindings-buried");
         }
         stored = match ops.records.replace(&stored, cleaned).await? {

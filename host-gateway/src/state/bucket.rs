@@ -23,6 +23,10 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 const LOST_RACE: [u64; 2] = [10_071, 10_164];
 /// Headers by which clients mark a deleted key.
 const DELETED: [&str; 2] = ["KV-Operation", "Nats-Marker-Reason"];
+/// What stands there when nothing of the key is left.
+const PURGED: &str = "PURGE";
+/// Longer than anybody goes on with what was read.
+const MARKER_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// Where the reply to a direct get says what it is.
 const SUBJECT: &str = "Nats-Subject";
 const SEQUENCE: &str = "Nats-Sequence";
@@ -168,6 +172,20 @@ impl Bucket {
         if let Keep::For(time) = keep {
             message = message.ttl(time);
         }
+        match self.publish(key, message).await {
+            Ok(revision) => Ok(Put::Written(revision)),
+            Err(error) => lost_race(&error).then_some(Put::Lost).ok_or_else(|| refused(&error)),
+        }
+    }
+
+    /// Removes `revision` of `key`. What says that it was there goes by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]; after [`StateError::TimedOut`] it may be gone.
+    pub(crate) async fn remove(&self, key: &str, revision: u64) -> Result<Put, StateError> {
+        let message = PublishMessage::build().header(DELETED[0], PURGED).ttl(MARKER_LIFE);
+        let message = message.expected_last_subject_sequence(revision);
         match self.publish(key, message).await {
             Ok(revision) => Ok(Put::Written(revision)),
             Err(error) => lost_race(&error).then_some(Put::Lost).ok_or_else(|| refused(&error)),

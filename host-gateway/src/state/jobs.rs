@@ -1,4 +1,4 @@
-//! Jobs and snapshots: records that gateways and nodes share, and the work queue beside them.
+//! Jobs: records that gateways and nodes share, and the work queue beside them.
 //!
 //! The record is the truth, the queue only points to it: the record is written first, and a
 //! reconciler queues again what a crash left without a pointer.
@@ -11,8 +11,8 @@ use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tenon_protocol::record::{JobRecord, SnapshotRecord, key};
-use tenon_protocol::{InstanceId, JobId, ServiceName, SnapshotId, subject};
+use tenon_protocol::record::{JobRecord, key};
+use tenon_protocol::{InstanceId, JobId, NodeId, ServiceName, SnapshotId, subject};
 
 use super::StateError;
 use super::bucket::{Bucket, Entry, Keep, Put, TIMEOUT, refused, server_code};
@@ -21,8 +21,6 @@ use super::bucket::{Bucket, Entry, Keep, Put, TIMEOUT, refused, server_code};
 const SUBJECT_FULL: u64 = 10_077;
 /// The key whose revisions number snapshots.
 const SNAPSHOT_NUMBERS: &str = "seq.snapshot";
-/// Snapshots of one instance that are listed.
-const MAX_SNAPSHOTS: usize = 10_000;
 
 /// Where a job is after it was queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +29,15 @@ pub(crate) enum Queued {
     Waiting,
     /// Another job of the instance waits or runs.
     Busy,
+}
+
+/// What became of the record of a new job.
+#[derive(Debug)]
+pub(crate) enum Created {
+    /// It is written.
+    New(StoredJob),
+    /// The same request was made before.
+    Before(JobRecord),
 }
 
 /// A job as it was read.
@@ -43,10 +50,10 @@ pub(crate) struct StoredJob {
 /// Jobs and snapshots.
 #[derive(Clone)]
 pub(crate) struct Jobs {
-    bucket: Bucket,
+    pub(super) bucket: Bucket,
     queue: Stream<()>,
     context: Context,
-    keep: Duration,
+    pub(super) keep: Duration,
 }
 
 /// What is queued.
@@ -75,17 +82,29 @@ impl Jobs {
         Ok(SnapshotId::from(self.bucket.draw_number(SNAPSHOT_NUMBERS).await?))
     }
 
-    /// Writes the record of a new job.
+    /// Writes the record of a new job, unless there is one of its id.
     ///
     /// # Errors
     ///
     /// [`StateError`] when it is not known to have been written.
-    pub(crate) async fn create(&self, record: JobRecord) -> Result<StoredJob, StateError> {
+    pub(crate) async fn create(&self, record: JobRecord) -> Result<Created, StateError> {
         let key = key_of(&record);
         match self.bucket.create(&key, encode(&record)?, Keep::Forever).await? {
-            Put::Written(revision) => Ok(StoredJob { record, revision }),
-            Put::Lost => Err(StateError::Refused(format!("there is a job {key} already"))),
+            Put::Written(revision) => Ok(Created::New(StoredJob { record, revision })),
+            Put::Lost => match self.bucket.get(&key).await? {
+                Some(entry) => Ok(Created::Before(decode_job(&entry)?.record)),
+                None => Err(StateError::Refused(format!("job {key} was here a moment ago"))),
+            },
         }
+    }
+
+    /// Takes back the record of a job that was not queued.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when it is not known to be gone.
+    pub(crate) async fn withdraw(&self, job: &StoredJob) -> Result<Put, StateError> {
+        self.bucket.remove(&key_of(&job.record), job.revision).await
     }
 
     /// Replaces the record of a job by `record`, unless somebody else did.
@@ -123,13 +142,18 @@ impl Jobs {
         }
     }
 
-    /// Which job the queue points to for the instance of `record`; `None` when none.
+    /// Which job the queue points to for an instance on `node`; `None` when none.
     ///
     /// # Errors
     ///
     /// [`StateError`] when the store cannot tell.
-    pub(crate) async fn queued(&self, record: &JobRecord) -> Result<Option<JobId>, StateError> {
-        let subject = subject::job(&record.service, &record.node, &record.instance);
+    pub(crate) async fn queued(
+        &self,
+        service: &ServiceName,
+        node: &NodeId,
+        instance: &InstanceId,
+    ) -> Result<Option<JobId>, StateError> {
+        let subject = subject::job(service, node, instance);
         let read = self.queue.direct_get_last_for_subject(&subject);
         match tokio::time::timeout(TIMEOUT, read).await {
             Ok(Ok(message)) => {
@@ -156,36 +180,6 @@ impl Jobs {
         let found = self.bucket.all(&format!("job.{service}.*.{id}"), 2).await?;
         found.first().map(decode).transpose()
     }
-
-    /// The snapshots of an instance, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`StateError`] when they cannot all be listed.
-    pub(crate) async fn snapshots(
-        &self,
-        service: &ServiceName,
-        instance: &InstanceId,
-    ) -> Result<Vec<SnapshotRecord>, StateError> {
-        let filter = key::snapshots_of(service, instance);
-        let entries = self.bucket.all(&filter, MAX_SNAPSHOTS).await?;
-        entries.iter().map(decode).collect()
-    }
-
-    /// One snapshot of an instance, whichever node took it; `None` when there is none.
-    ///
-    /// # Errors
-    ///
-    /// [`StateError`] when the store cannot tell.
-    pub(crate) async fn snapshot(
-        &self,
-        service: &ServiceName,
-        instance: &InstanceId,
-        id: &SnapshotId,
-    ) -> Result<Option<SnapshotRecord>, StateError> {
-        let found = self.bucket.all(&format!("snap.{service}.*.{instance}.{id}"), 2).await?;
-        found.first().map(decode).transpose()
-    }
 }
 
 /// Reads the job in `entry`.
@@ -207,7 +201,7 @@ fn encode(record: &JobRecord) -> Result<Bytes, StateError> {
     Ok(value.into())
 }
 
-fn decode<T: DeserializeOwned>(entry: &Entry) -> Result<T, StateError> {
+pub(super) fn decode<T: DeserializeOwned>(entry: &Entry) -> Result<T, StateError> {
     serde_json::from_slice(&entry.value)
         .map_err(|source| StateError::Damaged { key: entry.key.clone(), source })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Capability, Config, ConfigError, MysqlServerConfig, OfferingConfig};
+use super::{Capability, Config, ConfigError, MysqlServerConfig, OfferingConfig, SnapshotsConfig};
 use tenon_protocol::position;
 
 /// Most calls at once: each takes a slot of 4 GiB of address space.
@@ -36,6 +36,7 @@ impl Config {
                 return Err((key.to_owned(), message));
             }
         }
+        self.snapshots.as_ref().map_or(Ok(()), SnapshotsConfig::check)?;
         let servers = check_servers(&self.mysql)?;
         if self.offerings.is_empty() {
             let message = "must name at least one offering".to_owned();
@@ -84,6 +85,22 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+impl SnapshotsConfig {
+    fn check(&self) -> Result<(), Problem> {
+        let numbers = [
+            ("snapshots.max_mib", self.max_mib, 1, 1 << 24),
+            ("snapshots.import_max_mib", self.import_max_mib, 1, 1 << 20),
+            ("snapshots.import_max_redirects", self.import_max_redirects.into(), 0, 20),
+            ("snapshots.import_timeout_seconds", self.import_timeout_seconds, 1, 86_400),
+        ];
+        numbers.into_iter().try_for_each(|(key, value, least, most)| {
+            let message = format!("must be {least} to {most}, not {value}");
+            let good = (least..=most).contains(&value);
+            if good { Ok(()) } else { Err((key.to_owned(), message)) }
+        })
     }
 }
 

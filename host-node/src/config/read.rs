@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tenon_protocol::Secret;
@@ -138,4 +139,14 @@ impl<'de> Visitor<'de> for SecretVisitor {
             Err(de::Error::unknown_field(&key, &["file"]))
         }
     }
+}
+
+/// Texts such as `10.0.0.0/8`.
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parse = |text: &String| {
+        let expected = format!("expected a network such as \"10.0.0.0/8\", not {text:?}");
+        text.parse().map_err(|_no_network| de::Error::custom(expected))
+    };
+    texts.iter().map(parse).collect()
 }

@@ -213,6 +213,27 @@ impl GuestCall for Health {
     }
 }
 
+/// `snapshots.formats`: what the guest can restore.
+#[derive(Clone)]
+pub(crate) struct Formats;
+
+impl GuestCall for Formats {
+    type Output = Vec<String>;
+    const NAME: &'static str = "formats";
+
+    async fn run(
+        self,
+        store: &mut Store<CallState>,
+        exports: &Exports<'_>,
+        _cx: Cx,
+    ) -> Outcome<Vec<String>> {
+        let Some(guest) = exports.snapshots(store)? else {
+            return Ok(Err(GuestFailure::NotOffered("snapshot")));
+        };
+        Ok(Ok(guest.call_formats(store).await?))
+    }
+}
+
 /// `snapshots.snapshot` into a file of the snapshot store.
 #[derive(Clone)]
 pub(crate) struct Snapshot {

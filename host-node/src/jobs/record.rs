@@ -1,9 +1,18 @@
 //! Job and snapshot records in the bucket that gateways and nodes share.
 
+use std::time::Duration;
+
 use async_nats::jetstream::{self, kv};
+use futures_util::TryStreamExt;
 use serde::de::DeserializeOwned;
-use tenon_protocol::record::{JobRecord, SnapshotRecord, key};
+use serde_json::Value;
+use tenon_protocol::record::{JobRecord, Package, SnapshotRecord, key};
 use tenon_protocol::{JobId, NodeId, ServiceName, SnapshotId};
+
+/// Times that a record is read anew because a gateway changed it.
+const ROUNDS: usize = 8;
+/// Longer than anybody goes on with what was read.
+const MARKER_LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Why a record could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -80,13 +89,78 @@ impl Records {
         Ok(())
     }
 
+    /// Writes down that a snapshot can be downloaded. What else a gateway changes meanwhile stays.
+    pub(super) async fn put_package(
+        &self,
+        job: &JobRecord,
+        id: &SnapshotId,
+        package: &Package,
+    ) -> Result<(), JobError> {
+        let key = key::snapshot(&job.service, &job.node, &job.instance, id);
+        for _round in 0..ROUNDS {
+            let Some((mut record, revision)) = self.get::<SnapshotRecord>(&key).await? else {
+                return Err(JobError::Lost);
+            };
+            record.package = Some(package.clone());
+            let updated = self.0.update(&key, serde_json::to_vec(&record)?.into(), revision).await;
+            match updated {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => {}
+                Err(error) => return Err(JobError::Bucket(error.to_string())),
+            }
+        }
+        Err(JobError::Bucket(format!("{key} keeps changing")))
+    }
+
     pub(super) async fn delete_snapshot(
         &self,
         job: &JobRecord,
         id: &SnapshotId,
     ) -> Result<(), JobError> {
         let key = key::snapshot(&job.service, &job.node, &job.instance, id);
-        self.0.delete(key).await.map_err(|error| JobError::Bucket(error.to_string()))
+        self.purge(&key).await
+    }
+
+    /// Removes all snapshots of the job's instance that this node looks after.
+    pub(super) async fn delete_snapshots(&self, job: &JobRecord) -> Result<(), JobError> {
+        let own = format!("snap.{}.{}.", job.service, job.node);
+        for key in self.snapshot_keys(job).await? {
+            if key.starts_with(&own) {
+                self.purge(&key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many snapshots the job's instance has.
+    pub(super) async fn count_snapshots(&self, job: &JobRecord) -> Result<usize, JobError> {
+        let mut count = 0;
+        for key in self.snapshot_keys(job).await? {
+            // What was removed leaves a marker for a while.
+            count += usize::from(self.get::<Value>(&key).await?.is_some());
+        }
+        Ok(count)
+    }
+
+    /// Keys of the snapshots of the job's instance, whichever node looks after them.
+    async fn snapshot_keys(&self, job: &JobRecord) -> Result<Vec<String>, JobError> {
+        let prefix = format!("$KV.{}.", key::JOBS_BUCKET);
+        let filter = format!("{prefix}{}", key::snapshots_of(&job.service, &job.instance));
+        let bucket = |error: &dyn std::error::Error| JobError::Bucket(error.to_string());
+        let subjects = self.0.stream.info_with_subjects(filter).await;
+        let subjects = subjects.map_err(|error| bucket(&error))?;
+        let subjects: Vec<(String, usize)> =
+            subjects.try_collect().await.map_err(|error| bucket(&error))?;
+        let keys = subjects
+            .into_iter()
+            .filter_map(|(subject, _count)| subject.strip_prefix(&prefix).map(str::to_owned));
+        Ok(keys.collect())
+    }
+
+    /// What says that it was there goes by itself.
+    async fn purge(&self, key: &str) -> Result<(), JobError> {
+        let purged = self.0.purge_with_ttl(key, MARKER_LIFE).await;
+        purged.map_err(|error| JobError::Bucket(error.to_string()))
     }
 
     async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(T, u64)>, JobError> {

@@ -162,8 +162,8 @@ impl Parts {
 
 fn snapshots(config: &Config) -> Result<Option<SnapshotStore>, BuildError> {
     let open = |snapshots: &SnapshotsConfig| {
-        SnapshotStore::open(&snapshots.dir, snapshots.max_mib << 20)
-            .map_err(|source| directory(&snapshots.dir, source))
+        let ttl = Duration::from_secs(config.guests.job_timeout_seconds);
+        SnapshotStore::open(snapshots, ttl).map_err(|source| directory(&snapshots.dir, source))
     };
     config.snapshots.as_ref().map(open).transpose()
 }

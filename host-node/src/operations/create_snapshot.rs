@@ -1,6 +1,7 @@
 //! Create snapshot: a copy of an instance's data goes into the store.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tenon_protocol::clock::Millis;
 use tenon_protocol::record::{JobRecord, RECORD_VERSION, SnapshotRecord};
@@ -27,7 +28,7 @@ pub(crate) async fn create_snapshot(
     progress: Arc<Mutex<Progress>>,
 ) -> Result<SnapshotRecord, Fault> {
     let store = offering.snapshots.as_ref().ok_or_else(|| Fault::no_extension("snapshot"))?;
-    let _beside = offering.locks.shared(&job.instance).await;
+    let _beside = in_time(offering.locks.shared(&job.instance)).await?;
     let entry = present(offering, job)?;
     let dir = store.instance(offering.service(), &job.instance).map_err(storage)?;
     offering.crash.point("snapshot.begun");
@@ -49,7 +50,7 @@ pub(crate) async fn create_snapshot(
     dir.keep(&job.id, id).map_err(storage)?;
     offering.crash.point("snapshot.stored");
     let created = Millis::now();
-    let name = name.map_or_else(|| format!("Snapshot {}", created.to_iso8601()), str::to_owned);
+    let name = name_of(name, created);
     Ok(SnapshotRecord {
         v: RECORD_VERSION,
         id: id.clone(),
@@ -63,7 +64,18 @@ pub(crate) async fn create_snapshot(
         sha256: taken.sha256,
         created,
         name,
+        package: None,
     })
+}
+
+/// Waits for an instance, as long as the original's jobs did.
+///
+/// # Errors
+///
+/// `Job timeout after waiting for 20 seconds.`
+pub(crate) async fn in_time<T>(lock: impl Future<Output = T>) -> Result<T, Fault> {
+    const LONGEST: Duration = Duration::from_secs(20);
+    tokio::time::timeout(LONGEST, lock).await.map_err(|_elapsed| Fault::job_wait(LONGEST))
 }
 
 /// The instance's entry, if it is there to work on.
@@ -92,4 +104,29 @@ pub(crate) fn job_facts(job: &JobRecord, progress: Arc<Mutex<Progress>>) -> Call
 pub(crate) fn storage(error: std::io::Error) -> Fault {
     tracing::error!(%error, "the snapshot store failed");
     Fault::unavailable()
+}
+
+/// The user's name for a snapshot, or the original's.
+pub(crate) fn name_of(name: Option<&str>, created: Millis) -> String {
+    name.map_or_else(|| format!("Snapshot {}", created.to_iso8601()), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_waits_no_longer_than_the_originals_did() {
+        let fault = in_time(std::future::pending::<()>()).await.unwrap_err();
+        assert_eq!(fault.msg.code, 30801);
+        assert_eq!(fault.msg.description, "Job timeout after waiting for 20 seconds.");
+        assert!(in_time(std::future::ready(())).await.is_ok());
+    }
+
+    #[test]
+    fn p34_a_snapshot_always_has_a_name() {
+        let created = Millis::from_millis(1_373_444_142_000);
+        assert_eq!(name_of(None, created), "Snapshot 2013-07-10T08:15:42Z");
+        assert_eq!(name_of(Some("nightly"), created), "nightly");
+    }
 }

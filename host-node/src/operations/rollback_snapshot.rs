@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use tenon_protocol::Fault;
 use tenon_protocol::record::{JobRecord, SnapshotRecord};
-use tenon_protocol::{Code, Fault};
 
-use super::create_snapshot::{job_facts, present, storage};
+use super::create_snapshot::{in_time, job_facts, present, storage};
 use crate::capability::context::Progress;
 use crate::guest::Restore;
 use crate::offering::{Offering, ledger_fault};
@@ -26,7 +26,7 @@ pub(crate) async fn rollback_snapshot(
     progress: Arc<Mutex<Progress>>,
 ) -> Result<(), Fault> {
     let store = offering.snapshots.as_ref().ok_or_else(|| Fault::no_extension("snapshot"))?;
-    let _alone = offering.locks.exclusive(&job.instance).await;
+    let _alone = in_time(offering.locks.exclusive(&job.instance)).await?;
     let entry = present(offering, job)?;
     let dir = store.instance(offering.service(), &snapshot.instance).map_err(storage)?;
     let (reader, id) = (dir.clone(), snapshot.id.clone());
@@ -34,7 +34,7 @@ pub(crate) async fn rollback_snapshot(
     let sha256 = sha256.map_err(|_panicked| Fault::internal())?.map_err(storage)?;
     if sha256 != snapshot.sha256 {
         tracing::error!(instance = %job.instance, snapshot = %snapshot.id, "a snapshot is damaged");
-        return Err(Fault::new(Code::SNAPSHOT_CORRUPT, "Serialized file is corrupted."));
+        return Err(Fault::snapshot_corrupt());
     }
     offering.crash.point("restore.begun");
     let call = Restore {

@@ -22,6 +22,9 @@ pub struct Announcement {
     /// The versions that it serves.
     #[serde(default)]
     pub supported_versions: Vec<String>,
+    /// Whether its service can take snapshots. Not in the original, and only told to our own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<bool>,
     /// Nothing is to be placed there any more: the node stops, or is disabled. Not in the original,
     /// and not sent to its gateways.
     #[serde(default, skip_serializing_if = "is_open")]

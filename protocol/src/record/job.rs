@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::clock::Millis;
 use crate::id::{Generation, InstanceId, JobId, NodeId, ServiceName, SnapshotId};
 use crate::job::{JobStatus, JobView};
+use crate::secret::Secret;
 
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,26 @@ pub enum JobKind {
         /// Its id.
         snapshot: SnapshotId,
     },
+    /// Make the package of this snapshot that users download.
+    CreateSerializedUrl {
+        /// Its id.
+        snapshot: SnapshotId,
+        /// Who offers the service, for the package's manifest.
+        provider: String,
+    },
+    /// Fetch a package, and let it be a snapshot under this id.
+    ImportFromUrl {
+        /// Its id.
+        snapshot: SnapshotId,
+        /// Where the package is; it often holds a token. `None` once the job has ended.
+        url: Option<Secret>,
+        /// The user's name for it; `None` makes one of the date.
+        name: Option<String>,
+        /// Most snapshots that the instance may have; `None` is no limit.
+        quota: Option<usize>,
+    },
+    /// Remove all snapshots of an instance that is gone.
+    ForgetSnapshots,
 }
 
 /// `job.<service>.<node>.<id>` in the bucket that gateways and nodes share.
@@ -69,6 +90,22 @@ pub struct JobRecord {
 }
 
 impl JobRecord {
+    /// Ends the job with `status` and `result`, and forgets what only its work needed to know.
+    pub fn end(&mut self, status: JobStatus, result: Option<Value>, now: Millis) {
+        self.status = status;
+        self.result = result;
+        self.completed = Some(now);
+        match &mut self.kind {
+            // It often holds a token.
+            JobKind::ImportFromUrl { url, .. } => *url = None,
+            JobKind::CreateSnapshot { .. }
+            | JobKind::RollbackSnapshot { .. }
+            | JobKind::DeleteSnapshot { .. }
+            | JobKind::CreateSerializedUrl { .. }
+            | JobKind::ForgetSnapshots => {}
+        }
+    }
+
     /// The job as the classic API shows it.
     #[must_use]
     pub fn view(&self) -> JobView {
@@ -88,23 +125,40 @@ impl JobRecord {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_job_is_shown_as_the_original_showed_it() {
-        let record = JobRecord {
+    fn record(kind: JobKind) -> JobRecord {
+        JobRecord {
             v: 1,
             id: JobId::new("0123456789abcdef0123456789abcdef").unwrap(),
             service: ServiceName::new("MyaaS").unwrap(),
             node: NodeId::new("n1").unwrap(),
             instance: InstanceId::new("d1").unwrap(),
             generation: Generation::FIRST,
-            kind: JobKind::RollbackSnapshot { snapshot: SnapshotId::from(2) },
+            kind,
             status: JobStatus::Queued,
             attempts: 0,
             progress: 0,
             created: Millis::from_millis(1_373_444_130_000),
             completed: None,
             result: None,
-        };
+        }
+    }
+
+    #[test]
+    fn p32_a_job_that_has_ended_does_not_remember_where_it_fetched_from() {
+        let url = Some(Secret::new("http://a/b?token=hunter2".to_owned()));
+        let snapshot = SnapshotId::from(9);
+        let kind = JobKind::ImportFromUrl { snapshot, url, name: None, quota: None };
+        let mut record = record(kind);
+        assert!(!format!("{record:?}").contains("hunter2"));
+        assert!(serde_json::to_string(&record).unwrap().contains("hunter2"));
+        record.end(JobStatus::Failed, None, Millis::from_millis(1));
+        assert!(!serde_json::to_string(&record).unwrap().contains("hunter2"));
+        assert_eq!(record.completed, Some(Millis::from_millis(1)));
+    }
+
+    #[test]
+    fn a_job_is_shown_as_the_original_showed_it() {
+        let record = record(JobKind::RollbackSnapshot { snapshot: SnapshotId::from(2) });
         let view = serde_json::to_string(&record.view()).unwrap();
         assert_eq!(
             view,

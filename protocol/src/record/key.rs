@@ -83,6 +83,24 @@ pub fn snapshots_of(service: &ServiceName, instance: &InstanceId) -> String {
     format!("snap.{service}.*.{instance}.*")
 }
 
+/// One snapshot of `instance`, whichever node took it.
+#[must_use]
+pub fn snapshot_anywhere(service: &ServiceName, instance: &InstanceId, id: &SnapshotId) -> String {
+    format!("snap.{service}.*.{instance}.{id}")
+}
+
+/// `order.<service>.<instance>.<id>`.
+#[must_use]
+pub fn snapshot_order(service: &ServiceName, instance: &InstanceId, id: &SnapshotId) -> String {
+    format!("order.{service}.{instance}.{id}")
+}
+
+/// All snapshots of `instance` that the second version of the API ordered.
+#[must_use]
+pub fn snapshot_orders_of(service: &ServiceName, instance: &InstanceId) -> String {
+    format!("order.{service}.{instance}.*")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use tenon_tests::{Classic, Options, Platform};
 
 use crate::aftermath::{Promises, check_aftermath, come_to_rest};
 use crate::crash::{Tenant, dies_at, hurry, insist, operation, points};
+use crate::crash_packages::PACKAGES;
 
 const SOURCE: &str = include_str!("../../../host-node/src/crash.rs");
 
@@ -34,10 +35,12 @@ pub(crate) fn points_of(operations: &[&str]) -> Vec<&'static str> {
 
 #[test]
 fn every_point_belongs_to_an_operation_that_is_interrupted_here() {
-    let walked = [&REQUESTS[..], &JOBS, &STEPS, &BACKUPS, &QUOTA]
+    let walked = [&REQUESTS[..], &JOBS, &STEPS, &BACKUPS, &QUOTA, &PACKAGES]
         .map(|operations| points_of(operations).len());
     assert_eq!(walked.iter().sum::<usize>(), points(SOURCE).len());
-    for operation in REQUESTS.iter().chain(&JOBS).chain(&STEPS).chain(&BACKUPS).chain(&QUOTA) {
+    for operation in
+        REQUESTS.iter().chain(&JOBS).chain(&STEPS).chain(&BACKUPS).chain(&QUOTA).chain(&PACKAGES)
+    {
         assert!(!points_of(&[operation]).is_empty(), "{operation}");
     }
 }

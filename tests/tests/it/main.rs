@@ -25,9 +25,13 @@ mod crash_moves;
 #[cfg(test)]
 mod crash_node;
 #[cfg(test)]
+mod crash_packages;
+#[cfg(test)]
 mod dev;
 #[cfg(test)]
 mod draining;
+#[cfg(test)]
+mod file_server;
 #[cfg(test)]
 mod files_life;
 #[cfg(test)]
@@ -36,6 +40,8 @@ mod hostile;
 mod identity;
 #[cfg(test)]
 mod late;
+#[cfg(test)]
+mod letters;
 #[cfg(test)]
 mod load_errors;
 #[cfg(test)]
@@ -68,6 +74,12 @@ mod secrets;
 mod settings;
 #[cfg(test)]
 mod several;
+#[cfg(test)]
+mod shelf;
+#[cfg(test)]
+mod snapshot_life;
+#[cfg(test)]
+mod snapshot_package;
 #[cfg(test)]
 mod swap;
 #[cfg(test)]

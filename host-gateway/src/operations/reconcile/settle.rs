@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tenon_protocol::clock::Millis;
 use tenon_protocol::job::JobStatus;
-use tenon_protocol::record::{Abandon, BindingRecord, InstanceRecord, Life, Phase};
-use tenon_protocol::{NodeId, ServiceName};
+use tenon_protocol::record::{
+    Abandon, BindingRecord, InstanceRecord, JobKind, JobRecord, Life, Phase,
+};
+use tenon_protocol::{Fault, NodeId, ServiceName};
 
 use crate::config::OfferingConfig;
 use crate::operations::{
@@ -15,7 +17,7 @@ use crate::operations::{
 };
 use crate::patience::Patience;
 use crate::state::{
-    Bucket, Cas, Entry, Queued, Record, StateError, Stored, StoredMove, decode, decode_job,
+    Bucket, Cas, Entry, Put, Queued, Record, StateError, Stored, StoredMove, decode, decode_job,
     decode_move,
 };
 
@@ -209,20 +211,92 @@ async fn settle_move(ops: &Arc<Operations>, stored: StoredMove) -> Result<Settle
     Ok(Settled::NotOurs)
 }
 
-/// A queued job without a pointer in the queue gets one.
+/// A queued job without a pointer in the queue gets one, and a job that nobody ends has failed.
 async fn settle_job(ops: &Operations, entry: &Entry) -> Result<Settled, OperationError> {
-    let job = decode_job(entry)?.record;
+    let stored = decode_job(entry)?;
+    let job = &stored.record;
+    if let Some(failed) = overdue(job, ops.job_life, Millis::now()) {
+        tracing::warn!(job = %job.id, node = %job.node, "a job did not end in time");
+        return match ops.jobs.replace(&stored, &failed).await? {
+            Put::Written(_) => Ok(Settled::Done),
+            Put::Lost => Ok(Settled::NotOurs),
+        };
+    }
     match job.status {
         JobStatus::Queued => {}
-        JobStatus::Working | JobStatus::Completed | JobStatus::Failed | JobStatus::Killed => {
+        JobStatus::Working => return Ok(Settled::NotOurs),
+        JobStatus::Completed | JobStatus::Failed | JobStatus::Killed => {
             return Ok(Settled::Nothing);
         }
     }
-    if Millis::now() < job.created.after(YOUNG_JOB) || ops.jobs.queued(&job).await?.is_some() {
+    let queued = ops.jobs.queued(&job.service, &job.node, &job.instance);
+    if Millis::now() < job.created.after(YOUNG_JOB) || queued.await?.is_some() {
         return Ok(Settled::NotOurs);
     }
-    match ops.jobs.enqueue(&job).await? {
+    match ops.jobs.enqueue(job).await? {
         Queued::Waiting => Ok(Settled::Requeued),
         Queued::Busy => Ok(Settled::NotOurs),
+    }
+}
+
+/// A job that is older than `life`, as it ends then; `None` for one that may go on.
+fn overdue(job: &JobRecord, life: Duration, now: Millis) -> Option<JobRecord> {
+    let waits_for_ever = matches!(job.kind, JobKind::ForgetSnapshots);
+    if waits_for_ever || now < job.created.after(life) {
+        return None;
+    }
+    let fault = match job.status {
+        JobStatus::Queued => Fault::job_wait(life),
+        JobStatus::Working => Fault::job_ttl(life),
+        JobStatus::Completed | JobStatus::Failed | JobStatus::Killed => return None,
+    };
+    let mut failed = job.clone();
+    failed.end(JobStatus::Failed, serde_json::to_value(&fault.msg).ok(), now);
+    Some(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use tenon_protocol::{Generation, InstanceId, JobId};
+
+    use super::*;
+
+    fn job(kind: JobKind, status: JobStatus) -> JobRecord {
+        JobRecord {
+            v: 1,
+            id: JobId::random(),
+            service: ServiceName::new("MyaaS").unwrap(),
+            node: NodeId::new("n1").unwrap(),
+            instance: InstanceId::new("d1").unwrap(),
+            generation: Generation::FIRST,
+            kind,
+            status,
+            attempts: 0,
+            progress: 0,
+            created: Millis::from_millis(1_000),
+            completed: None,
+            result: None,
+        }
+    }
+
+    #[test]
+    fn p31_a_job_that_nobody_takes_or_ends_has_failed() {
+        use JobStatus::{Completed, Failed, Killed, Queued, Working};
+        let kind = || JobKind::RollbackSnapshot { snapshot: 2.into() };
+        let life = Duration::from_secs(60);
+        let ended = |kind, status, millis| {
+            let ended = overdue(&job(kind, status), life, Millis::from_millis(millis))?;
+            assert_eq!(ended.status, Failed);
+            Some(ended.result.unwrap().to_string())
+        };
+        let waited = r#"{"code":30801,"description":"Job timeout after waiting for 60 seconds."}"#;
+        let killed = r#"{"code":30802,"description":"Job is killed since it runs longer than ttl: 60 seconds."}"#;
+        assert_eq!(ended(kind(), Queued, 61_000).as_deref(), Some(waited));
+        assert_eq!(ended(kind(), Working, 61_000).as_deref(), Some(killed));
+        assert_eq!(ended(kind(), Queued, 60_999), None);
+        for status in [Completed, Failed, Killed] {
+            assert_eq!(ended(kind(), status, 99_000), None);
+        }
+        assert_eq!(ended(JobKind::ForgetSnapshots, Queued, 99_000), None);
     }
 }

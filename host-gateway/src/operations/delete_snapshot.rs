@@ -1,0 +1,30 @@
+//! Delete a snapshot: a job is written down and queued; the instance's node does it.
+
+use std::sync::Arc;
+
+use tenon_protocol::job::JobView;
+use tenon_protocol::record::JobKind;
+
+use super::order_job::{Wanted, order_job, own_snapshot};
+use super::{OperationError, Operations};
+use crate::config::{Extension, OfferingConfig};
+
+/// Orders that a snapshot of an instance goes.
+///
+/// # Errors
+///
+/// [`OperationError`], [`OperationError::Busy`] while another job works on the instance.
+pub(crate) async fn delete_snapshot(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    (id, snapshot): (&str, &str),
+    request_id: Option<&str>,
+) -> Result<JobView, OperationError> {
+    ops.check_up()?;
+    let instance = ops.extended_instance(offering, id, Extension::Snapshot).await?;
+    let snapshot = own_snapshot(ops, &instance, snapshot).await?.id;
+    let words = ["delete_snapshot", snapshot.as_str()];
+    let kind = JobKind::DeleteSnapshot { snapshot: snapshot.clone() };
+    let wanted = Wanted { kind, words: &words, request_id };
+    Ok(order_job(ops, &instance, wanted).await?.view())
+}

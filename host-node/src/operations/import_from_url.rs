@@ -1,0 +1,143 @@
+//! Import from a URL: a package is fetched, looked at, and becomes the data of a new snapshot.
+//! Nothing is rolled back.
+
+use std::io::{self, Write as _};
+use std::sync::{Arc, Mutex};
+
+use tenon_protocol::clock::Millis;
+use tenon_protocol::record::{JobRecord, RECORD_VERSION, SnapshotRecord};
+use tenon_protocol::{Fault, Secret, SnapshotId};
+use tokio_util::sync::CancellationToken;
+
+use super::create_snapshot::{in_time, job_facts, name_of, present, storage};
+use crate::capability::blob::{Finished, Sink};
+use crate::capability::context::Progress;
+use crate::fetch::{fetch, shown};
+use crate::guest::Formats;
+use crate::offering::Offering;
+use crate::package::{Meter, PackageError, Unpacked, unpack};
+use crate::snapshots::{Access, InstanceDir, SnapshotStore};
+
+/// What is imported.
+#[derive(Clone, Copy)]
+pub(crate) struct Import<'a> {
+    pub(crate) snapshot: &'a SnapshotId,
+    pub(crate) url: &'a Secret,
+    pub(crate) name: Option<&'a str>,
+}
+
+/// Lets the package behind the URL be a snapshot of the job's instance.
+///
+/// Returns its record, to be written once the data is safe, which it is.
+///
+/// # Errors
+///
+/// A numbered error; nothing is left in the store.
+pub(crate) async fn import_from_url(
+    offering: &Offering,
+    job: &JobRecord,
+    import: Import<'_>,
+    progress: Arc<Mutex<Progress>>,
+) -> Result<SnapshotRecord, Fault> {
+    let store = offering.snapshots.as_ref().ok_or_else(|| Fault::no_extension("serialization"))?;
+    drop(present(offering, job)?);
+    let dir = store.instance(offering.service(), &job.instance).map_err(storage)?;
+    let done = tokio::time::timeout(
+        store.job_ttl,
+        fetch_and_keep(offering, (store, &dir), job, import, progress),
+    );
+    let done = done.await.unwrap_or_else(|_elapsed| Err(Fault::job_ttl(store.job_ttl)));
+    dir.discard(&job.id);
+    done
+}
+
+async fn fetch_and_keep(
+    offering: &Offering,
+    (store, dir): (&SnapshotStore, &InstanceDir),
+    job: &JobRecord,
+    import: Import<'_>,
+    progress: Arc<Mutex<Progress>>,
+) -> Result<SnapshotRecord, Fault> {
+    let called = offering.call(&job_facts(job, Arc::clone(&progress)), Formats).await;
+    let formats = called.map_err(|failure| failure.to_fault())?.output;
+    offering.crash.point("fetch.begun");
+    let stop = CancellationToken::new();
+    let _stops = stop.clone().drop_guard();
+    let meter = Meter { progress, stop };
+    let fetched = InstanceDir::fetched(&job.id);
+    let out = dir.create(&fetched, Access::Node).map_err(storage)?;
+    let size = fetch(import.url, &store.fetching, out, &meter).await.map_err(|error| {
+        let from = shown(import.url.reveal());
+        let error_ref: &dyn std::error::Error = &error;
+        tracing::warn!(error = error_ref, cause = error_ref.source(), from, "nothing is fetched");
+        error.to_fault(import.url)
+    })?;
+    offering.crash.point("fetch.fetched");
+    let work = Work { dir: dir.clone(), job: job.clone(), formats, max: store.max_bytes, meter };
+    let unpacked = tokio::task::spawn_blocking(move || work.unpack()).await;
+    let unpacked = unpacked.map_err(|_panicked| Fault::internal())?;
+    let (found, data) = unpacked.map_err(|error| fault_of(&error, import.url, size))?;
+    offering.crash.point("fetch.unpacked");
+    // Not before: a removal does not wait for a fetch.
+    let _beside = in_time(offering.locks.shared(&job.instance)).await?;
+    let entry = present(offering, job)?;
+    dir.keep(&job.id, import.snapshot).map_err(storage)?;
+    offering.crash.point("fetch.stored");
+    let created = Millis::now();
+    Ok(SnapshotRecord {
+        v: RECORD_VERSION,
+        id: import.snapshot.clone(),
+        instance: job.instance.clone(),
+        service: job.service.clone(),
+        node: job.node.clone(),
+        plan: entry.plan,
+        version: found.service_version.unwrap_or(entry.version),
+        format: found.format,
+        size: data.size,
+        sha256: data.sha256,
+        created,
+        name: name_of(import.name, created),
+        package: None,
+    })
+}
+
+/// What the blocking part needs.
+struct Work {
+    dir: InstanceDir,
+    job: JobRecord,
+    formats: Vec<String>,
+    max: u64,
+    meter: Meter,
+}
+
+impl Work {
+    /// Writes the data aside, durably.
+    fn unpack(self) -> Result<(Unpacked, Finished), PackageError> {
+        let dir = self.dir.dir();
+        let fetched = InstanceDir::fetched(&self.job.id);
+        let package = dir.open(fetched).map_err(PackageError::Disk)?.into_std();
+        let aside = InstanceDir::aside(&self.job.id);
+        let sink = Sink::create(dir, &aside, self.max).map_err(PackageError::Disk)?;
+        let mut out = io::BufWriter::new(sink.writer());
+        let package = io::BufReader::new(package);
+        let found = unpack(package, &mut out, &self.formats, self.max, self.meter)?;
+        out.flush().map_err(PackageError::Disk)?;
+        drop(out);
+        Ok((found, sink.finish().map_err(PackageError::Disk)?))
+    }
+}
+
+fn fault_of(error: &PackageError, url: &Secret, size: u64) -> Fault {
+    let from = shown(url.reveal());
+    let logged: &dyn std::error::Error = error;
+    tracing::warn!(error = logged, cause = logged.source(), from, size, "a package is refused");
+    match error {
+        PackageError::Invalid(_) => Fault::package_invalid(&from),
+        PackageError::Corrupt(_) => Fault::snapshot_corrupt(),
+        PackageError::TooLarge(most) => {
+            Fault::package_too_large(&from, most.saturating_add(1), *most)
+        }
+        PackageError::Stopped => Fault::internal(),
+        PackageError::Disk(_) => Fault::unavailable(),
+    }
+}
