@@ -169,6 +169,9 @@ mod tests {
             [snapshots]
             dir = "/d/snapshots"
 
+            [backups]
+            dir = "/d/backups"
+
             [[mysql]]
             version = "10.11"
             host = "127.0.0.1"

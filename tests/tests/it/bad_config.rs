@@ -93,8 +93,8 @@ async fn a_gateway_names_what_is_wrong_in_its_file() {
             "api = \"v1\"",
             "api = \"v3\"",
             expect![[r#"
-        error: D/bad.toml:19: api: unknown variant `v3`, expected `v1`
-    "#]],
+                error: D/bad.toml:22: api: unknown variant `v3`, expected `v1` or `v2`
+            "#]],
         )
         .await;
     gateway
@@ -102,8 +102,8 @@ async fn a_gateway_names_what_is_wrong_in_its_file() {
             "[[offerings]]",
             "[[offerings]]\nnode_timeout_seconds = -1",
             expect![[r#"
-        error: D/bad.toml:22: node_timeout_seconds: invalid value: integer `-1`, expected u64
-    "#]],
+                error: D/bad.toml:25: node_timeout_seconds: invalid value: integer `-1`, expected u64
+            "#]],
         )
         .await;
     gateway
@@ -111,8 +111,8 @@ async fn a_gateway_names_what_is_wrong_in_its_file() {
             "default_plan = \"free\"",
             "default_plan = \"gold\"",
             expect![[r#"
-        error: D/bad.toml:29: offerings.0.default_plan must be one of free, not gold
-    "#]],
+                error: D/bad.toml:32: offerings.0.default_plan must be one of free, not gold
+            "#]],
         )
         .await;
     gateway
@@ -120,8 +120,8 @@ async fn a_gateway_names_what_is_wrong_in_its_file() {
             "EchoaaS",
             "CounteraaS",
             expect![[r#"
-        error: D/bad.toml:44: offerings.1.service must not be the same as in an entry before it
-    "#]],
+                error: D/bad.toml:47: offerings.1.service must not be the same as in an entry before it
+            "#]],
         )
         .await;
     gateway
@@ -188,28 +188,28 @@ async fn a_node_names_what_is_wrong_in_its_file() {
     )
     .await;
     node.check("\"blob\"", "\"blobs\"", expect![[r#"
-        tenon-node: error: D/bad.toml:27: capabilities: unknown variant `blobs`, expected one of `mysql`, `files`, `state`, `secrets`, `blob`
+        tenon-node: error: D/bad.toml:30: capabilities: unknown variant `blobs`, expected one of `mysql`, `files`, `state`, `secrets`, `blob`
     "#]]).await;
     node.check("capabilities = [", "capabilities = [\"mysql\", ", expect![[r#"
-        tenon-node: error: D/bad.toml:25: offerings.0.versions: 1.0 has no [[mysql]] server; there are: none
+        tenon-node: error: D/bad.toml:28: offerings.0.versions: 1.0 has no [[mysql]] server; there are: none
     "#]]).await;
     node.check(
         "label = \"echo\"",
         "label = \"Echo\"",
         expect![[r#"
-        tenon-node: error: D/bad.toml:21: offerings.0.label: must be 1 to 40 of a-z 0-9 _ -
-    "#]],
+            tenon-node: error: D/bad.toml:24: offerings.0.label: must be 1 to 40 of a-z 0-9 _ -
+        "#]],
     )
     .await;
     node.check("EchoaaS", "CounteraaS", expect![[r#"
-        tenon-node: error: D/bad.toml:31: offerings.1.service: CounteraaS is served twice by this node id
+        tenon-node: error: D/bad.toml:34: offerings.1.service: CounteraaS is served twice by this node id
     "#]]).await;
     node.check(
         "versions = [\"1.0\"]",
         "versions = []",
         expect![[r#"
-        tenon-node: error: D/bad.toml:25: offerings.0.versions: must name at least one version
-    "#]],
+            tenon-node: error: D/bad.toml:28: offerings.0.versions: must name at least one version
+        "#]],
     )
     .await;
     expect![[r#"

@@ -39,11 +39,21 @@ async fn p10_an_instance_moves_with_its_data_and_the_platform_is_told() {
     let classic = platform.classic("mysql").unwrap();
     let moved = Moved::order(&platform, &classic).await;
     let (_, to) = moved.nodes();
+    let snapshot = classic.take_snapshot(&moved.id).await.unwrap();
+    classic.completed(&moved.id, &snapshot).await.unwrap();
     let operator = Operator::at(&platform, 1);
     operator.order_move(&moved.id, to).await.unwrap();
     assert_eq!(operator.moved(&moved.id, to).await, MoveStep::Done);
     moved.check_moved("whole").await;
     check_rest(&platform, &moved, to).await;
+
+    // Its snapshots came along.
+    let owner = moved.logins_now().await.remove(0);
+    owner.execute("DELETE FROM letters").await.unwrap();
+    let taken = classic.snapshots(&moved.id).await.unwrap().pop().unwrap();
+    let back = classic.roll_back(&moved.id, &taken.snapshot_id).await.unwrap();
+    classic.completed(&moved.id, &back).await.unwrap();
+    moved.check_moved("rolled back").await;
 
     // It is an instance like any other.
     let binding = classic.bind(&moved.id).await.unwrap();

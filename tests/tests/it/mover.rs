@@ -65,6 +65,11 @@ impl Moved {
         handles.collect::<Result<_, _>>().unwrap()
     }
 
+    /// The ways in that the platform knows now.
+    pub(crate) async fn logins_now(&self) -> Vec<Login> {
+        logins(&self.known().await)
+    }
+
     /// It serves on the other node, under its names and passwords, and the platform knows.
     pub(crate) async fn check_moved(&self, point: &str) {
         let after = self.known().await;

@@ -49,6 +49,44 @@ fn the_page_of_differences_names_tests_that_are_there() {
     assert_none(&missing.map(|test| format!("there is no {test}")).collect::<Vec<_>>());
 }
 
+#[test]
+fn every_fault_of_the_original_has_a_test_with_its_number() {
+    let tests = test_functions();
+    let page = text("docs/reference/classic-faults.md");
+    let rows: Vec<Vec<&str>> = page.lines().filter_map(row).map(Iterator::collect).collect();
+    let mut problems = Vec::new();
+    for number in 1..=40 {
+        let tag = format!("p{number:02}_");
+        if !tests.iter().any(|test| test.contains(&tag)) {
+            problems.push(format!("no test is called {tag}..."));
+        }
+        let fault = format!("P{number}");
+        let Some(cells) = rows.iter().find(|cells| cells.first() == Some(&&*fault)) else {
+            problems.push(format!("classic-faults.md lacks {fault}"));
+            continue;
+        };
+        let named = cells.last().map(|cell| cell.trim_matches('`')).unwrap_or_default();
+        if !named.contains(&tag) || !tests.iter().any(|test| test == named) {
+            problems.push(format!("{fault}: there is no test {named}"));
+        }
+    }
+    assert_none(&problems);
+}
+
+/// Names of all functions below `#[test]` or the like.
+fn test_functions() -> Vec<String> {
+    let mut names = Vec::new();
+    for file in files().iter().filter(|file| file.is_rust()) {
+        let code = file.code().map(|(_, line)| line.trim_start());
+        let declared = code.filter_map(|line| {
+            let line = line.strip_prefix("async ").unwrap_or(line);
+            line.strip_prefix("fn ")?.split('(').next().map(str::to_owned)
+        });
+        names.extend(declared);
+    }
+    names
+}
+
 /// Number, status and blame of a line such as `Self::new(30000, 400, Blame::Caller);`.
 fn code(line: &str) -> Option<[String; 3]> {
     let (_, rest) = line.split_once("Self = Self::new(")?;
