@@ -31,6 +31,7 @@ mod golden {
     mod replay_migration;
     mod replay_node;
     mod replay_peers;
+    mod replay_snapshots;
     mod rig;
     mod stage;
     mod steps;

@@ -1,4 +1,4 @@
-//! A v1 cloud controller that knows no handles, and remembers what it was told.
+//! A v1 cloud controller that knows no handles and has no files, and remembers what it was told.
 
 use std::sync::{Arc, Mutex};
 
@@ -45,9 +45,13 @@ async fn listen(listener: TcpListener, heard: Arc<Mutex<Vec<HttpRequest>>>) {
 /// One request for each connection.
 async fn answer(mut stream: TcpStream) -> Option<HttpRequest> {
     let request = read(&mut stream).await?;
-    let body = if request.method == "GET" { r#"{"handles": []}"# } else { "{}" };
+    let (status, body) = match (&*request.method, request.path.ends_with(".zip")) {
+        ("GET", true) => ("404 Not Found", "{}"),
+        ("GET", false) => ("200 OK", r#"{"handles": []}"#),
+        _ => ("200 OK", "{}"),
+    };
     let response = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(response.as_bytes()).await.ok()?;

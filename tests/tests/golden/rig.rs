@@ -69,6 +69,8 @@ impl Rig {
         let home = tempfile::Builder::new().prefix("tenon-golden-").tempdir();
         let home = home.expect("a new directory");
         open_to_others(home.path());
+        let dir = Dir::open_ambient_dir(home.path(), ambient_authority());
+        dir.and_then(|dir| dir.create_dir("snapshots")).expect("a new directory");
         let surroundings = surroundings();
         let nats = start_nats(home.path(), &surroundings).await;
         let options = ConnectOptions::with_user_and_password("all".into(), PASSWORD.into());
@@ -182,6 +184,7 @@ password = "{PASSWORD}"
 plugins_dir = "{home}/plugins"
 [snapshots]
 dir = "{home}/snapshots"
+import_networks = ["127.0.0.0/8"]
 [[mysql]]
 version = "5.5"
 host = "127.0.0.1"
@@ -230,6 +233,8 @@ password = "{PASSWORD}"
 [state]
 seal_key = "{SEAL_KEY}"
 replicas = 1
+[snapshots]
+dir = "{home}/snapshots"
 [cloud_controller]
 url = "{cloud_controller}"
 api = "v1"
@@ -250,13 +255,21 @@ handle_updates = "{updates}"
 [[offerings.plans]]
 name = "free"
 unique_id = "core_mysql_free"
+extensions = {extensions}
+snapshot_quota = 5
 [[offerings.plans]]
 name = "expensive"
 unique_id = "core_mysql_expensive"
 free = false
 "#,
+            home = self.home.path().display(),
             nats = self.nats.url(),
             peers = peers.as_str(),
+            // The nodes of 2013 that were recorded beside our gateway had none.
+            extensions = match peers {
+                Peers::Native => r#"["snapshot", "serialization", "job"]"#,
+                Peers::Original => "[]",
+            },
             updates = match peers {
                 Peers::Native => "ignore",
                 Peers::Original => "accept",

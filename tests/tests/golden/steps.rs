@@ -82,6 +82,25 @@ pub(crate) const ARRIVE: &[&str] = &[
 /// It is lost with its node, and recovered; another one is to arrive where it is: the same.
 pub(crate) const COME_BACK: &[&str] = &["recover", "migration.import.same_node"];
 
+/// Snapshots, packages and their jobs: `replay_snapshots.rs`.
+pub(crate) const SNAPSHOTS: &[&str] = &[
+    "provision",
+    "snapshot.list.empty",
+    "snapshot.create",
+    "snapshot.list",
+    "snapshot.get",
+    "snapshot.rename",
+    "snapshot.rollback",
+    "serialized.create_url",
+    "serialized.get_url",
+    "serialized.import_url",
+    "snapshot.quota",
+    "snapshot.delete",
+    "snapshot.v2",
+    "job.unknown",
+    "unprovision",
+];
+
 /// Everything that is replayed.
 const REPLAYED: &[&[(Recording, &[&str])]] = &[
     ASKED_NODES,
@@ -92,6 +111,7 @@ const REPLAYED: &[&[(Recording, &[&str])]] = &[
         (Recording::V1, LEAVE),
         (Recording::V1, ARRIVE),
         (Recording::V1, COME_BACK),
+        (Recording::Snapshots, SNAPSHOTS),
     ],
 ];
 

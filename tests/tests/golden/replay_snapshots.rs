@@ -1,0 +1,141 @@
+//! The cloud controller's part about snapshots: asks our gateway for the jobs that it asked the
+//! original for, and waits for the end of each. How often it looks in between is nobody's concern.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tenon_tests::wait_until;
+
+use super::cloud_controller::CloudController;
+use super::compare::Learned;
+use super::differences::{Declared, OF_SNAPSHOTS, value};
+use super::gateway_client::GatewayClient;
+use super::recording::{Caller, HttpExchange, Recording};
+use super::rig::{Peers, Rig};
+use super::steps::SNAPSHOTS;
+
+/// Any job of the recording is done by then.
+const JOB_DEADLINE: Duration = Duration::from_secs(60);
+/// Where the recorder's cloud controller was: a package is fetched from there.
+const RECORDED_CLOUD_CONTROLLER: &str = "http://127.0.0.1:19000";
+
+#[tokio::test]
+async fn a_cloud_controller_finds_our_snapshots_as_it_found_the_originals() {
+    let mut rig = Rig::start().await;
+    rig.start_node(Peers::Native).await;
+    let cloud_controller = CloudController::start().await;
+    let announced = rig.listen("MyaaS.announce.*").await;
+    let gateway = rig.start_gateway(&cloud_controller.url, Peers::Native);
+    let gateway = GatewayClient::of(gateway, &rig, announced).await;
+
+    let mut learned = Learned::default();
+    learned.is_called(RECORDED_CLOUD_CONTROLLER, &cloud_controller.url);
+    let mut replay =
+        Replay { gateway, learned, declared: Declared::new(OF_SNAPSHOTS), unlike: Vec::new() };
+    let part = Recording::Snapshots.part(SNAPSHOTS);
+    for exchange in part.http_exchanges(Caller::CloudController) {
+        match Look::of(&exchange) {
+            Look::BeforeTheEnd => {}
+            Look::AtTheEnd => replay.wait(&exchange).await,
+            Look::Elsewhere => replay.ask(&exchange).await,
+        }
+    }
+    for fetched in part.http_exchanges(Caller::Gateway) {
+        let request = &fetched.request;
+        if cloud_controller.heard(&request.method, &request.path).is_empty() {
+            replay.unlike.push(format!("{} {} did not come", request.method, request.path));
+        }
+    }
+    replay.unlike.extend(replay.declared.unmet());
+    assert!(replay.unlike.is_empty(), "\n{}\n{}", replay.unlike.join("\n"), rig.logs());
+}
+
+/// What the recorder saw.
+#[derive(Debug, Clone, Copy)]
+enum Look {
+    /// A job that goes on: ours may be faster.
+    BeforeTheEnd,
+    /// A job that ended.
+    AtTheEnd,
+    /// No job that was asked for, or none that is there.
+    Elsewhere,
+}
+
+impl Look {
+    fn of(exchange: &HttpExchange) -> Self {
+        let is_poll = exchange.request.method == "GET" && exchange.request.path.contains("/jobs/");
+        match is_over(&exchange.reply) {
+            Some(true) if is_poll => Self::AtTheEnd,
+            Some(false) if is_poll => Self::BeforeTheEnd,
+            Some(true | false) | None => Self::Elsewhere,
+        }
+    }
+}
+
+/// Whether the job that is shown has ended; `None` when none is shown.
+fn is_over(reply: &str) -> Option<bool> {
+    let status = value(reply).get("status")?.as_str().map(str::to_owned)?;
+    Some(matches!(&*status, "completed" | "failed" | "killed"))
+}
+
+/// What is known so far, and what was found.
+struct Replay {
+    gateway: GatewayClient,
+    learned: Learned,
+    declared: Declared,
+    unlike: Vec<String>,
+}
+
+impl Replay {
+    async fn ask(&mut self, exchange: &HttpExchange) {
+        // What is named so is called so from then on.
+        let named = value(&exchange.request.body);
+        if let Some(name) = named.get("name").and_then(Value::as_str) {
+            self.learned.is_called(name, name);
+        }
+        let request = self.of_ours(exchange);
+        // A gateway that has yet to take in what its node announced asks to come again.
+        let answered = wait_until("the gateway is ready", JOB_DEADLINE, async || {
+            let ours = self.gateway.ask(&request, &self.learned).await;
+            (!ours.starts_with("503 ")).then_some(ours)
+        });
+        match answered.await {
+            Ok(ours) => self.compare(exchange, &ours),
+            Err(late) => self.unlike.push(format!("{} {late}", exchange.step)),
+        }
+    }
+
+    /// Looks at the job until it has ended.
+    async fn wait(&mut self, exchange: &HttpExchange) {
+        let request = self.of_ours(exchange);
+        let ended = wait_until("the job ends", JOB_DEADLINE, async || {
+            let ours = self.gateway.ask(&request, &self.learned).await;
+            let (_, body) = ours.split_once(' ').unwrap_or_default();
+            (is_over(body) != Some(false)).then_some(ours)
+        });
+        match ended.await {
+            Ok(ours) => self.compare(exchange, &ours),
+            Err(late) => self.unlike.push(format!("{} {late}", exchange.step)),
+        }
+    }
+
+    /// The request with our numbers of snapshots in its path.
+    fn of_ours(&self, exchange: &HttpExchange) -> HttpExchange {
+        let mut exchange = exchange.clone();
+        exchange.request.path = self.learned.translate_path(&exchange.request.path);
+        exchange
+    }
+
+    fn compare(&mut self, exchange: &HttpExchange, ours: &str) {
+        let recorded = format!("{} {}", exchange.status, exchange.reply);
+        let instead = self.declared.instead(&exchange.name(), &recorded);
+        let (status, body) = instead.unwrap_or(&recorded).split_once(' ').unwrap_or_default();
+        let (our_status, our_body) = ours.split_once(' ').unwrap_or_default();
+        let mut found = self.learned.compare(&value(body), &value(our_body));
+        if status != our_status {
+            found.push(format!("{recorded} became {ours}"));
+        }
+        let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
+        self.unlike.extend(found.into_iter().map(tell));
+    }
+}
