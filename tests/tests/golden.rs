@@ -11,12 +11,13 @@
 //!   `compare.rs`: field by field.
 //! - `fixtures.rs`, `contract.rs`: every message of the original, one by one, as a type.
 //!   `unknown_fields.rs`: the same with fields that nobody knows.
-//! - `rig.rs`, `gateway_client.rs`, `cloud_controller.rs`, `original_node.rs`: the real servers and
+//! - `rig.rs`, `gateway_client.rs`, `cloud_controller.rs`, `catalog.rs`, `original_node.rs`: the real servers and
 //!   processes, and who plays the original's parts around them.
 //! - `replay_*.rs`: the tests. `components.rs`: collectors.
 
 #[cfg(test)]
 mod golden {
+    mod catalog;
     mod cloud_controller;
     mod compare;
     mod components;
@@ -26,6 +27,7 @@ mod golden {
     mod gateway_client;
     mod original_node;
     mod recording;
+    mod replay_catalog;
     mod replay_component;
     mod replay_gateway;
     mod replay_migration;

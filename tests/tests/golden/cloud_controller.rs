@@ -1,4 +1,5 @@
-//! A v1 cloud controller that knows no handles and has no files, and remembers what it was told.
+//! A cloud controller that remembers what it was told. Unless it is told how to answer, it is one of
+//! version 1 that knows no handles and has no files.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,11 +19,24 @@ pub(crate) struct CloudController {
 impl CloudController {
     /// Listens on a free port.
     pub(crate) async fn start() -> Self {
+        let answer =
+            |request: &HttpRequest| match (&*request.method, request.path.ends_with(".zip")) {
+                ("GET", true) => response("404 Not Found", "", "{}"),
+                ("GET", false) => response("200 OK", "", r#"{"handles": []}"#),
+                _ => response("200 OK", "", "{}"),
+            };
+        Self::answering(answer).await
+    }
+
+    /// The same, with whole responses of `answer`.
+    pub(crate) async fn answering(
+        answer: impl Fn(&HttpRequest) -> String + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let heard = Arc::new(Mutex::new(Vec::new()));
         let mut listening = JoinSet::new();
-        listening.spawn(listen(listener, Arc::clone(&heard)));
+        listening.spawn(listen(listener, Arc::clone(&heard), answer));
         Self { url: format!("http://{address}"), heard, _listening: listening }
     }
 
@@ -32,30 +46,35 @@ impl CloudController {
         let is_it = |request: &&HttpRequest| request.method == method && request.path == path;
         heard.iter().filter(is_it).cloned().collect()
     }
+
+    /// All requests since `from`, which counts them.
+    pub(crate) fn heard_since(&self, from: usize) -> Vec<HttpRequest> {
+        let heard = self.heard.lock().expect("nobody panics with it");
+        heard.get(from..).unwrap_or_default().to_vec()
+    }
 }
 
-async fn listen(listener: TcpListener, heard: Arc<Mutex<Vec<HttpRequest>>>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        if let Some(request) = answer(stream).await {
+async fn listen(
+    listener: TcpListener,
+    heard: Arc<Mutex<Vec<HttpRequest>>>,
+    answer: impl Fn(&HttpRequest) -> String,
+) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        // One request for each connection.
+        if let Some(request) = read(&mut stream).await {
+            let response = answer(&request);
             heard.lock().expect("nobody panics with it").push(request);
+            stream.write_all(response.as_bytes()).await.ok();
         }
     }
 }
 
-/// One request for each connection.
-async fn answer(mut stream: TcpStream) -> Option<HttpRequest> {
-    let request = read(&mut stream).await?;
-    let (status, body) = match (&*request.method, request.path.ends_with(".zip")) {
-        ("GET", true) => ("404 Not Found", "{}"),
-        ("GET", false) => ("200 OK", r#"{"handles": []}"#),
-        _ => ("200 OK", "{}"),
-    };
-    let response = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+/// A whole response of JSON; `headers` are lines that end as lines of headers do.
+pub(crate) fn response(status: &str, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
-    );
-    stream.write_all(response.as_bytes()).await.ok()?;
-    Some(request)
+    )
 }
 
 async fn read(stream: &mut TcpStream) -> Option<HttpRequest> {

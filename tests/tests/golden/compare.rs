@@ -73,6 +73,24 @@ impl Learned {
         self.translate(&parts.join("/"))
     }
 
+    /// A value of the recording, with our values in place of the recorded ones, numbers included.
+    pub(crate) fn translate_value(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.translate(text)),
+            Value::Number(_) => {
+                let known = self.pairs.iter().find(|(recorded, _)| recorded == value);
+                known.map_or(value, |(_, ours)| ours).clone()
+            }
+            Value::Array(items) => items.iter().map(|item| self.translate_value(item)).collect(),
+            Value::Object(fields) => {
+                let translate =
+                    |(name, field): (&String, &Value)| (name.clone(), self.translate_value(field));
+                fields.iter().map(translate).collect()
+            }
+            Value::Null | Value::Bool(_) => value.clone(),
+        }
+    }
+
     fn walk(&mut self, path: &str, recorded: &Value, ours: &Value, unlike: &mut Vec<String>) {
         match (recorded, ours) {
             (Value::String(any), _) if any == ANY => {}

@@ -187,6 +187,52 @@ pub(crate) const OF_SNAPSHOTS: &[Difference] = &[
     },
 ];
 
+/// Of the gateway, beside a v2 cloud controller and a UAA: also by step, what it asks of them.
+pub(crate) const OF_THE_CATALOG: &[Difference] = &[
+    Difference {
+        id: "asks-for-its-own",
+        request: "startup",
+        original: "",
+        ours: "GET /v2/services/6f4497c3-f74e-4359-8049-482dc7984949/service_plans null",
+    },
+    unchanged("gateway.restart", FREE_PLAN),
+    unchanged("gateway.restart", EXPENSIVE_PLAN),
+    withdrawn("gateway.restart"),
+    unchanged("handle.with_unknown_field", FREE_PLAN),
+    unchanged("handle.with_unknown_field", EXPENSIVE_PLAN),
+    withdrawn("handle.with_unknown_field"),
+    Difference {
+        id: "unknown-field",
+        request: "GET /service/internal/v1/migration/mysql_node_free_1/instances",
+        original: r#"200 ["d96c5ffcfc14a4afaa8cec07445be2c9d"]"#,
+        ours: r#"200 ["d96c5ffcfc14a4afaa8cec07445be2c9d","de23dcf1152c2449c8ac8fb405c63bc9e"]"#,
+    },
+    Difference {
+        id: "purge-names-what-was-not-ordered",
+        request: r#"DELETE /service/internal/v1/purge_orphan {"orphan_instances":{"mysql_node_free_1":["de23dcf1152c2449c8ac8fb405c63bc9e"]},"orphan_bindings":{}}"#,
+        original: "200 {}",
+        ours: r#"409 {"code":30301,"description":"de23dcf1152c2449c8ac8fb405c63bc9e is no orphan: it was ordered"}"#,
+    },
+];
+
+const FREE_PLAN: &str = r#"PUT /v2/service_plans/62744491-0378-4052-87b2-84d72742d6be {"description":"Free plan","extra":null,"free":true,"name":"free","service_guid":"6f4497c3-f74e-4359-8049-482dc7984949"}"#;
+const EXPENSIVE_PLAN: &str = r#"PUT /v2/service_plans/13797e41-9d81-4a18-b39a-86231beb73f1 {"description":"Paid plan","extra":null,"free":false,"name":"expensive","service_guid":"6f4497c3-f74e-4359-8049-482dc7984949"}"#;
+
+/// The original wrote it again.
+const fn unchanged(step: &'static str, original: &'static str) -> Difference {
+    Difference { id: "catalog-is-left-to-its-owners", request: step, original, ours: "" }
+}
+
+/// The stop before `step`.
+const fn withdrawn(step: &'static str) -> Difference {
+    Difference {
+        id: "leaving-is-told",
+        request: step,
+        original: "",
+        ours: r#"PUT /v2/services/6f4497c3-f74e-4359-8049-482dc7984949 {"acls":null,"active":false,"description":"MySQL database","extra":"{\"listing\":{\"imageUrl\":\"\",\"blurb\":\"MySQL\"},\"provider\":{\"name\":\"Core\"}}","label":"mysql","provider":"core","timeout":15,"url":"http://127.0.0.1:15001","version":"5.5"}"#,
+    }
+}
+
 const NODE_FAILED: &str = r#"{"success":false,"error":{"status":500,"msg":{"code":30500,"description":"Internal Error"}}}"#;
 const PAGE_OF_500: &str = "500 <h1>Internal Server Error</h1>";
 const MALFORMED: &str = r#"400 {"code":30001,"description":"Malformatted request"}"#;
@@ -264,10 +310,17 @@ pub(crate) fn value(text: &str) -> Value {
 fn the_page_and_the_tables_name_the_same_differences() {
     let rows = PAGE.lines().filter(|line| line.starts_with("| `") && line.contains("golden.rs"));
     let on_the_page: BTreeSet<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
-    let tables = [OF_THE_NODE, OF_MOVING_NODES, OF_THE_GATEWAY, OF_THE_MIGRATION, OF_SNAPSHOTS]
-        .into_iter()
-        .flatten()
-        .map(|row| row.id);
+    let tables = [
+        OF_THE_NODE,
+        OF_MOVING_NODES,
+        OF_THE_GATEWAY,
+        OF_THE_CATALOG,
+        OF_THE_MIGRATION,
+        OF_SNAPSHOTS,
+    ]
+    .into_iter()
+    .flatten()
+    .map(|row| row.id);
     let in_the_tables: BTreeSet<&str> = tables.chain([ADDED.0, AT_ONCE.0]).collect();
     assert_eq!(on_the_page, in_the_tables);
 }

@@ -132,6 +132,14 @@ impl Rig {
         format!("http://127.0.0.1:{port}")
     }
 
+    /// The same for a v2 cloud controller, on a port that it had before, or any.
+    pub(crate) fn start_gateway_v2(&mut self, cloud_controller: &str, port: Option<u16>) -> u16 {
+        let port = port.unwrap_or_else(free_port);
+        let config = self.gateway_config(cloud_controller, port, Peers::Original);
+        self.spawn("tenon-gateway", "gateway", &with_v2(config, cloud_controller));
+        port
+    }
+
     /// Stops the gateway, which was started last, and waits until it is gone.
     pub(crate) async fn stop_gateway(&mut self) {
         let mut gateway = self.children.pop().expect("it was started");
@@ -308,6 +316,29 @@ free = false
     fn dir(&self) -> Dir {
         Dir::open_ambient_dir(self.home.path(), ambient_authority()).expect("it is there")
     }
+}
+
+/// `config` as the original was configured for a v2 cloud controller and its UAA.
+fn with_v2(config: String, cloud_controller: &str) -> String {
+    let uaa = format!(
+        r#"api = "v2"
+[cloud_controller.uaa]
+url = "{cloud_controller}/uaa"
+client_id = "cf"
+grant = "implicit"
+username = "services"
+password = "secret""#
+    );
+    let offering = r#"provider = "core"
+unique_id = "b6cf8dfe-b3e8-4ede-b289-f1ae519176b6"
+provider_name = "Core"
+logo_url = ""
+blurb = "MySQL"
+double_check_orphan_interval_seconds = 3"#;
+    let config = config.replace(r#"api = "v1""#, &uaa);
+    let config = config.replace(r#"provider = "core""#, offering);
+    let config = config.replace(r#"name = "free""#, "name = \"free\"\ndescription = \"Free plan\"");
+    config.replace(r#"name = "expensive""#, "name = \"expensive\"\ndescription = \"Paid plan\"")
 }
 
 async fn start_nats(home: &Path, surroundings: &Surroundings) -> NatsServer {

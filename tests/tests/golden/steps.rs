@@ -53,6 +53,18 @@ pub(crate) const MOVE: &[&str] = &[
     "migration.import.same_node",
 ];
 
+/// A v2 cloud controller, its UAA and what our gateway tells them: `replay_catalog.rs`.
+const CATALOG: &[&str] = &[
+    "startup",
+    "migration.instances",
+    "gateway.restart",
+    "handle.with_unknown_field",
+    "check_orphan",
+    "purge_orphan",
+    "update_service_handle.nats",
+    "end",
+];
+
 /// A collector looks for components, and at their pages: `replay_component.rs`.
 const COMPONENTS: &[&str] = &["discovery.component", "varz_healthz"];
 
@@ -106,6 +118,7 @@ const REPLAYED: &[&[(Recording, &[&str])]] = &[
     ASKED_NODES,
     &[
         (Recording::V1, STOP),
+        (Recording::V2, CATALOG),
         (Recording::V1, COMPONENTS),
         (Recording::V1, MOVE),
         (Recording::V1, LEAVE),
