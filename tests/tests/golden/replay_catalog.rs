@@ -141,11 +141,11 @@ impl Play {
         let instead = self.declared.instead(&exchange.name(), &recorded);
         let (status, body) = instead.unwrap_or(&recorded).split_once(' ').unwrap_or_default();
         let (our_status, our_body) = ours.split_once(' ').unwrap_or_default();
-        let expected = match value(body) {
-            // Ids without names: they are known, and have no order.
-            list @ Value::Array(_) => in_order(self.learned.translate_value(&list)),
-            other => other,
-        };
+        let mut expected = value(body);
+        // Ids without names: they are known, and have no order.
+        if expected.is_array() {
+            expected = in_order(self.learned.translate_value(&expected));
+        }
         let mut found = self.learned.compare(&expected, &in_order(value(our_body)));
         if status != our_status {
             found.push(format!("{recorded} became {ours}"));

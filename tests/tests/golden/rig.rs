@@ -136,7 +136,7 @@ impl Rig {
     pub(crate) fn start_gateway_v2(&mut self, cloud_controller: &str, port: Option<u16>) -> u16 {
         let port = port.unwrap_or_else(free_port);
         let config = self.gateway_config(cloud_controller, port, Peers::Original);
-        self.spawn("tenon-gateway", "gateway", &with_v2(config, cloud_controller));
+        self.spawn("tenon-gateway", "gateway", &with_v2(&config, cloud_controller));
         port
     }
 
@@ -319,7 +319,7 @@ free = false
 }
 
 /// `config` as the original was configured for a v2 cloud controller and its UAA.
-fn with_v2(config: String, cloud_controller: &str) -> String {
+fn with_v2(config: &str, cloud_controller: &str) -> String {
     let uaa = format!(
         r#"api = "v2"
 [cloud_controller.uaa]
