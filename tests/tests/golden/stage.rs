@@ -1,6 +1,9 @@
 //! Our gateway between a v1 cloud controller and nodes of 2013: what they do is in the recording.
 
+use std::time::Duration;
+
 use serde_json::Value;
+use tenon_tests::wait_until;
 
 use super::cloud_controller::CloudController;
 use super::compare::Learned;
@@ -9,6 +12,9 @@ use super::gateway_client::GatewayClient;
 use super::original_node::OriginalNode;
 use super::recording::{HttpExchange, NodeExchange};
 use super::rig::{Peers, Rig};
+
+/// The gateway tells the cloud controller of its offering by then.
+const OFFER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Everything that one test needs.
 pub(crate) struct Stage {
@@ -27,6 +33,11 @@ impl Stage {
         let announced = rig.listen("MyaaS.announce").await;
         let url = rig.start_gateway(&cloud_controller.url, Peers::Original);
         let gateway = GatewayClient::of(url, &rig, announced).await;
+        // That the node sent it does not say that the gateway has read it. This does: p37.
+        let offered = wait_until("the offering is told", OFFER_DEADLINE, async || {
+            cloud_controller.heard("POST", "/services/v1/offerings").pop()
+        });
+        offered.await.unwrap_or_else(|error| panic!("{error}\n{}", rig.logs()));
         Self { rig, node, gateway, cloud_controller }
     }
 
