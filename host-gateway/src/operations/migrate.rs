@@ -45,8 +45,10 @@ pub(crate) async fn migrate(
         return Err(OperationError::Conflict(format!("{id} is on node {to} already")));
     }
     let begun = begin(ops, offering, &instance.record, MoveKind::Migrate, to).await?;
+    // Before the answer: whoever reads credentials after it is told to wait for the new ones.
+    let set_out = moving::set_out(ops, offering, &begun).await;
     moving::carry_on_in_background(ops, offering, begun.clone());
-    Ok(begun.record)
+    set_out.map(|()| begun.record)
 }
 
 /// The record of an instance that is there, or on its way.

@@ -41,6 +41,20 @@ pub(super) async fn claim(
     Ok(ops.records.write_move(Some(stored), claimed).await?)
 }
 
+/// Lets the instance's record say that it moves: from now on nothing is ordered of it.
+///
+/// # Errors
+///
+/// [`OperationError`] when it does not say so yet; whoever carries the move on writes it.
+pub(super) async fn set_out(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    stored: &StoredMove,
+) -> Result<(), OperationError> {
+    let held = Held::new(stored.clone(), offering.node_timeout);
+    on_its_way(ops, &held).await.map(drop)
+}
+
 /// [`carry_on`] in the background; a reconciler goes on where it stops.
 pub(super) fn carry_on_in_background(
     ops: &Arc<Operations>,

@@ -19,7 +19,7 @@ use crate::state::{Cas, Record, Stored};
 
 /// How often a request that came second looks whether the first one is done.
 const JOIN_PAUSE: Duration = Duration::from_millis(50);
-/// How often bindings are listed anew while others change them.
+/// How often records are read anew while others change them.
 const BURIAL_ROUNDS: usize = 5;
 
 /// Removes instance `id` of `offering`, and returns when it is gone.
@@ -136,10 +136,21 @@ pub(super) async fn clean_node(
     // An original node removes the accounts that it is told, and no others.
     let bindings = binding_credentials(ops, &stored.record.id).await?;
     ask(ops, offering, &stored.record, node, bindings, patience).await?;
-    match ops.records.replace(&stored, stored.record.life.cleaned(node)).await? {
-        Cas::Written(stored) => Ok(stored),
-        Cas::Lost => Err(OperationError::Overtaken(stored.record.key())),
+    let (key, generation) = (stored.record.key(), stored.record.life.generation);
+    let mut found = Some(stored);
+    for _round in 0..BURIAL_ROUNDS {
+        let Some(now) = found.filter(|now| now.record.life.generation == generation) else { break };
+        if !now.record.life.garbage.contains(node) {
+            return Ok(now);
+        }
+        let cleaned = now.record.life.cleaned(node);
+        if let Cas::Written(stored) = ops.records.replace(&now, cleaned).await? {
+            return Ok(stored);
+        }
+        // A reconciler cleans it too, or has just claimed that.
+        found = ops.records.instance(&now.record.id).await?;
     }
+    Err(OperationError::Overtaken(key))
 }
 
 /// [`clean`], while somebody is answered already.
