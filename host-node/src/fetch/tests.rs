@@ -156,6 +156,13 @@ async fn a_page_of_an_error_is_no_file() {
     );
 }
 
+#[test]
+fn too_many_redirects_have_a_number_of_their_own() {
+    let url = Secret::new("http://dl.example.com/a.zip?token=hunter2".to_owned());
+    let fault = FetchError::TooManyRedirects(3).to_fault(&url);
+    assert_eq!((fault.status, fault.msg.code), (400, 30805));
+}
+
 #[tokio::test]
 async fn p32_an_error_does_not_show_the_token_of_a_url() {
     let (port, serving) = server("HTTP/1.1 200 OK\r\n\r\n").await;

@@ -18,6 +18,20 @@ fn the_page_of_error_codes_lists_every_number() {
 }
 
 #[test]
+fn every_number_of_the_page_of_error_codes_names_a_test() {
+    let tests = test_functions();
+    let page = text("docs/reference/error-codes.md");
+    let mut problems = Vec::new();
+    for cells in page.lines().filter_map(row).map(Iterator::collect::<Vec<_>>) {
+        let named = cells.last().map(|cell| cell.trim_matches('`')).unwrap_or_default();
+        if !tests.iter().any(|test| test == named) {
+            problems.push(format!("{:?}: there is no test {named}", cells.first()));
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
 fn the_page_of_subjects_lists_every_function_header_and_key() {
     let page = text("docs/reference/subjects.md");
     let listed: Vec<&str> = page.lines().filter_map(row).flatten().collect();
