@@ -182,8 +182,7 @@ async fn prepare(
     let blueprint = Blueprint::draw(root, wanted, mariadb, &mut kept)?;
     kept.save(&directory)?;
     configs::write(&directory, &blueprint)?;
-    kept.release_ports();
-    Ok(Children::new(directory, blueprint, programs))
+    Ok(Children::new(directory, blueprint, programs, kept.release_ports()))
 }
 
 /// Each offering once, in the order in which they were given.

@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use super::blueprint::{Blueprint, MysqlPlan};
 use super::child::{ChildId, Kind};
 use super::directory::{Directory, DirectoryError};
+use super::kept::Claims;
 use super::mariadb::{Mariadb, MariadbError, MariadbLaunch};
 use super::nats_server::{NatsError, NatsLaunch, NatsServer};
 use super::process::{End, Launch, Process, ProcessError, tail};
@@ -82,11 +83,19 @@ pub(crate) struct Children {
     blueprint: Blueprint,
     programs: Programs,
     running: BTreeMap<ChildId, Process>,
+    /// Until all of it has ended.
+    #[expect(dead_code, reason = "held, not read")]
+    claims: Claims,
 }
 
 impl Children {
-    pub(crate) fn new(directory: Directory, blueprint: Blueprint, programs: Programs) -> Self {
-        Self { directory, blueprint, programs, running: BTreeMap::new() }
+    pub(crate) fn new(
+        directory: Directory,
+        blueprint: Blueprint,
+        programs: Programs,
+        claims: Claims,
+    ) -> Self {
+        Self { directory, blueprint, programs, running: BTreeMap::new(), claims }
     }
 
     pub(crate) fn directory(&self) -> &Directory {

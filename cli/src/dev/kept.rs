@@ -1,6 +1,7 @@
 //! What a second start with the same directory finds again: ports, passwords, tokens, the seal key.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ const FILE: &str = "kept.json";
 /// Below the range from which the system takes ports for outgoing connections: a connection of a
 /// busy test cannot take the port of a child that is restarted.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// Linux answers for all of 127.0.0.0/8. Nothing listens here: it says that a port is spoken for.
+const CLAIMS: Ipv4Addr = Ipv4Addr::new(127, 84, 69, 78);
 
 /// Most ports that are tried for one listener.
 const PORT_ATTEMPTS: usize = 1_000;
@@ -41,10 +45,22 @@ pub enum KeptError {
 pub(crate) struct Kept {
     ports: BTreeMap<String, u16>,
     secrets: BTreeMap<String, Secret>,
-    /// Listeners that hold this run's ports until their servers are about to start.
     #[serde(skip)]
-    held: Vec<TcpListener>,
+    held: Vec<Hold>,
 }
+
+/// A port that no other `tenon dev` takes meanwhile, and nobody else either until it is released.
+#[derive(Debug)]
+struct Hold {
+    /// On the address that the server will have.
+    port: TcpListener,
+    /// On an address that only we use; `None` where this machine does not have it.
+    claim: Option<TcpListener>,
+}
+
+/// Claims on ports, which end when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Claims(#[expect(dead_code, reason = "held, not read")] Vec<TcpListener>);
 
 impl Kept {
     /// What an earlier run left, or nothing.
@@ -66,15 +82,16 @@ impl Kept {
         let earlier = self.ports.get(name).copied();
         let random = std::iter::repeat_with(random_port).take(PORT_ATTEMPTS);
         let listener = earlier.into_iter().chain(random).find_map(hold).ok_or(KeptError::NoPort)?;
-        let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
+        let port = listener.port.local_addr().map(|address| address.port()).unwrap_or_default();
         self.held.push(listener);
         self.ports.insert(name.to_owned(), port);
         Ok(port)
     }
 
-    /// Lets go of the ports, for the servers that are about to start.
-    pub(crate) fn release_ports(&mut self) {
-        self.held.clear();
+    /// Lets go of the ports, for the servers that are about to start, and of the claims with what
+    /// is returned: a server binds its port seconds later, and again whenever it is restarted.
+    pub(crate) fn release_ports(&mut self) -> Claims {
+        Claims(self.held.drain(..).filter_map(|hold| hold.claim).collect())
     }
 
     /// The password or token of `name`.
@@ -106,8 +123,14 @@ impl Kept {
     }
 }
 
-fn hold(port: u16) -> Option<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+fn hold(port: u16) -> Option<Hold> {
+    let claim = match TcpListener::bind((CLAIMS, port)) {
+        Ok(claim) => Some(claim),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => return None,
+        Err(_no_such_address) => None,
+    };
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+    Some(Hold { port, claim })
 }
 
 fn random_port() -> u16 {
@@ -125,7 +148,7 @@ mod tests {
         let mut first = Kept::load(&directory).unwrap();
         let found = (first.port("nats").unwrap(), first.secret("a"), first.seal_key());
         first.save(&directory).unwrap();
-        first.release_ports();
+        drop(first.release_ports());
 
         let mut second = Kept::load(&directory).unwrap();
         assert_eq!((second.port("nats").unwrap(), second.secret("a"), second.seal_key()), found);
@@ -139,6 +162,16 @@ mod tests {
         let first = kept.port("nats").unwrap();
         // Still held.
         assert_ne!(kept.port("nats").unwrap(), first);
+    }
+
+    #[test]
+    fn a_port_whose_server_is_still_starting_is_not_given_to_another() {
+        let mut kept = Kept::default();
+        let port = kept.port("nats").unwrap();
+        let claims = kept.release_ports();
+        assert!(hold(port).is_none());
+        drop(claims);
+        assert!(hold(port).is_some());
     }
 
     #[test]
