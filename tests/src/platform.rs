@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::classic::{Classic, Ordered};
 use crate::control::Control;
 use crate::error::HarnessError;
+use crate::http;
 use crate::mysql::Server;
 use crate::options::Options;
 use crate::processes::{send, wait_for_end};
@@ -56,6 +57,7 @@ impl Platform {
     ///
     /// [`HarnessError::NoProgram`] when it is not built; [`HarnessError::Ended`] with what it said.
     pub async fn start(options: Options) -> Result<Self, HarnessError> {
+        http::install_tls();
         let disk = |source| HarnessError::Disk { path: "a temporary directory".into(), source };
         // MariaDB's own user passes through it.
         let home = tempfile::Builder::new()
