@@ -66,6 +66,8 @@ pub(crate) struct Rig {
 impl Rig {
     /// Starts nats-server.
     pub(crate) async fn start() -> Self {
+        // For clients of whoever comes first.
+        rustls::crypto::ring::default_provider().install_default().ok();
         let home = tempfile::Builder::new().prefix("tenon-golden-").tempdir();
         let home = home.expect("a new directory");
         open_to_others(home.path());
