@@ -29,10 +29,11 @@ pub(crate) async fn migrate(
     ops.check_up()?;
     let instance = ordered(ops, offering, id).await?;
     let from = instance.record.life.node.clone();
-    if let Some(running) = running(ops, &instance.record.id).await? {
+    let last = ops.records.last_move(&instance.record.id).await?;
+    if let Some(running) = last.as_ref().filter(|last| !last.record.step.is_final()) {
         let same = to.as_ref().is_none_or(|to| *to == running.record.to);
         return if same && running.record.kind == MoveKind::Migrate {
-            Ok(running.record)
+            Ok(running.record.clone())
         } else {
             Err(OperationError::Busy(instance.record.id))
         };
@@ -44,7 +45,8 @@ pub(crate) async fn migrate(
     if to == from {
         return Err(OperationError::Conflict(format!("{id} is on node {to} already")));
     }
-    let begun = begin(ops, offering, &instance.record, MoveKind::Migrate, to).await?;
+    let begun = begin(ops, offering, last.as_ref(), &instance.record, (MoveKind::Migrate, to));
+    let begun = begun.await?;
     // Before the answer: whoever reads credentials after it is told to wait for the new ones.
     let set_out = moving::set_out(ops, offering, &begun).await;
     moving::carry_on_in_background(ops, offering, begun.clone());
@@ -107,7 +109,7 @@ pub(super) fn target(
     picked.map_err(|why| OperationError::NotPlaced { plan: record.plan.clone(), why })
 }
 
-/// Writes the record of a move that begins, in the place of one that ended.
+/// Writes the record of a move that begins, in the place of `last`, which has ended.
 ///
 /// # Errors
 ///
@@ -115,9 +117,9 @@ pub(super) fn target(
 pub(super) async fn begin(
     ops: &Operations,
     offering: &OfferingConfig,
+    last: Option<&StoredMove>,
     record: &InstanceRecord,
-    kind: MoveKind,
-    to: NodeId,
+    (kind, to): (MoveKind, NodeId),
 ) -> Result<StoredMove, OperationError> {
     let now = Millis::now();
     let begun = MoveRecord {
@@ -135,13 +137,9 @@ pub(super) async fn begin(
         credentials: None,
         failure: None,
     };
-    let last = ops.records.last_move(&record.id).await?;
-    if last.as_ref().is_some_and(|last| !last.record.step.is_final()) {
-        return Err(OperationError::Busy(record.id.clone()));
-    }
     let MoveRecord { from, to, .. } = &begun;
     tracing::info!(move_record = key::moving(&record.id), %from, %to, "a move begins");
-    let begun = ops.records.write_move(last.as_ref(), begun).await?;
+    let begun = ops.records.write_move(last, begun).await?;
     ops.crash.point("move.recorded");
     begun.ok_or_else(|| OperationError::Busy(record.id.clone()))
 }

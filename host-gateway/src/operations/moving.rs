@@ -182,15 +182,18 @@ async fn away(
     if held.record().kind != MoveKind::Migrate {
         return Ok(Next::Step(MoveStep::Load));
     }
-    let pair = pair(ops, &moving.record).await?;
-    let from = held.record().from.clone();
-    let asking = Asking::of(ops, offering, &moving.record, Operation::DisableInstance, &from);
-    match asking.within_step::<_, Reply>(&pair, held, "move.away-asking").await? {
-        Outcome::Done(()) => {
-            ops.crash.point("move.away-done");
-            Ok(Next::Step(MoveStep::Load))
+    let disabled = command::disable(ops, offering, &moving.record, held).await?;
+    Ok(then(ops, disabled, "move.away-done", MoveStep::Load))
+}
+
+/// What a step leads to once its node has answered.
+fn then<T>(ops: &Operations, outcome: Outcome<T>, point: &str, next: MoveStep) -> Next {
+    match outcome {
+        Outcome::Done(_) => {
+            ops.crash.point(point);
+            Next::Step(next)
         }
-        Outcome::Failed(fault) => Ok(Next::Fail(fault)),
+        Outcome::Failed(fault) => Next::Fail(fault),
     }
 }
 
@@ -208,13 +211,7 @@ async fn load(
             command::rebuild(ops, offering, &moving.record, held, backup_path).await?
         }
     };
-    match loaded {
-        Outcome::Done(()) => {
-            ops.crash.point("move.load-done");
-            Ok(Next::Step(MoveStep::Adopt))
-        }
-        Outcome::Failed(fault) => Ok(Next::Fail(fault)),
-    }
+    Ok(then(ops, loaded, "move.load-done", MoveStep::Adopt))
 }
 
 async fn adopt(
@@ -225,13 +222,8 @@ async fn adopt(
     let Some(moving) = on_its_way(ops, held).await? else {
         return Ok(Next::Gone);
     };
-    match command::update(ops, offering, &moving.record, held).await? {
-        Outcome::Done(_handles) => {
-            ops.crash.point("move.adopt-done");
-            Ok(Next::Step(MoveStep::Switch))
-        }
-        Outcome::Failed(fault) => Ok(Next::Fail(fault)),
-    }
+    let adopted = command::update(ops, offering, &moving.record, held).await?;
+    Ok(then(ops, adopted, "move.adopt-done", MoveStep::Switch))
 }
 
 /// Lets the records name the target. The target is asked for the credentials once more: they are
@@ -306,7 +298,14 @@ async fn give_back(
     };
     ops.crash.point("move.returning");
     if held.record().kind == MoveKind::Migrate {
-        enable(ops, offering, &found.record, held).await?;
+        match command::enable(ops, offering, &found.record, held).await? {
+            Outcome::Done(()) => {}
+            // A service that cannot suspend was not suspended.
+            Outcome::Failed(fault) if fault.is(Code::NO_EXTENSION) => {}
+            Outcome::Failed(fault) => {
+                return Err(OperationError::Node { node: held.record().from.clone(), fault });
+            }
+        }
     }
     let returned = found.record.life.returned();
     let returned = returned.map_err(|_not_moving| overtaken())?;
@@ -316,23 +315,6 @@ async fn give_back(
     ops.crash.point("move.returned");
     tidy(ops, offering, held).await?;
     Ok(Next::Step(MoveStep::Failed))
-}
-
-async fn enable(
-    ops: &Operations,
-    offering: &OfferingConfig,
-    record: &InstanceRecord,
-    held: &mut Held,
-) -> Result<(), OperationError> {
-    let from = held.record().from.clone();
-    let pair = pair(ops, record).await?;
-    let asking = Asking::of(ops, offering, record, Operation::EnableInstance, &from);
-    match asking.within_step::<_, Reply>(&pair, held, "move.return-asking").await? {
-        Outcome::Done(()) => Ok(()),
-        // A service that cannot suspend was not suspended.
-        Outcome::Failed(fault) if fault.is(Code::NO_EXTENSION) => Ok(()),
-        Outcome::Failed(fault) => Err(OperationError::Node { node: from, fault }),
-    }
 }
 
 async fn fail(ops: &Operations, held: &mut Held, fault: Fault) -> Result<(), OperationError> {

@@ -8,7 +8,7 @@ use tenon_protocol::clock::Millis;
 use tenon_protocol::record::{InstanceRecord, MoveKind, MoveRecord, MoveStep};
 use tenon_protocol::{Fault, InstanceId, JobId};
 
-use super::migrate::{begin, ordered, running, target};
+use super::migrate::{begin, ordered, target};
 use super::{OperationError, Operations, moving};
 use crate::config::OfferingConfig;
 use crate::patience::Patience;
@@ -43,40 +43,40 @@ pub(crate) async fn recover(
     let patience = Patience::of(offering.node_timeout);
     let instance = ordered(ops, offering, &request.instance_id).await?.record;
     let kind = MoveKind::Recover { backup_path: request.backup_path };
-    let id = match running(ops, &instance.id).await? {
-        Some(same) if same.record.kind == kind => same.record.id,
+    let last = ops.records.last_move(&instance.id).await?;
+    let id = match &last {
+        Some(ended) if ended.record.step.is_final() => {
+            if has_just_ended(&ended.record, &instance, &kind) {
+                return Ok(());
+            }
+            start(ops, offering, last.as_ref(), &instance, kind).await?
+        }
+        Some(same) if same.record.kind == kind => same.record.id.clone(),
         // Its node is not to be had any more: it cannot give access back.
         Some(stuck) if stuck.record.step == MoveStep::Return => {
             let failed = stuck.record.at(MoveStep::Failed, Millis::now());
-            let ended = ops.records.write_move(Some(&stuck), failed).await?;
-            ended.ok_or_else(|| OperationError::Busy(instance.id.clone()))?;
-            start(ops, offering, &instance, kind).await?
+            let ended = ops.records.write_move(Some(stuck), failed).await?;
+            let ended = ended.ok_or_else(|| OperationError::Busy(instance.id.clone()))?;
+            start(ops, offering, Some(&ended), &instance, kind).await?
         }
         Some(_) => return Err(OperationError::Busy(instance.id)),
-        None if has_just_ended(ops, &instance, &kind).await? => return Ok(()),
-        None => start(ops, offering, &instance, kind).await?,
+        None => start(ops, offering, None, &instance, kind).await?,
     };
     wait(ops, &instance.id, &id, patience).await
 }
 
 /// Whether the same recovery ended so shortly ago that this request can only be that one's
 /// repetition, by somebody who was told to come back.
-async fn has_just_ended(
-    ops: &Operations,
-    instance: &InstanceRecord,
-    kind: &MoveKind,
-) -> Result<bool, OperationError> {
-    let last = ops.records.last_move(&instance.id).await?;
-    Ok(last.is_some_and(|last| {
-        let done = last.record.step == MoveStep::Done && last.record.kind == *kind;
-        let there = last.record.to == instance.life.node;
-        done && there && Millis::now() < last.record.stepped.after(REPETITION)
-    }))
+fn has_just_ended(last: &MoveRecord, instance: &InstanceRecord, kind: &MoveKind) -> bool {
+    let done = last.step == MoveStep::Done && last.kind == *kind;
+    let there = last.to == instance.life.node;
+    done && there && Millis::now() < last.stepped.after(REPETITION)
 }
 
 async fn start(
     ops: &Arc<Operations>,
     offering: &Arc<OfferingConfig>,
+    last: Option<&StoredMove>,
     instance: &InstanceRecord,
     kind: MoveKind,
 ) -> Result<JobId, OperationError> {
@@ -84,7 +84,7 @@ async fn start(
     // The node itself may have come back empty, and be the only one.
     let to = target(ops, offering, instance, &lost);
     let to = to.or_else(|_nobody_else| target(ops, offering, instance, &[]))?;
-    let begun: StoredMove = begin(ops, offering, instance, kind, to).await?;
+    let begun: StoredMove = begin(ops, offering, last, instance, (kind, to)).await?;
     let id = begun.record.id.clone();
     moving::carry_on_in_background(ops, offering, begun);
     Ok(id)

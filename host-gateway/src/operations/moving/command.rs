@@ -92,6 +92,20 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// [`Self::within_step`] with all handles of the instance.
+    ///
+    /// # Errors
+    ///
+    /// As it.
+    async fn with_handles(
+        &self,
+        held: &mut Held,
+        crash: &str,
+    ) -> Result<Outcome<()>, OperationError> {
+        let pair = pair(self.ops, self.record).await?;
+        self.within_step::<_, Reply>(&pair, held, crash).await
+    }
+
     /// Asks until `patience` is over.
     ///
     /// # Errors
@@ -152,6 +166,30 @@ fn is_passing(fault: &Fault) -> bool {
     fault.is(Code::BUSY) || fault.is(Code::UNAVAILABLE)
 }
 
+/// The old node revokes all access, and writes the data into the snapshot store.
+pub(super) async fn disable(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    record: &InstanceRecord,
+    held: &mut Held,
+) -> Result<Outcome<()>, OperationError> {
+    let from = held.record().from.clone();
+    let asking = Asking::of(ops, offering, record, Operation::DisableInstance, &from);
+    asking.with_handles(held, "move.away-asking").await
+}
+
+/// The old node gives access back.
+pub(super) async fn enable(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    record: &InstanceRecord,
+    held: &mut Held,
+) -> Result<Outcome<()>, OperationError> {
+    let from = held.record().from.clone();
+    let asking = Asking::of(ops, offering, record, Operation::EnableInstance, &from);
+    asking.with_handles(held, "move.return-asking").await
+}
+
 /// The target makes the instance from the data that the old node wrote.
 pub(super) async fn import(
     ops: &Operations,
@@ -159,10 +197,9 @@ pub(super) async fn import(
     record: &InstanceRecord,
     held: &mut Held,
 ) -> Result<Outcome<()>, OperationError> {
-    let pair = pair(ops, record).await?;
     let to = held.record().to.clone();
     let asking = Asking::of(ops, offering, record, Operation::ImportInstance, &to);
-    asking.within_step::<_, Reply>(&pair, held, "move.load-asking").await
+    asking.with_handles(held, "move.load-asking").await
 }
 
 /// The target makes the instance with the credentials that it had, and loads a backup.
