@@ -111,7 +111,8 @@ impl Stage {
         }
     }
 
-    /// Ends the round: what neither look lists is an orphan.
+    /// Ends the round: what neither look lists is an orphan. Who reported and has none is named
+    /// too, as by the original: its list is empty.
     pub(crate) fn finish(&mut self, first: &Listed, second: &Listed) -> Verdicts {
         let nodes = std::mem::take(&mut self.nodes);
         self.items = 0;
@@ -121,17 +122,13 @@ impl Stage {
             let listed = |id: &String| first.has_instance(id) || second.has_instance(id);
             let instances: Vec<String> =
                 reported.instances.into_iter().filter(|id| !listed(id)).collect();
-            if !instances.is_empty() {
-                verdicts.instances.insert(node.clone(), instances);
-            }
+            verdicts.instances.insert(node.clone(), instances);
             let listed = |account: &String| {
                 first.accounts.contains(account) || second.accounts.contains(account)
             };
             let bindings = reported.bindings.into_iter().filter(|(account, _)| !listed(account));
             let bindings: Vec<Object> = bindings.map(|(_, credentials)| credentials).collect();
-            if !bindings.is_empty() {
-                verdicts.bindings.insert(node, bindings);
-            }
+            verdicts.bindings.insert(node, bindings);
         }
         verdicts
     }
@@ -206,7 +203,16 @@ mod tests {
         stage.begin();
         // n1 reports again, and that counts; n2 is late again.
         stage.take(report("n1", &["d3"], &[]));
-        assert_eq!(shown(&stage.finish(&none, &none)), r#"n1: ["d3"]; n2: ["d2"]"#);
+        let verdicts = shown(&stage.finish(&none, &none));
+        assert_eq!(verdicts, r#"n1: ["d3"]; n2: ["d2"]; n1: []; n2: []"#);
+    }
+
+    #[test]
+    fn who_reported_is_named_without_an_orphan_too() {
+        let mut stage = Stage::default();
+        stage.take(report("n1", &["d1"], &[]));
+        let verdicts = stage.finish(&listed(&["d1"], &[]), &Listed::default());
+        assert_eq!(shown(&verdicts), "n1: []; n1: []");
     }
 
     #[test]

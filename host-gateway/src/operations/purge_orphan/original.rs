@@ -56,6 +56,10 @@ async fn tell(
 ) -> Result<(), OperationError> {
     let instances = request.orphan_instances.get(node).cloned().unwrap_or_default();
     let bindings = request.orphan_bindings.get(node).cloned().unwrap_or_default();
+    // As the original, which names every node that reported.
+    if instances.is_empty() && bindings.is_empty() {
+        return Ok(());
+    }
     let max_payload = ops.bus.connection().client.server_info().max_payload;
     let cut = orphan_batches(instances, bindings, max_payload);
     if cut.skipped > 0 {
