@@ -11,14 +11,15 @@
 //!   `compare.rs`: field by field.
 //! - `fixtures.rs`, `contract.rs`: every message of the original, one by one, as a type.
 //!   `unknown_fields.rs`: the same with fields that nobody knows.
-//! - `rig.rs`, `gateway_client.rs`, `cloud_controller.rs`, `catalog.rs`, `original_node.rs`: the real servers and
-//!   processes, and who plays the original's parts around them.
+//! - `rig.rs`, `stage.rs`: the real servers and processes. `gateway_client.rs`, `cloud_controller.rs`,
+//!   `catalog.rs`, `original_node.rs`, `collector.rs`: who plays the original's parts around them.
 //! - `replay_*.rs`: the tests. `components.rs`: collectors.
 
 #[cfg(test)]
 mod golden {
     mod catalog;
     mod cloud_controller;
+    mod collector;
     mod compare;
     mod components;
     mod contract;
@@ -32,8 +33,10 @@ mod golden {
     mod replay_gateway;
     mod replay_migration;
     mod replay_node;
+    mod replay_orphans;
     mod replay_peers;
     mod replay_snapshots;
+    mod replay_sql;
     mod rig;
     mod stage;
     mod steps;

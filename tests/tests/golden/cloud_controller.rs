@@ -1,5 +1,5 @@
 //! A cloud controller that remembers what it was told. Unless it is told how to answer, it is one of
-//! version 1 that knows no handles and has no files.
+//! version 1 that has no files, and no handles but those that it is told to list.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +12,8 @@ use super::recording::HttpRequest;
 /// It listens until it is dropped.
 pub(crate) struct CloudController {
     pub(crate) url: String,
+    /// The list of handles that it has.
+    listed: Arc<Mutex<String>>,
     heard: Arc<Mutex<Vec<HttpRequest>>>,
     _listening: JoinSet<()>,
 }
@@ -19,13 +21,22 @@ pub(crate) struct CloudController {
 impl CloudController {
     /// Listens on a free port.
     pub(crate) async fn start() -> Self {
+        let listed = Arc::new(Mutex::new(r#"{"handles": []}"#.to_owned()));
+        let answering = Arc::clone(&listed);
         let answer =
-            |request: &HttpRequest| match (&*request.method, request.path.ends_with(".zip")) {
+            move |request: &HttpRequest| match (&*request.method, request.path.ends_with(".zip")) {
                 ("GET", true) => response("404 Not Found", "", "{}"),
-                ("GET", false) => response("200 OK", "", r#"{"handles": []}"#),
+                ("GET", false) => {
+                    response("200 OK", "", &answering.lock().expect("nobody panics with it"))
+                }
                 _ => response("200 OK", "", "{}"),
             };
-        Self::answering(answer).await
+        Self { listed, ..Self::answering(answer).await }
+    }
+
+    /// Lists these handles from now on.
+    pub(crate) fn list(&self, handles: &str) {
+        handles.clone_into(&mut self.listed.lock().expect("nobody panics with it"));
     }
 
     /// The same, with whole responses of `answer`.
@@ -37,7 +48,8 @@ impl CloudController {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let mut listening = JoinSet::new();
         listening.spawn(listen(listener, Arc::clone(&heard), answer));
-        Self { url: format!("http://{address}"), heard, _listening: listening }
+        let url = format!("http://{address}");
+        Self { url, listed: Arc::default(), heard, _listening: listening }
     }
 
     /// The requests with this method and path, in their order.

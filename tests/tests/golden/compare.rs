@@ -4,9 +4,11 @@
 //! which of ours stands for which of the recording; from then on it must be that one, in answers
 //! and in requests.
 
+use async_nats::Message;
 use serde_json::{Map, Value};
 
-use super::differences::is_declared;
+use super::differences::{is_declared, value};
+use super::recording::NodeExchange;
 
 /// Fields whose value is made anew, or is where the servers happen to be.
 const MADE: [&str; 11] = [
@@ -42,6 +44,42 @@ impl Learned {
     pub(crate) fn compare(&mut self, recorded: &Value, ours: &Value) -> Vec<String> {
         let mut unlike = Vec::new();
         self.walk("", recorded, ours, &mut unlike);
+        unlike
+    }
+
+    /// The same of two answers over HTTP, each a status and a body.
+    pub(crate) fn compare_answers(&mut self, recorded: &str, ours: &str) -> Vec<String> {
+        let (status, body) = recorded.split_once(' ').unwrap_or_default();
+        let (our_status, our_body) = ours.split_once(' ').unwrap_or_default();
+        let mut expected = value(body);
+        // Ids without names: they are known, and have no order.
+        if expected.is_array() {
+            expected = in_order(self.translate_value(&expected));
+        }
+        let mut unlike = self.compare(&expected, &in_order(value(our_body)));
+        if status != our_status {
+            unlike.push(format!("{recorded} became {ours}"));
+        }
+        unlike
+    }
+
+    /// The same of what nodes were asked.
+    pub(crate) fn compare_commands(
+        &mut self,
+        recorded: &[NodeExchange],
+        sent: &[Message],
+    ) -> Vec<String> {
+        let mut unlike = Vec::new();
+        let subjects: Vec<&str> = sent.iter().map(|message| message.subject.as_str()).collect();
+        let expected: Vec<&str> = recorded.iter().map(|command| &*command.subject).collect();
+        if subjects != expected {
+            unlike.push(format!("{expected:?} became {subjects:?}"));
+        }
+        for (command, message) in recorded.iter().zip(sent) {
+            let payload = value(&String::from_utf8_lossy(&message.payload));
+            let fields = self.compare(&value(&command.payload), &payload);
+            unlike.extend(fields.into_iter().map(|field| format!("{}{field}", command.subject)));
+        }
         unlike
     }
 
@@ -163,6 +201,13 @@ impl Learned {
         }
         is_alike
     }
+}
+
+fn in_order(mut value: Value) -> Value {
+    if let Value::Array(items) = &mut value {
+        items.sort_by_key(Value::to_string);
+    }
+    value
 }
 
 /// How a time is written, whichever it is.

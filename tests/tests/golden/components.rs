@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::cloud_controller::CloudController;
+use super::collector::{Collector, login};
 use super::gateway_client::GatewayClient;
 use super::rig::{Peers, Rig};
 
@@ -69,6 +70,7 @@ struct Stage {
     rig: Rig,
     url: String,
     http: Client,
+    collector: Collector,
     announced: Subscriber,
     _cloud_controller: CloudController,
 }
@@ -83,7 +85,8 @@ impl Stage {
         let url = rig.start_gateway(&cloud_controller.url, Peers::Original);
         GatewayClient::of(url.clone(), &rig, nodes).await;
         let http = Client::builder().no_proxy().build().unwrap();
-        Self { rig, url, http, announced, _cloud_controller: cloud_controller }
+        let collector = Collector::new();
+        Self { rig, url, http, collector, announced, _cloud_controller: cloud_controller }
     }
 
     async fn post(&self, path: &str, body: &Value) -> Value {
@@ -110,40 +113,9 @@ impl Stage {
         (instance, binding)
     }
 
-    /// Those who answer to a collector, by their type.
-    async fn discover(&self) -> BTreeMap<String, Value> {
-        let inbox = self.rig.bus.new_inbox();
-        let mut answers = self.rig.bus.subscribe(inbox.clone()).await.unwrap();
-        let asked = self.rig.bus.publish_with_reply("vcap.component.discover", inbox, "".into());
-        asked.await.unwrap();
-        let mut found = BTreeMap::new();
-        while found.len() < 2 {
-            let answer = next(&mut answers).await;
-            found.insert(answer["type"].as_str().unwrap().to_owned(), answer);
-        }
-        found
-    }
-
-    /// Status and text of a component's page.
-    async fn page(
-        &self,
-        component: &Value,
-        path: &str,
-        login: Option<(&str, &str)>,
-    ) -> (u16, String) {
-        let url = format!("http://{}{path}", component["host"].as_str().unwrap());
-        let mut request = self.http.get(url);
-        if let Some((user, password)) = login {
-            request = request.basic_auth(user, Some(password));
-        }
-        let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
-    }
-
     /// `/varz` of a component, whose fields are `expected`.
     async fn varz(&self, component: &Value, expected: &[&str]) -> (Value, String) {
-        let login = login(component);
-        let (status, text) = self.page(component, "/varz", Some(login)).await;
+        let (status, text) = self.collector.page(component, "/varz", Some(login(component))).await;
         assert_eq!(status, 200, "{text}");
         let at = |field: &&str| {
             text.find(&format!("\n  \"{field}\": ")).unwrap_or_else(|| panic!("{field}: {text}"))
@@ -167,16 +139,11 @@ async fn next(messages: &mut Subscriber) -> Value {
     serde_json::from_slice(&message.payload).unwrap()
 }
 
-fn login(component: &Value) -> (&str, &str) {
-    let word = |n: usize| component["credentials"][n].as_str().unwrap();
-    (word(0), word(1))
-}
-
 #[tokio::test]
 async fn a_collector_of_2013_finds_both_processes_and_reads_them() {
     let mut stage = Stage::set().await;
     let (instance, binding) = stage.order().await;
-    let mut found = stage.discover().await;
+    let mut found: BTreeMap<String, Value> = stage.collector.discover(&stage.rig, 2).await;
     assert_eq!(found.keys().collect::<Vec<_>>(), ["MyaaS-Node", "MyaaS-Provisioner"]);
     for _ in 0..2 {
         let announced = next(&mut stage.announced).await;
@@ -186,13 +153,10 @@ async fn a_collector_of_2013_finds_both_processes_and_reads_them() {
         assert_eq!(*answered, announced);
     }
     for component in found.values() {
-        assert_eq!(
-            stage.page(component, "/healthz", Some(login(component))).await,
-            (200, "ok\n".to_owned())
-        );
-        assert_eq!(stage.page(component, "/varz", None).await, (401, String::new()));
-        let guess = Some((login(component).0, "guess"));
-        assert_eq!(stage.page(component, "/varz", guess).await.0, 401);
+        let page = |path, login| stage.collector.page(component, path, login);
+        assert_eq!(page("/healthz", Some(login(component))).await, (200, "ok\n".to_owned()));
+        assert_eq!(page("/varz", None).await, (401, String::new()));
+        assert_eq!(page("/varz", Some((login(component).0, "guess"))).await.0, 401);
     }
 
     let (node, text) = stage.varz(&found["MyaaS-Node"], &OF_A_NODE).await;
@@ -227,7 +191,7 @@ fn check_gateway(varz: &Value, instance: &Value, binding: &Value) {
     assert_eq!(varz["plans"][0]["max_capacity"], 200);
     assert_eq!(
         varz["plans"][1],
-        json!({"plan": "expensive", "score": 0, "low_water": 0, "high_water": 0, "allow_over_provisioning": 0})
+        json!({"plan": "expensive", "score": 0, "low_water": 1, "high_water": 20, "allow_over_provisioning": 0})
     );
     assert!(varz["responses_metrics"]["responses_2xx"].as_u64().unwrap() >= 2);
 }

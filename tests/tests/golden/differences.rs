@@ -153,6 +153,60 @@ pub(crate) const OF_THE_MIGRATION: &[Difference] = &[
     },
 ];
 
+/// Of the node, on its database server: where its accounts may come from, and what they may do.
+pub(crate) const OF_THE_SERVER: &[Difference] = &[
+    Difference {
+        id: "one-account-for-each-binding",
+        request: "account",
+        original: "localhost",
+        ours: "",
+    },
+    Difference {
+        id: "rights-are-named",
+        request: "rights",
+        original: "ALL PRIVILEGES",
+        ours: "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER",
+    },
+];
+
+/// Of the gateway, towards an operator who purges orphans.
+pub(crate) const OF_THE_PURGE: &[Difference] = &[
+    Difference {
+        id: "purge-lists-are-malformed",
+        request: "DELETE /service/internal/v1/purge_orphan {}",
+        original: r#"500 {"code":30500,"description":"Internal Error"}"#,
+        ours: MALFORMED,
+    },
+    Difference {
+        id: "body-is-no-object",
+        request: "DELETE /service/internal/v1/purge_orphan {bad",
+        original: PAGE_OF_500,
+        ours: MALFORMED,
+    },
+];
+
+/// The same, when the platform has lost what it had ordered; and what a collector sees then.
+pub(crate) const OF_LOST_HANDLES: &[Difference] = &[
+    Difference {
+        id: "varz-shows-what-is-known-harmless",
+        request: "varz.after_orphan prov_svcs.ffdfe0cb-72d0-4dcd-974a-c89dfaa39098",
+        original: r#"{"configuration":{"data":{"binding_options":{"n":1,"privileges":["FULL"]}},"plan":"free","version":"5.5"},"credentials":{"host":"127.0.0.1","hostname":"127.0.0.1","name":"d0202c6a3935447298320f96c18e61597","password":"********","port":33307,"user":"ukX0wTWH8pCcK","username":"ukX0wTWH8pCcK"},"service_id":"ffdfe0cb-72d0-4dcd-974a-c89dfaa39098"}"#,
+        ours: r#"{"configuration":{"data":{"binding_options":{"n":"********","privileges":["********"]}},"plan":"free","version":"5.5"},"credentials":{"host":"127.0.0.1","hostname":"127.0.0.1","name":"d0202c6a3935447298320f96c18e61597","password":"********","port":33307,"user":"ukX0wTWH8pCcK","username":"ukX0wTWH8pCcK"},"service_id":"ffdfe0cb-72d0-4dcd-974a-c89dfaa39098"}"#,
+    },
+    Difference {
+        id: "orphans-are-compared-with-records",
+        request: "varz.after_orphan orphan_instances.mysql_node_free_1",
+        original: r#"["d7ae7c1577211421885dec275d4d84ec8","d8c342c7de8d74b9f974e8fb58703a02b"]"#,
+        ours: r#"["d8c342c7de8d74b9f974e8fb58703a02b"]"#,
+    },
+    Difference {
+        id: "purge-names-what-was-not-ordered",
+        request: r#"DELETE /service/internal/v1/purge_orphan {"orphan_instances":{"mysql_node_free_2":[],"mysql_node_free_1":["d7ae7c1577211421885dec275d4d84ec8","d8c342c7de8d74b9f974e8fb58703a02b"]},"orphan_bindings":{"mysql_node_free_2":[],"mysql_node_free_1":[]}}"#,
+        original: "200 {}",
+        ours: r#"409 {"code":30301,"description":"d7ae7c1577211421885dec275d4d84ec8 is no orphan: it was ordered"}"#,
+    },
+];
+
 /// Of the gateway, towards who takes snapshots.
 pub(crate) const OF_SNAPSHOTS: &[Difference] = &[
     Difference {
@@ -317,6 +371,9 @@ fn the_page_and_the_tables_name_the_same_differences() {
         OF_THE_CATALOG,
         OF_THE_MIGRATION,
         OF_SNAPSHOTS,
+        OF_THE_SERVER,
+        OF_THE_PURGE,
+        OF_LOST_HANDLES,
     ]
     .into_iter()
     .flatten()

@@ -1,16 +1,22 @@
-//! Nodes of 2013, as far as the recording goes: the first announces itself on the shared subject,
-//! and each answers what it is told to expect.
+//! Nodes of 2013, as far as the recording goes: they announce themselves and report what they have
+//! on the shared subjects, and each answers what it is told to expect.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_nats::{Client, Message};
 use futures_util::StreamExt;
+use futures_util::stream::select_all;
+use tenon_tests::wait_until;
 use tokio::task::JoinSet;
 
 use super::differences::value;
-use super::recording::{NodeExchange, Recording};
+use super::recording::{self, NodeExchange, Part, Recording};
 use super::rig::Rig;
+
+/// What a gateway tells without waiting has come by then.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// It plays until it is dropped.
 pub(crate) struct OriginalNode {
@@ -20,18 +26,27 @@ pub(crate) struct OriginalNode {
 
 #[derive(Default)]
 struct Script {
+    /// What nodes say when somebody looks for them.
+    announcements: Vec<String>,
+    /// What they say when they are asked what they have.
+    reports: Vec<String>,
     expected: VecDeque<NodeExchange>,
     came: Vec<(NodeExchange, String)>,
     unlike: Vec<String>,
 }
 
 impl OriginalNode {
-    /// Listens to commands, and to who is looking for nodes.
+    /// Listens to commands, and to who is looking for nodes. There is one, until they are told
+    /// otherwise.
     pub(crate) async fn start(rig: &Rig) -> Self {
-        let commands = rig.listen("MyaaS.*.*").await;
-        let discovers = rig.listen("MyaaS.discover").await;
-        let messages = futures_util::stream::select(commands, discovers);
-        let script = Arc::new(Mutex::new(Script::default()));
+        let messages = select_all([
+            rig.listen("MyaaS.*.*").await,
+            rig.listen("MyaaS.discover").await,
+            rig.listen("MyaaS.check_orphan").await,
+        ]);
+        let announcements = Recording::V1.part(&["startup"]).announcements();
+        let announcements = announcements.into_iter().take(1).collect();
+        let script = Arc::new(Mutex::new(Script { announcements, ..Script::default() }));
         let mut playing = JoinSet::new();
         playing.spawn(messages.for_each({
             let (bus, script) = (rig.bus.clone(), Arc::clone(&script));
@@ -40,10 +55,26 @@ impl OriginalNode {
         Self { script, _playing: playing }
     }
 
+    /// From now on they say of themselves and of what they have what they said in `part`.
+    pub(crate) fn are_as_in(&self, part: &Part) {
+        let mut script = self.script.lock().expect("nobody panics with it");
+        script.announcements = part.announcements();
+        script.reports = part.published(recording::Client::Node, "MyaaS.node_handles");
+    }
+
     /// The commands that are to come, and what it answers to them.
     pub(crate) fn expect(&self, commands: impl IntoIterator<Item = NodeExchange>) {
         let mut script = self.script.lock().expect("nobody panics with it");
         script.expected.extend(commands);
+    }
+
+    /// Waits until all that is to come came; what does not is told by [`Self::unlike`].
+    pub(crate) async fn has_heard_all(&self) {
+        let all = wait_until("all commands came", DEADLINE, async || {
+            let script = self.script.lock().expect("nobody panics with it");
+            script.expected.is_empty().then_some(())
+        });
+        all.await.ok();
     }
 
     /// What came where it was expected, beside what was expected there.
@@ -63,15 +94,19 @@ impl OriginalNode {
 }
 
 async fn answer(bus: Client, script: Arc<Mutex<Script>>, message: Message) {
-    if message.subject.as_str() == "MyaaS.discover" {
-        let announcement = Recording::V1.part(&["startup"]).announcements().into_iter().next();
-        let announcement = announcement.expect("the first one");
-        send(&bus, "MyaaS.announce".to_owned(), announcement).await;
-        return;
-    }
-    let reply = script.lock().expect("nobody panics with it").reply_to(&message);
-    if let (Some(inbox), Some(reply)) = (message.reply, reply) {
-        send(&bus, inbox.to_string(), reply).await;
+    let (subject, texts) = {
+        let mut script = script.lock().expect("nobody panics with it");
+        match message.subject.as_str() {
+            "MyaaS.discover" => ("MyaaS.announce".to_owned(), script.announcements.clone()),
+            "MyaaS.check_orphan" => ("MyaaS.node_handles".to_owned(), script.reports.clone()),
+            _ => match (script.reply_to(&message), message.reply) {
+                (Some(reply), Some(inbox)) => (inbox.to_string(), vec![reply]),
+                (_, None) | (None, _) => return,
+            },
+        }
+    };
+    for text in texts {
+        bus.publish(subject.clone(), text.into()).await.expect("the bus is there");
     }
 }
 
@@ -107,9 +142,4 @@ impl Script {
         self.came.push((expected, payload.into_owned()));
         reply
     }
-}
-
-async fn send(bus: &Client, subject: String, payload: String) {
-    let sent = bus.publish(subject, payload.into()).await;
-    sent.expect("the bus is there");
 }

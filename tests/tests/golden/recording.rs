@@ -85,6 +85,10 @@ enum Event {
         request: String,
         response: String,
     },
+    /// What who recorded saw on the database server.
+    Sql {
+        result: String,
+    },
     /// Where a step begins, what a store held, what who recorded asked or noted.
     #[serde(other)]
     Beside,
@@ -93,7 +97,7 @@ enum Event {
 /// Whose connection a message was seen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Client {
+pub(crate) enum Client {
     Gateway,
     Node,
     Driver,
@@ -109,7 +113,7 @@ enum Op {
     Pub,
 }
 
-/// A request to a node, and what it answered.
+/// A request to a node, and what it answered; or what a node was told, which nobody waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NodeExchange {
     pub(crate) step: String,
@@ -161,22 +165,36 @@ impl Caller {
 }
 
 impl Part {
-    /// Requests to nodes, in their order.
+    /// Requests to nodes and what they were told, in their order.
     pub(crate) fn node_exchanges(&self) -> Vec<NodeExchange> {
         self.lines.iter().filter_map(|line| self.node_exchange(line)).collect()
     }
 
     /// What nodes announced by themselves.
     pub(crate) fn announcements(&self) -> Vec<String> {
-        let announced = |line: &Line| match &line.event {
-            Event::Nats { client: Client::Node, op: Op::Pub, subject, payload, .. }
-                if subject == "MyaaS.announce" =>
+        self.published(Client::Node, "MyaaS.announce")
+    }
+
+    /// What `by` sent on the subject `on`.
+    pub(crate) fn published(&self, by: Client, on: &str) -> Vec<String> {
+        let published = |line: &Line| match &line.event {
+            Event::Nats { client, op: Op::Pub, subject, payload, .. }
+                if *client == by && subject == on =>
             {
                 Some(payload.clone())
             }
+            Event::Nats { .. } | Event::Http { .. } | Event::Sql { .. } | Event::Beside => None,
+        };
+        self.lines.iter().filter_map(published).collect()
+    }
+
+    /// What was on the database server.
+    pub(crate) fn on_the_server(&self) -> Vec<String> {
+        let seen = |line: &Line| match &line.event {
+            Event::Sql { result } => Some(result.clone()),
             Event::Nats { .. } | Event::Http { .. } | Event::Beside => None,
         };
-        self.lines.iter().filter_map(announced).collect()
+        self.lines.iter().filter_map(seen).collect()
     }
 
     /// What gateway and nodes said when a collector looked for components.
@@ -185,7 +203,7 @@ impl Part {
             Event::Nats { op: Op::Pub, subject, payload, .. } if subject.starts_with("_INBOX.") => {
                 Some(payload.clone())
             }
-            Event::Nats { .. } | Event::Http { .. } | Event::Beside => None,
+            Event::Nats { .. } | Event::Http { .. } | Event::Sql { .. } | Event::Beside => None,
         };
         self.lines.iter().filter_map(answered).collect()
     }
@@ -207,37 +225,29 @@ impl Part {
                         last.commands.push(command);
                     }
                 }
-                Event::Http { .. } | Event::Beside => {}
+                Event::Http { .. } | Event::Sql { .. } | Event::Beside => {}
             }
         }
         exchanges
     }
 
     fn node_exchange(&self, line: &Line) -> Option<NodeExchange> {
-        let Event::Nats { client, op: Op::Msg, subject, reply: Some(inbox), payload } = &line.event
+        let Event::Nats { client, op: Op::Msg, subject, reply: inbox, payload } = &line.event
         else {
             return None;
         };
-        if *client != Client::Node || subject.starts_with("vcap.") {
+        // What all nodes hear and nobody waits for is no command.
+        let is_command = inbox.is_some() || subject.split('.').count() == 3;
+        if *client != Client::Node || subject.starts_with("vcap.") || !is_command {
             return None;
         }
         Some(NodeExchange {
             step: line.step.clone(),
             subject: subject.clone(),
             payload: payload.clone(),
-            reply: self.sent_by_a_node(inbox),
-        })
-    }
-
-    /// The first message of a node on `inbox`.
-    fn sent_by_a_node(&self, inbox: &str) -> Option<String> {
-        self.lines.iter().find_map(|line| match &line.event {
-            Event::Nats { client: Client::Node, op: Op::Pub, subject, payload, .. }
-                if subject == inbox =>
-            {
-                Some(payload.clone())
-            }
-            Event::Nats { .. } | Event::Http { .. } | Event::Beside => None,
+            reply: inbox
+                .as_ref()
+                .and_then(|inbox| self.published(Client::Node, inbox).into_iter().next()),
         })
     }
 }
@@ -253,6 +263,11 @@ impl HttpExchange {
             reply: reply.to_owned(),
             commands: Vec::new(),
         }
+    }
+
+    /// Status and body of the answer.
+    pub(crate) fn answer(&self) -> String {
+        format!("{} {}", self.status, self.reply)
     }
 
     /// Method, path and body.

@@ -2,21 +2,15 @@
 //!
 //! Figures differ from machine to machine: names of fields, and types of what they hold, do not.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use futures_util::StreamExt;
-use reqwest::Client;
 use serde_json::Value;
-use tokio::time::timeout;
 
 use super::cloud_controller::CloudController;
+use super::collector::{Collector, by_type, login};
 use super::differences::value;
 use super::gateway_client::GatewayClient;
 use super::recording::{Caller, Recording};
 use super::rig::{Peers, Rig};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 /// `varz-of-a-node-is-the-hosts`: what the original's MySQL node says of its server.
 const OF_THE_SERVER: [&str; 8] = [
     "database_status",
@@ -38,8 +32,9 @@ async fn a_collector_finds_our_gateway_and_node_as_it_found_the_original_ones() 
     let url = rig.start_gateway(&cloud_controller.url, Peers::Original);
     let _gateway = GatewayClient::of(url, &rig, announced).await;
 
-    let recorded = by_type(Recording::V1.part(&["discovery.component"]).answers_of_components());
-    let ours = by_type(found(&rig, recorded.len()).await);
+    let answers = Recording::V1.part(&["discovery.component"]).answers_of_components();
+    let recorded = by_type(answers.iter().map(|record| value(record)).collect());
+    let ours = Collector::new().discover(&rig, recorded.len()).await;
     let mut unlike = Vec::new();
     for (kind, theirs) in &recorded {
         let Some(ours) = ours.get(kind) else {
@@ -54,10 +49,7 @@ async fn a_collector_finds_our_gateway_and_node_as_it_found_the_original_ones() 
 
 /// What is otherwise on the pages of the component that says `record` of itself.
 async fn pages(kind: &str, record: &Value) -> Vec<String> {
-    let http = Client::builder().no_proxy().build().expect("a client");
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let host = text(&record["host"]);
-    let login = (text(&record["credentials"][0]), text(&record["credentials"][1]));
+    let collector = Collector::new();
     let part = Recording::V1.part(&["varz_healthz"]);
     let caller = match kind {
         "MyaaS-Node" => Caller::MonitorOfNode,
@@ -65,16 +57,12 @@ async fn pages(kind: &str, record: &Value) -> Vec<String> {
     };
     let mut unlike = Vec::new();
     for exchange in part.http_exchanges(caller) {
-        let mut request = http.get(format!("http://{host}{}", exchange.request.path));
-        if exchange.request.header("authorization").is_some() {
-            request = request.basic_auth(&login.0, Some(&login.1));
-        }
-        let response = request.send().await.expect("the page is there");
+        let login = exchange.request.header("authorization").map(|_theirs| login(record));
+        let (status, ours) = collector.page(record, &exchange.request.path, login).await;
         let name = format!("{kind} {}", exchange.name());
-        if response.status().as_u16() != exchange.status {
-            unlike.push(format!("{name}: {} became {}", exchange.status, response.status()));
+        if status != exchange.status {
+            unlike.push(format!("{name}: {} became {status}", exchange.status));
         }
-        let ours = response.text().await.expect("a whole body");
         unlike.extend(differences(&name, &value(&exchange.reply), &value(&ours), &OF_THE_SERVER));
     }
     unlike
@@ -109,20 +97,4 @@ fn kind_of(value: &Value) -> &'static str {
         Value::Array(_) => "list",
         Value::Object(_) => "object",
     }
-}
-
-fn by_type(records: Vec<String>) -> BTreeMap<String, Value> {
-    let named = records.into_iter().map(|record| value(&record));
-    named.map(|record| (record["type"].as_str().unwrap_or_default().to_owned(), record)).collect()
-}
-
-/// What the first `count` components answer.
-async fn found(rig: &Rig, count: usize) -> Vec<String> {
-    let answers = rig.listen("golden.collector").await;
-    let subject = "vcap.component.discover";
-    let sent = rig.bus.publish_with_reply(subject, "golden.collector", "".into()).await;
-    sent.expect("the bus is there");
-    let texts = answers.map(|message| String::from_utf8_lossy(&message.payload).into_owned());
-    let texts = timeout(PATIENCE, texts.take(count).collect()).await;
-    texts.unwrap_or_else(|_late| panic!("not all answered:\n{}", rig.logs()))
 }

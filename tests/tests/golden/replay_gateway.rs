@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use async_nats::Message;
-use futures_util::{FutureExt, StreamExt};
 use tenon_tests::wait_until;
 
 use super::cloud_controller::CloudController;
@@ -35,15 +33,12 @@ async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
     }
     for exchange in part.http_exchanges(Caller::CloudController) {
         let ours = gateway.ask(&exchange, &replay.learned).await;
-        // The bus keeps the order: what was sent before this came is heard by now.
-        rig.round_trip().await;
-        let mut sent = Vec::new();
-        while let Some(Some(message)) = commands.next().now_or_never() {
-            sent.push(message);
-        }
-        if replay.answer(&exchange, &ours) == Outcome::AsRecorded {
-            replay.commands(&exchange, &sent);
-        }
+        let sent = rig.commands(&mut commands).await;
+        let found = match replay.answer(&exchange, &ours) {
+            Outcome::AsRecorded => replay.learned.compare_commands(&exchange.commands, &sent),
+            Outcome::Otherwise => Vec::new(),
+        };
+        replay.found(&exchange, found);
     }
     rig.stop_gateway().await;
     for exchange in Recording::V1.part(STOP).http_exchanges(Caller::Gateway) {
@@ -98,34 +93,15 @@ impl Replay {
 
     /// What the gateway answered, as status and body.
     fn answer(&mut self, exchange: &HttpExchange, ours: &str) -> Outcome {
-        let recorded = format!("{} {}", exchange.status, exchange.reply);
+        let recorded = exchange.answer();
         let instead = self.declared.instead(&exchange.name(), &recorded);
-        let (status, body) = instead.unwrap_or(&recorded).split_once(' ').unwrap_or_default();
-        let (our_status, our_body) = ours.split_once(' ').unwrap_or_default();
-        let mut found = self.learned.compare(&value(body), &value(our_body));
-        if status != our_status {
-            found.push(format!("{recorded} became {ours}"));
-        }
-        let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
-        self.unlike.extend(found.into_iter().map(tell));
+        let found = self.learned.compare_answers(instead.unwrap_or(&recorded), ours);
+        self.found(exchange, found);
         if instead.is_some() { Outcome::Otherwise } else { Outcome::AsRecorded }
     }
 
-    /// What the gateway asked the node.
-    fn commands(&mut self, exchange: &HttpExchange, sent: &[Message]) {
-        let is_command = |message: &&Message| !message.subject.starts_with("MyaaS.announce");
-        let sent: Vec<&Message> = sent.iter().filter(is_command).collect();
-        let subjects: Vec<&str> = sent.iter().map(|message| message.subject.as_str()).collect();
-        let expected: Vec<&str> =
-            exchange.commands.iter().map(|command| command.subject.as_str()).collect();
-        if subjects != expected {
-            self.unlike.push(format!("{}: {expected:?} became {subjects:?}", exchange.name()));
-        }
-        for (recorded, ours) in exchange.commands.iter().zip(sent) {
-            let ours = String::from_utf8_lossy(&ours.payload);
-            let found = self.learned.compare(&value(&recorded.payload), &value(&ours));
-            let tell = |field| format!("{} {}: {field}", exchange.step, recorded.subject);
-            self.unlike.extend(found.into_iter().map(tell));
-        }
+    fn found(&mut self, exchange: &HttpExchange, found: Vec<String>) {
+        let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
+        self.unlike.extend(found.into_iter().map(tell));
     }
 }

@@ -51,7 +51,7 @@ async fn an_original_gateway_moves_an_instance_between_our_nodes() {
 }
 
 /// Asks what the original gateway asked, and returns what was answered otherwise.
-async fn replay(
+pub(crate) async fn replay(
     rig: &Rig,
     part: &Part,
     learned: &mut Learned,

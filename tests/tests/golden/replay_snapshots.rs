@@ -127,14 +127,9 @@ impl Replay {
     }
 
     fn compare(&mut self, exchange: &HttpExchange, ours: &str) {
-        let recorded = format!("{} {}", exchange.status, exchange.reply);
+        let recorded = exchange.answer();
         let instead = self.declared.instead(&exchange.name(), &recorded);
-        let (status, body) = instead.unwrap_or(&recorded).split_once(' ').unwrap_or_default();
-        let (our_status, our_body) = ours.split_once(' ').unwrap_or_default();
-        let mut found = self.learned.compare(&value(body), &value(our_body));
-        if status != our_status {
-            found.push(format!("{recorded} became {ours}"));
-        }
+        let found = self.learned.compare_answers(instead.unwrap_or(&recorded), ours);
         let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
         self.unlike.extend(found.into_iter().map(tell));
     }

@@ -1,47 +1,36 @@
 //! The servers and processes that a replay needs, on free ports, in a directory of their own.
-//!
-//! Configured as the original was when it was recorded: service `MyaaS`, node `mysql_node_free_1`,
-//! version 5.5, capacity 200, plans free and expensive.
+//! `rig/config.rs` is how they are configured.
+
+mod config;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Subscriber};
+use async_nats::{Client, ConnectOptions, Message, Subscriber};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tempfile::TempDir;
 use tenon::dev::{
-    Mariadb, MariadbLaunch, MariadbPrograms, NatsConfig, NatsLaunch, NatsServer, NatsUser,
-    Permissions, Surroundings,
+    Mariadb, MariadbLaunch, NatsConfig, NatsLaunch, NatsServer, NatsUser, Permissions, Surroundings,
 };
 use tenon_protocol::Secret;
+use tenon_tests::Login;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use self::config::{PASSWORD, Places};
+
 /// A debug build compiles its plugin without haste.
 const START_DEADLINE: Duration = Duration::from_secs(240);
-/// For everything: nothing here is secret.
-const PASSWORD: &str = "golden";
-/// Key of the gateway's records.
-const SEAL_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// What the peers of a host are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peers {
     Native,
     Original,
-}
-
-impl Peers {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Native => "native",
-            Self::Original => "original",
-        }
-    }
 }
 
 /// A node of the recording.
@@ -110,7 +99,7 @@ impl Rig {
         let mariadb = Mariadb::start(self.home.path().to_owned(), launch).await;
         let mariadb = mariadb.expect("MariaDB starts");
         self.place_plugin();
-        let config = self.node_config(node, peers, mariadb.port(), &programs);
+        let config = config::node(&self.places(), node, peers, (mariadb.port(), &programs));
         self.spawn("tenon-node", node.id, &config);
         self.mariadbs.push(mariadb);
         let first = async {
@@ -129,7 +118,7 @@ impl Rig {
     /// Starts a gateway for `cloud_controller`. Returns its URL; it may not answer yet.
     pub(crate) fn start_gateway(&mut self, cloud_controller: &str, peers: Peers) -> String {
         let port = free_port();
-        let config = self.gateway_config(cloud_controller, port, peers);
+        let config = config::gateway(&self.places(), cloud_controller, port, peers);
         self.spawn("tenon-gateway", "gateway", &config);
         format!("http://127.0.0.1:{port}")
     }
@@ -137,8 +126,8 @@ impl Rig {
     /// The same for a v2 cloud controller, on a port that it had before, or any.
     pub(crate) fn start_gateway_v2(&mut self, cloud_controller: &str, port: Option<u16>) -> u16 {
         let port = port.unwrap_or_else(free_port);
-        let config = self.gateway_config(cloud_controller, port, Peers::Original);
-        self.spawn("tenon-gateway", "gateway", &with_v2(&config, cloud_controller));
+        let config = config::gateway(&self.places(), cloud_controller, port, Peers::Original);
+        self.spawn("tenon-gateway", "gateway", &config::with_v2(&config, cloud_controller));
         port
     }
 
@@ -150,6 +139,17 @@ impl Rig {
         rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it is ours");
         let ended = timeout(START_DEADLINE, gateway.wait()).await;
         assert!(matches!(ended, Ok(Ok(status)) if status.success()), "{}", self.logs());
+    }
+
+    /// The way into the first node's database server of who may do anything there.
+    pub(crate) fn administrator(&self) -> Login {
+        Login {
+            host: "127.0.0.1".to_owned(),
+            port: self.mariadbs.first().expect("a node was started").port(),
+            user: "root".to_owned(),
+            password: Secret::new(PASSWORD.to_owned()),
+            database: None,
+        }
     }
 
     /// Everything on `subject` from now on.
@@ -165,6 +165,19 @@ impl Rig {
         assert!(nobody.is_err(), "somebody answered");
     }
 
+    /// What nodes were asked on `listening` until now. What they announce there is no question.
+    pub(crate) async fn commands(&self, listening: &mut Subscriber) -> Vec<Message> {
+        // The bus keeps the order: what was sent before this came is heard by now.
+        self.round_trip().await;
+        let mut heard = Vec::new();
+        while let Some(Some(message)) = listening.next().now_or_never() {
+            if !message.subject.starts_with("MyaaS.announce") {
+                heard.push(message);
+            }
+        }
+        heard
+    }
+
     /// What the processes have logged.
     pub(crate) fn logs(&self) -> String {
         let dir = self.dir();
@@ -173,118 +186,8 @@ impl Rig {
         names.map(read).join("\n")
     }
 
-    fn node_config(
-        &self,
-        node: &NodeSpec,
-        peers: Peers,
-        mysql_port: u16,
-        programs: &MariadbPrograms,
-    ) -> String {
-        format!(
-            r#"
-[node]
-data_dir = "{home}/{id}"
-[health]
-listen = "127.0.0.1:0"
-[nats]
-url = "{nats}"
-user = "all"
-password = "{PASSWORD}"
-[guests]
-plugins_dir = "{home}/plugins"
-[snapshots]
-dir = "{home}/snapshots"
-import_networks = ["127.0.0.0/8"]
-[[mysql]]
-version = "5.5"
-host = "127.0.0.1"
-port = {mysql_port}
-user = "root"
-password = "{PASSWORD}"
-dump_program = "{dump}"
-client_program = "{client}"
-[[offerings]]
-label = "mysql"
-service = "MyaaS"
-node_id = "{id}"
-plan = "free"
-versions = ["5.5"]
-capacity = {capacity}
-peers = "{peers}"
-capabilities = ["mysql", "state", "secrets", "blob"]
-[offerings.settings]
-max_connections = "20"
-[offerings.mysql]
-database_prefix = "d"
-account_prefix = "u"
-"#,
-            home = self.home.path().display(),
-            nats = self.nats.url(),
-            id = node.id,
-            capacity = node.capacity,
-            peers = peers.as_str(),
-            dump = programs.dump.display(),
-            client = programs.client.display(),
-        )
-    }
-
-    fn gateway_config(&self, cloud_controller: &str, port: u16, peers: Peers) -> String {
-        format!(
-            r#"
-[http]
-listen = "127.0.0.1:{port}"
-[admin]
-listen = "127.0.0.1:0"
-token = "{PASSWORD}"
-[nats]
-url = "{nats}"
-user = "all"
-password = "{PASSWORD}"
-[state]
-seal_key = "{SEAL_KEY}"
-replicas = 1
-[snapshots]
-dir = "{home}/snapshots"
-[cloud_controller]
-url = "{cloud_controller}"
-api = "v1"
-[[offerings]]
-label = "mysql"
-version = "5.5"
-service = "MyaaS"
-token = "0xdeadbeef"
-provider = "core"
-description = "MySQL database"
-supported_versions = ["5.5"]
-version_aliases = {{ current = "5.5" }}
-default_plan = "free"
-tags = ["relational"]
-node_timeout_seconds = 5
-peers = "{peers}"
-handle_updates = "{updates}"
-[[offerings.plans]]
-name = "free"
-unique_id = "core_mysql_free"
-extensions = {extensions}
-snapshot_quota = 5
-[[offerings.plans]]
-name = "expensive"
-unique_id = "core_mysql_expensive"
-free = false
-"#,
-            home = self.home.path().display(),
-            nats = self.nats.url(),
-            peers = peers.as_str(),
-            // The nodes of 2013 that were recorded beside our gateway had none.
-            extensions = match peers {
-                Peers::Native => r#"["snapshot", "serialization", "job"]"#,
-                Peers::Original => "[]",
-            },
-            updates = match peers {
-                Peers::Native => "ignore",
-                Peers::Original => "accept",
-            },
-        )
+    fn places(&self) -> Places<'_> {
+        Places { home: self.home.path(), nats: self.nats.url() }
     }
 
     fn place_plugin(&self) {
@@ -318,29 +221,6 @@ free = false
     fn dir(&self) -> Dir {
         Dir::open_ambient_dir(self.home.path(), ambient_authority()).expect("it is there")
     }
-}
-
-/// `config` as the original was configured for a v2 cloud controller and its UAA.
-fn with_v2(config: &str, cloud_controller: &str) -> String {
-    let uaa = format!(
-        r#"api = "v2"
-[cloud_controller.uaa]
-url = "{cloud_controller}/uaa"
-client_id = "cf"
-grant = "implicit"
-username = "services"
-password = "secret""#
-    );
-    let offering = r#"provider = "core"
-unique_id = "b6cf8dfe-b3e8-4ede-b289-f1ae519176b6"
-provider_name = "Core"
-logo_url = ""
-blurb = "MySQL"
-double_check_orphan_interval_seconds = 3"#;
-    let config = config.replace(r#"api = "v1""#, &uaa);
-    let config = config.replace(r#"provider = "core""#, offering);
-    let config = config.replace(r#"name = "free""#, "name = \"free\"\ndescription = \"Free plan\"");
-    config.replace(r#"name = "expensive""#, "name = \"expensive\"\ndescription = \"Paid plan\"")
 }
 
 async fn start_nats(home: &Path, surroundings: &Surroundings) -> NatsServer {

@@ -27,9 +27,13 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts it all.
     pub(crate) async fn set() -> Self {
+        Self::set_beside(CloudController::start().await).await
+    }
+
+    /// The same, beside a cloud controller that is there.
+    pub(crate) async fn set_beside(cloud_controller: CloudController) -> Self {
         let mut rig = Rig::start().await;
         let node = OriginalNode::start(&rig).await;
-        let cloud_controller = CloudController::start().await;
         let announced = rig.listen("MyaaS.announce").await;
         let url = rig.start_gateway(&cloud_controller.url, Peers::Original);
         let gateway = GatewayClient::of(url, &rig, announced).await;
@@ -49,7 +53,7 @@ impl Stage {
         learned: &mut Learned,
         declared: &mut Declared,
     ) -> Vec<String> {
-        let recorded = format!("{} {}", exchange.status, exchange.reply);
+        let recorded = exchange.answer();
         let instead = declared.instead(&exchange.name(), &recorded);
         let of_ours = |mut command: NodeExchange| {
             command.reply = command.reply.map(|reply| learned.translate(&reply));
@@ -59,12 +63,8 @@ impl Stage {
         let commands = if instead.is_some() { Vec::new() } else { exchange.commands.clone() };
         self.node.expect(commands.into_iter().map(of_ours));
         let ours = self.gateway.ask(exchange, learned).await;
-        let (status, body) = instead.unwrap_or(&recorded).split_once(' ').unwrap_or_default();
-        let (our_status, our_body) = ours.split_once(' ').unwrap_or_default();
-        let mut found = learned.compare(&value(body), &value(our_body));
-        if status != our_status {
-            found.push(format!("{recorded} became {ours}"));
-        }
+        let mut found = learned.compare_answers(instead.unwrap_or(&recorded), &ours);
+        self.node.has_heard_all().await;
         for (command, payload) in self.node.came() {
             let instead = declared.instead(&command.subject, &command.payload);
             let expected = in_order(value(instead.unwrap_or(&command.payload)));

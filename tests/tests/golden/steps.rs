@@ -68,6 +68,13 @@ const CATALOG: &[&str] = &[
 /// A collector looks for components, and at their pages: `replay_component.rs`.
 const COMPONENTS: &[&str] = &["discovery.component", "varz_healthz"];
 
+/// What is on the database server: `replay_sql.rs`.
+pub(crate) const SQL: &[&str] = &["sql.state.after_bind"];
+
+/// An operator looks for orphans: `replay_orphans.rs`.
+const ORPHANS: &[&str] =
+    &["check_orphan", "varz.after_orphan", "purge_orphan", "purge_orphan.errors"];
+
 /// The gateway stops: `replay_gateway.rs`.
 pub(crate) const STOP: &[&str] = &["end"];
 
@@ -118,6 +125,8 @@ const REPLAYED: &[&[(Recording, &[&str])]] = &[
     ASKED_NODES,
     &[
         (Recording::V1, STOP),
+        (Recording::V1, SQL),
+        (Recording::V1, ORPHANS),
         (Recording::V2, CATALOG),
         (Recording::V1, COMPONENTS),
         (Recording::V1, MOVE),
