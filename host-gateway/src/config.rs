@@ -63,6 +63,17 @@ pub struct HttpConfig {
     /// How long a stop waits for operations in flight.
     #[serde(default = "defaults::drain_seconds")]
     pub drain_seconds: u64,
+    /// Who takes nothing of an answer, or sends nothing of an upload, for so long is let go.
+    #[serde(default = "defaults::stall_seconds")]
+    pub stall_seconds: u64,
+}
+
+impl HttpConfig {
+    /// How long a peer may do nothing.
+    #[must_use]
+    pub const fn stall(&self) -> Duration {
+        Duration::from_secs(self.stall_seconds)
+    }
 }
 
 /// `[admin]`.

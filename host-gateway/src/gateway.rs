@@ -154,6 +154,7 @@ impl Gateway {
         let connections = TaskTracker::new();
         let limits = |connections_at_once| Limits {
             connections: connections_at_once,
+            stall: self.config.stall(),
             stop: stop.clone(),
             tasks: connections.clone(),
         };

@@ -11,6 +11,7 @@ mod range;
 mod routes;
 mod run;
 mod snapshots;
+mod steady;
 
 use std::sync::Arc;
 

@@ -23,7 +23,8 @@ pub enum JobStatus {
     Completed,
     /// Not done; the result is a numbered error.
     Failed,
-    /// Stopped by an operator.
+    /// Stopped because somebody asked for it, as the original's job library could. Never said by
+    /// us: a job beyond its time has failed, there as here.
     Killed,
 }
 

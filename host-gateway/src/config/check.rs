@@ -49,6 +49,7 @@ pub(super) fn check(config: Config) -> Result<Config, Problem> {
     range("http.max_in_flight", config.http.max_in_flight, 1..=65_536)?;
     range("http.max_connections", config.http.max_connections, 1..=65_536)?;
     range("http.drain_seconds", config.http.drain_seconds, 1..=600)?;
+    range("http.stall_seconds", config.http.stall_seconds, 1..=3_600)?;
     if config.nats.url.contains('@') {
         let message = "must not hold a login: nats.user and nats.password do";
         return Err(Problem::new("nats.url", message));

@@ -14,6 +14,9 @@ pub(super) const fn max_connections() -> usize {
 pub(super) const fn drain_seconds() -> u64 {
     10
 }
+pub(super) const fn stall_seconds() -> u64 {
+    60
+}
 pub(super) const fn replicas() -> Replicas {
     Replicas::One
 }

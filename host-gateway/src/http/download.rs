@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -13,7 +12,6 @@ use axum::http::header::{
     ETAG, HeaderName, IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::Instant;
 
@@ -36,8 +34,6 @@ pub(super) const BELOW: &str = "/serialized/";
 const CHUNK: usize = 128 << 10;
 /// Chunks of one download that wait to be sent.
 const AHEAD: usize = 2;
-/// A client that takes nothing for this long is given up.
-const STALLED: Duration = Duration::from_secs(60);
 
 /// `GET` and `HEAD`.
 pub(super) async fn on_download(
@@ -63,7 +59,7 @@ pub(super) async fn on_download(
     let (mut response, sent) = head(&open, &tag, part);
     if let Some(span) = sent.filter(|_| method != Method::HEAD) {
         let (to, from) = mpsc::channel(AHEAD);
-        front.ops.tasks.spawn(feed(open.file, span, to, open.slot));
+        front.ops.tasks.spawn(feed(open, span, to));
         *response.body_mut() = body(from);
     }
     response
@@ -116,8 +112,9 @@ fn head(open: &OpenPackage, tag: &str, part: Part) -> (Response<Body>, Option<Sp
     (response, span)
 }
 
-/// Reads `span` of `file` into `to`, as fast as the client takes it.
-async fn feed(file: File, span: Span, to: Sender<io::Result<Bytes>>, slot: OwnedSemaphorePermit) {
+/// Reads `span` of a package into `to`, as fast as the client takes it.
+async fn feed(open: OpenPackage, span: Span, to: Sender<io::Result<Bytes>>) {
+    let OpenPackage { file, slot, .. } = open;
     let file = Arc::new(file);
     let mut left = span;
     while left.length > 0 {
@@ -137,10 +134,9 @@ async fn feed(file: File, span: Span, to: Sender<io::Result<Bytes>>, slot: Owned
                 left.length = 0;
             }
         }
-        match tokio::time::timeout(STALLED, to.send(read)).await {
-            Ok(Ok(())) => {}
-            // The client went away, or takes nothing: it sees a body that is cut off.
-            Ok(Err(_)) | Err(_) => break,
+        // The client went away, or took nothing for so long that its connection is closed.
+        if to.send(read).await.is_err() {
+            break;
         }
     }
     drop(slot);

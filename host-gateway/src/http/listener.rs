@@ -16,6 +16,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::steady::Steady;
+
 /// A connection may be silent for this long.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pause after a failed accept, which is mostly "too many open files".
@@ -27,6 +29,8 @@ const MAX_HEAD: usize = 64 << 10;
 pub(crate) struct Limits {
     /// More connections wait until one ends.
     pub(crate) connections: usize,
+    /// A peer that takes nothing of an answer for this long is let go.
+    pub(crate) stall: Duration,
     /// Ends the listener.
     pub(crate) stop: CancellationToken,
     /// Where connections are awaited.
@@ -52,7 +56,8 @@ where
             () = limits.stop.cancelled() => return,
             (permit, accepted) = accepted => match accepted {
                 Ok((stream, _peer)) => {
-                    let connection = connection(stream, service.clone(), limits.stop.clone());
+                    let stop = limits.stop.clone();
+                    let connection = connection(stream, limits.stall, service.clone(), stop);
                     limits.tasks.spawn(async move {
                         connection.await;
                         drop(permit);
@@ -67,7 +72,7 @@ where
     }
 }
 
-async fn connection<S>(stream: TcpStream, service: S, stop: CancellationToken)
+async fn connection<S>(stream: TcpStream, stall: Duration, service: S, stop: CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
 {
@@ -78,7 +83,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Steady::new(stream, stall)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -50,7 +50,12 @@ async fn start(max_in_flight: usize) -> SocketAddr {
     let classic = Classic::new(&config.http, preflight, front);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let limits = Limits { connections: 8, stop: CancellationToken::new(), tasks: tasks.clone() };
+    let limits = Limits {
+        connections: 8,
+        stall: config.http.stall(),
+        stop: CancellationToken::new(),
+        tasks: tasks.clone(),
+    };
     tasks.spawn(serve(listener, classic, limits));
     address
 }

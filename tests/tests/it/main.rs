@@ -29,6 +29,8 @@ mod crash_packages;
 #[cfg(test)]
 mod dev;
 #[cfg(test)]
+mod downloads;
+#[cfg(test)]
 mod draining;
 #[cfg(test)]
 mod file_server;
@@ -58,6 +60,8 @@ mod mysql_life;
 mod node_stand_in;
 #[cfg(test)]
 mod orphans;
+#[cfg(test)]
+mod orphans_adopted;
 #[cfg(test)]
 mod orphans_original;
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Operator {
     }
 
     /// Instances in quarantine.
-    async fn quarantine(&self) -> Vec<String> {
+    pub(crate) async fn quarantine(&self) -> Vec<String> {
         let view = self.get("/orphans/quarantine").await[&self.service].clone();
         assert_eq!(view["problems"], json!([]));
         let node = view["quarantine"].get(NODE).and_then(Value::as_object).cloned();
@@ -88,11 +88,12 @@ impl Operator {
         jetstream::new(self.bus.clone()).get_key_value(name).await.unwrap()
     }
 
-    /// Takes a record away; what it was.
+    /// Takes a record away, without a trace; what it was.
     pub(crate) async fn lose(&self, id: &str) -> Vec<u8> {
         let (bucket, key) = (self.bucket(id).await, format!("inst.{id}"));
         let record = bucket.get(&key).await.unwrap().unwrap();
-        bucket.delete(&key).await.unwrap();
+        let subject = format!("{}{key}", bucket.prefix);
+        bucket.stream.purge().filter(subject).await.unwrap();
         record.to_vec()
     }
 
@@ -100,7 +101,7 @@ impl Operator {
         self.bucket(id).await.put(format!("inst.{id}"), record.into()).await.unwrap();
     }
 
-    async fn inventory(&self, store: Option<StoreMark>) -> InventoryPage {
+    pub(crate) async fn inventory(&self, store: Option<StoreMark>) -> InventoryPage {
         let subject = format!("tenon.inventory.{}.{NODE}", self.service);
         let request = InventoryRequest { store, ..InventoryRequest::default() };
         let request = serde_json::to_vec(&request).unwrap();

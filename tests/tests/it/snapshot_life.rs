@@ -1,6 +1,7 @@
 //! Snapshots as a platform handles them: shown, named, counted, deleted, and gone with their
 //! instance.
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenon_tests::{HarnessError, Options, Platform, wait_until};
@@ -157,4 +158,66 @@ async fn snapshots_go_with_their_instance() {
     classic.unprovision(&shelf.instance).await.unwrap();
     let gone = async || (!dir.exists(&path)).then_some(());
     wait_until("the data is gone", PATIENCE, gone).await.unwrap();
+}
+
+#[tokio::test]
+async fn renames_at_once_leave_one_name_and_whoever_loses_is_told() {
+    let platform =
+        Platform::start(Options { gateways: 2, ..Options::of(&["files"]) }).await.unwrap();
+    let gateways = [1, 2].map(|gateway| platform.classic_at(gateway, "files").unwrap());
+    let instance = with_letter(&gateways[0], "dear all").await.service_id;
+    let shelves = gateways.map(|classic| Shelf::of(&classic, &instance));
+    let path = format!("snapshots/{}", shelves[0].take().await);
+    let rename = format!("{path}/name");
+    let mut lost = 0;
+    for round in 0..20 {
+        let names: Vec<String> = (0..8).map(|n| format!("name {round}.{n}")).collect();
+        let asked = names.iter().zip(shelves.iter().cycle()).map(async |(name, shelf)| match shelf
+            .ask::<Value>(Method::POST, &rename, &named(name))
+            .await
+        {
+            Ok(answer) => {
+                assert_eq!(answer, json!({}));
+                Some(name)
+            }
+            Err(HarnessError::Refused(refusal)) => {
+                assert_eq!((refusal.status, refusal.code), (500, 30807));
+                None
+            }
+            Err(error) => panic!("{error}"),
+        });
+        let told: Vec<Option<&String>> = join_all(asked).await;
+        lost += told.iter().filter(|told| told.is_none()).count();
+        let shown: Value = shelves[1].ask(Method::GET, &path, &NOTHING).await.unwrap();
+        let name = text(&shown, "name");
+        assert!(told.contains(&Some(&name)), "{name} was refused, or nobody's: {told:?}");
+    }
+    assert!(lost > 0, "160 renames never met");
+}
+
+#[tokio::test]
+async fn a_service_without_snapshots_says_so_at_once() {
+    let platform = Platform::start(Options::of(&["echo"])).await.unwrap();
+    let classic = platform.classic("echo").unwrap();
+    let shelf = Shelf::of(&classic, &classic.provision().await.unwrap().service_id);
+    let words = "Service extension snapshot is not implemented.".to_owned();
+    let url = json!({ "url": "http://example.org/7.zip" });
+    for (method, path, body) in
+        [(Method::POST, "snapshots", json!({})), (Method::PUT, "serialized/url", url)]
+    {
+        let refusal = shelf.refused(method, path, &body).await;
+        assert_eq!(refusal, (501, 30501, words.clone()), "{path}");
+    }
+    let path = format!("/gateway/v2/configurations/{}/snapshots", shelf.instance);
+    match classic.send::<Value>(Method::POST, &path, &named("nightly")).await {
+        Err(HarnessError::Refused(refusal)) => {
+            assert_eq!((refusal.status, refusal.code), (501, 30501));
+        }
+        other => panic!("{other:?}"),
+    }
+    // Nothing was written down that would wait or fail later.
+    assert_eq!(shelf.numbers().await, [""; 0]);
+    let list: Value = classic.send(Method::GET, &path, &NOTHING).await.unwrap();
+    assert_eq!(list, json!({ "snapshots": [] }));
+    classic.unprovision(&shelf.instance).await.unwrap();
 }

@@ -3,6 +3,7 @@
 use reqwest::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use tenon_protocol::job::JobStatus;
 use tenon_tests::{Login, Options, Platform};
 
 use crate::crash::insist;
@@ -39,16 +40,23 @@ async fn p32_a_link_opens_one_snapshot_and_expires() {
     let url = shelf.link(&first).await;
     let http = Client::builder().no_proxy().build().unwrap();
     let status = async |url: &str| http.get(url).send().await.unwrap().status().as_u16();
+    let refused = async |url: &str| -> Value {
+        let response = http.get(url).send().await.unwrap();
+        assert_eq!(response.status(), 403, "{url}");
+        response.json().await.unwrap()
+    };
+    let forbidden = json!({"code": 30200, "description": "Forbidden"});
     assert_eq!(status(&url).await, 200);
     let other = url.replace(&format!("/snapshots/{first}?"), &format!("/snapshots/{second}?"));
-    assert_eq!(status(&other).await, 403);
-    assert_eq!(status(url.split('?').next().unwrap()).await, 403);
-    assert_eq!(status(&url.replace("-", "-0")).await, 403);
+    for forged in [&other, url.split('?').next().unwrap(), &url.replace('-', "-0")] {
+        assert_eq!(refused(forged).await, forbidden, "{forged}");
+    }
 
     let expired = tenon_tests::wait_until("it expires", PATIENCE, async || {
         (status(&url).await == 403).then_some(())
     });
     expired.await.unwrap();
+    assert_eq!(refused(&url).await, forbidden);
     let answer: Value = shelf.ask(Method::GET, &path, &Value::Null).await.unwrap();
     assert_eq!(status(&text(&answer, "url")).await, 200);
     for log in ["gateway-1", "node-1"] {
@@ -143,14 +151,39 @@ async fn a_package_of_the_original_becomes_a_database_and_ours_another() {
     to.roll_back(&to.import(&url).await).await;
     let owner = Login::read(&other.credentials).unwrap();
     assert_eq!(owner.number(count).await.unwrap(), Some(3));
+}
 
-    // P28: a dump that reaches for another database changes nothing, here or there.
+#[tokio::test]
+async fn p28_a_rollback_that_cannot_be_loaded_leaves_the_data_as_it_was() {
+    let platform = Platform::start(Options::of(&["mysql"])).await.unwrap();
+    allow_this_machine(&platform).await;
+    let classic = platform.classic("mysql").unwrap();
+    let made = insist(async || classic.provision().await).await.unwrap();
+    let shelf = Shelf::of(&classic, &made.service_id);
+    let server = FileServer::start(ORIGINAL).await;
+    let good = shelf.import(&server.url("7.zip")).await;
+    shelf.roll_back(&good).await;
+    let owner = Login::read(&made.credentials).unwrap();
+    let count = async || owner.number("SELECT COUNT(*) FROM letters").await.unwrap();
+    owner.execute("INSERT INTO letters (text) VALUES ('written since')").await.unwrap();
+    assert_eq!(count().await, Some(3));
+
+    // A dump that reaches for another database fails in the middle of the load.
     let server = FileServer::start(HOSTILE).await;
-    let imported = to.import(&server.url("7.zip")).await;
-    let path = format!("snapshots/{imported}");
-    let (code, _) = to.failed(Method::PUT, &path, &Value::Null).await;
+    let broken = shelf.import(&server.url("7.zip")).await;
+    let path = format!("snapshots/{broken}");
+    let (code, _) = shelf.failed(Method::PUT, &path, &Value::Null).await;
     assert_eq!(code, 30806);
-    assert_eq!(owner.number(count).await.unwrap(), Some(3));
+    assert_eq!(count().await, Some(3));
+    owner.execute("INSERT INTO letters (text) VALUES ('and after')").await.unwrap();
+    assert_eq!(count().await, Some(4));
+
+    // Nor does one whose bytes have rotted in the store replace anything.
+    let data = format!("snapshots/MyaaS/{}/{good}.data", shelf.instance);
+    platform.dir().unwrap().write(data, b"rot").unwrap();
+    let (code, _) = shelf.failed(Method::PUT, &format!("snapshots/{good}"), &Value::Null).await;
+    assert_eq!(code, 30806);
+    assert_eq!(count().await, Some(4));
 }
 
 #[tokio::test]
@@ -174,4 +207,27 @@ async fn what_is_no_package_is_refused_and_leaves_nothing() {
     let dir = platform.dir().unwrap();
     let left = dir.read_dir(format!("snapshots/FilesystemaaS/{}", shelf.instance)).unwrap();
     assert_eq!(left.count(), 0);
+}
+
+#[tokio::test]
+async fn a_job_beyond_its_ttl_has_failed_with_the_original_s_number() {
+    let platform = Platform::start(Options::of(&["files"])).await.unwrap();
+    allow_this_machine(&platform).await;
+    settings::set(&platform, "node-1", "[guests]", "job_timeout_seconds = 2").await;
+    let classic = platform.classic("files").unwrap();
+    let made = insist(async || classic.provision().await).await.unwrap();
+    let shelf = Shelf::of(&classic, &made.service_id);
+    // It takes the connection, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let body = json!({ "url": format!("http://{}/7.zip", silent.local_addr().unwrap()) });
+    let job = shelf.order(Method::PUT, "serialized/url", &body).await;
+    let view = classic.ended(&shelf.instance, &job).await.unwrap();
+    // Not `killed`: that was said of jobs that somebody had asked to stop.
+    assert_eq!(view.status, JobStatus::Failed);
+    assert!(view.complete_time.is_some());
+    let words = "Job is killed since it runs longer than ttl: 2 seconds.";
+    assert_eq!(view.result, Some(json!({"code": 30802, "description": words})));
+    // The next one is not kept waiting by what the first left.
+    assert_eq!(shelf.numbers().await, [""; 0]);
+    shelf.take().await;
 }
