@@ -60,7 +60,7 @@ fn an_unknown_key_is_named_with_what_is_allowed() {
         "max_in_flight",
         "max_inflight",
         expect![
-            "gw.toml:7: unknown field `max_inflight`, expected one of `listen`, `public_url`, `max_body_bytes`, `max_in_flight`, `max_connections`, `drain_seconds`"
+            "gw.toml:7: unknown field `max_inflight`, expected one of `listen`, `public_url`, `max_body_bytes`, `max_in_flight`, `max_connections`, `drain_seconds`, `stall_seconds`"
         ],
     );
     check_refused(

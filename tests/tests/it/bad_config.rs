@@ -59,7 +59,7 @@ async fn a_gateway_names_what_is_wrong_in_its_file() {
         )
         .await;
     gateway.check("[http]\nlisten", "[http]\nlisten_on", expect![[r#"
-        error: D/bad.toml:2: unknown field `listen_on`, expected one of `listen`, `public_url`, `max_body_bytes`, `max_in_flight`, `max_connections`, `drain_seconds`
+        error: D/bad.toml:2: unknown field `listen_on`, expected one of `listen`, `public_url`, `max_body_bytes`, `max_in_flight`, `max_connections`, `drain_seconds`, `stall_seconds`
     "#]]).await;
     gateway
         .check(
