@@ -35,7 +35,7 @@ pub use orphan::{
 };
 pub use orphan_order::{
     OrphanAct, OrphanAnswer, OrphanItem, OrphanOrder, OrphanOutcome, PurgeBinding, PurgeInstance,
-    PurgeOrder, PurgeRun, PurgeShare,
+    PurgeOrder, PurgeRun, PurgeShare, PurgedBefore,
 };
 pub use provision::{ProvisionRequest, ProvisionServiceRequest, ServiceResponse};
 pub use reply::{CredentialsReply, Reply};

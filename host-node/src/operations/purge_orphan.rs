@@ -4,24 +4,24 @@
 //! generations, is refused when the sender's records are not the ones that this node obeys or when
 //! it names much of what is here, and what it removes is kept for some time yet.
 
+mod share;
+
 use futures_util::{StreamExt, stream};
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
     Object, OrphanItem, OrphanOutcome, PurgeBinding, PurgeInstance, PurgeOrder, PurgeOrphanRequest,
-    PurgeRun, PurgeShare, UnbindRequest,
+    PurgeRun, UnbindRequest,
 };
 use tenon_protocol::record::StoreMark;
 use tenon_protocol::{BindingId, Code, Fault, Generation, InstanceId};
 
+use self::share::check_share;
 use super::quarantine::{admit, period, remove};
 use super::{Task, internal_order, unbind};
 use crate::config::Peers;
 use crate::credentials::user_of;
 use crate::ledger::{BindingPhase, InstancePhase, KnownBy, QuarantineEntry};
 use crate::offering::{Offering, ledger_fault};
-
-/// So many may go whatever their share: small nodes have orphans too.
-const ALWAYS: usize = 5;
 
 /// Items that are worked on at once.
 const AT_ONCE: usize = 16;
@@ -62,61 +62,6 @@ fn other_store(offering: &Offering) -> Fault {
         offering.node()
     );
     Fault::new(Code::OTHER_STORE, text)
-}
-
-/// Refuses to purge much of what is here, counting what is in quarantine already.
-fn check_share(offering: &Offering, order: &PurgeOrder) -> Result<(), Fault> {
-    if order.share == PurgeShare::Any {
-        return Ok(());
-    }
-    let ids = order.instances.iter().map(|orphan| &orphan.id).chain(&order.strangers);
-    let again = ids.filter(|id| offering.quarantine.get(id).is_some()).count();
-    let named = order.instances_in_all.max(order.instances.len() + order.strangers.len());
-    let named = named + offering.quarantine.len() - again;
-    let have = Have::count(offering)?;
-    let percent = offering.config.purge_share_percent;
-    let bindings = order.bindings_in_all.max(order.bindings.len());
-    for (named, have, what) in
-        [(named, have.instances, "instances"), (bindings, have.bindings, "bindings")]
-    {
-        if is_too_much(named, have, percent) {
-            let node = offering.node();
-            let text = format!("A purge of {named} of the {have} {what} of node {node} is refused");
-            return Err(Fault::new(Code::LARGE_PURGE, text));
-        }
-    }
-    Ok(())
-}
-
-fn is_too_much(named: usize, have: usize, percent: u32) -> bool {
-    let allowed = have.saturating_mul(usize::try_from(percent).unwrap_or(usize::MAX)) / 100;
-    named > ALWAYS.max(allowed)
-}
-
-/// How much this node has.
-struct Have {
-    instances: usize,
-    bindings: usize,
-}
-
-impl Have {
-    fn count(offering: &Offering) -> Result<Self, Fault> {
-        let mut ids = Vec::new();
-        let listed = offering.for_each_instance(|entry| {
-            if entry.phase.takes_room() {
-                ids.push(entry.id.clone());
-            }
-        });
-        listed.map_err(ledger_fault)?;
-        let mut have = Self { instances: ids.len(), bindings: 0 };
-        for id in &ids {
-            let bindings = offering.ledger.read(|view| view.bindings(offering.service(), id));
-            let bindings = bindings.map_err(ledger_fault)?;
-            let there = bindings.iter().filter(|binding| binding.phase != BindingPhase::Gone);
-            have.bindings += there.count();
-        }
-        Ok(have)
-    }
 }
 
 async fn purge_instance(
@@ -285,16 +230,6 @@ async fn purge_account(offering: &Offering, credentials: &Object) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn p08_a_purge_of_much_of_a_node_is_too_much() {
-        assert!(!is_too_much(5, 5, 20), "small nodes have orphans too");
-        assert!(is_too_much(6, 6, 20));
-        assert!(!is_too_much(20, 100, 20));
-        assert!(is_too_much(21, 100, 20));
-        assert!(!is_too_much(100, 100, 100));
-        assert!(is_too_much(6, 0, 0));
-    }
 
     fn check(
         phase: Option<InstancePhase>,

@@ -52,12 +52,30 @@ pub struct PurgeOrder {
     /// Bindings of all batches.
     #[serde(default)]
     pub bindings_in_all: usize,
+    /// How much of this purge is done already.
+    #[serde(default)]
+    pub before: PurgedBefore,
     /// Whether it is done, or only told.
     #[serde(default)]
     pub run: PurgeRun,
     /// Whether there may be many.
     #[serde(default)]
     pub share: PurgeShare,
+}
+
+/// What of all batches of a purge was done before this one: a purge is judged as a whole, and its
+/// earlier batches are no other purge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PurgedBefore {
+    /// Instances and strangers that are in quarantine.
+    #[serde(default)]
+    pub quarantined: usize,
+    /// Instances and strangers that were removed since it began.
+    #[serde(default)]
+    pub removed: usize,
+    /// Bindings that were removed since it began.
+    #[serde(default)]
+    pub bindings_removed: usize,
 }
 
 /// Whether a purge is done, or only told.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
     InventoryScope, Object, OrphanAct, OrphanItem, OrphanOutcome, PurgeBinding, PurgeInstance,
-    PurgeOrder, PurgeRun,
+    PurgeOrder, PurgeRun, PurgedBefore,
 };
 use tenon_protocol::record::{Phase, StoreMark};
 use tenon_protocol::{Fault, Generation, InstanceId, NodeId};
@@ -26,6 +26,8 @@ struct Plan {
     instances: Vec<PurgeInstance>,
     bindings: Vec<PurgeBinding>,
     strangers: Vec<InstanceId>,
+    /// Those of the instances that an earlier purge put into quarantine.
+    quarantined: HashSet<InstanceId>,
     /// What needs no order: it is gone.
     items: Vec<OrphanItem>,
 }
@@ -111,6 +113,7 @@ impl Look<'_> {
             };
             let verdict = judge(node, seen, record.as_ref(), self.begun);
             self.refuse_ordered(name, verdict != Verdict::Orphan)?;
+            plan.quarantined.extend(seen.quarantined.map(|_since| id.clone()));
             plan.instances.push(PurgeInstance { id, generation: seen.generation });
         }
         for name in named.strangers {
@@ -169,13 +172,65 @@ async fn send(
 ) -> Sent {
     let mut sent = Sent::new();
     for (node, plan) in plans {
+        let mut done = Done { quarantined: plan.quarantined.clone(), ..Done::default() };
         for batch in batches(plan, manner) {
+            let batch = PurgeOrder { before: done.told(), ..batch };
             let act = (mark.clone(), OrphanAct::Purge(batch.clone()));
             let answer = order(ops, offering, node, act).await;
+            if manner.run == PurgeRun::Real {
+                done.add(&batch, answer.as_deref().ok());
+            }
             sent.push((node.clone(), batch, answer));
         }
     }
     sent
+}
+
+/// What of a purge is done on one node: its later batches tell it.
+#[derive(Debug, Default)]
+struct Done {
+    quarantined: HashSet<InstanceId>,
+    removed: usize,
+    bindings_removed: usize,
+}
+
+impl Done {
+    fn told(&self) -> PurgedBefore {
+        PurgedBefore {
+            quarantined: self.quarantined.len(),
+            removed: self.removed,
+            bindings_removed: self.bindings_removed,
+        }
+    }
+
+    /// Adds a batch. Without an answer all of it may have been done: what comes next must not be
+    /// refused because of it.
+    fn add(&mut self, batch: &PurgeOrder, answer: Option<&[OrphanItem]>) {
+        let Some(items) = answer else {
+            let instances = batch.instances.iter().map(|orphan| &orphan.id);
+            self.quarantined.extend(instances.chain(&batch.strangers).cloned());
+            self.removed += batch.instances.len() + batch.strangers.len();
+            self.bindings_removed += batch.bindings.len();
+            return;
+        };
+        for item in items {
+            match (item.outcome, &item.binding) {
+                (OrphanOutcome::Quarantined, _) => {
+                    self.quarantined.insert(item.instance.clone());
+                }
+                (OrphanOutcome::Removed, None) => self.removed += 1,
+                (OrphanOutcome::Removed, Some(_binding)) => self.bindings_removed += 1,
+                (
+                    OrphanOutcome::Gone
+                    | OrphanOutcome::Newer
+                    | OrphanOutcome::Released
+                    | OrphanOutcome::Told
+                    | OrphanOutcome::Failed,
+                    _,
+                ) => {}
+            }
+        }
+    }
 }
 
 fn batches(plan: &Plan, manner: Manner) -> Vec<PurgeOrder> {
@@ -249,6 +304,27 @@ mod tests {
         assert_eq!(batches.iter().map(|batch| batch.instances.len()).sum::<usize>(), 131_072);
         let largest = batches.first().map(|batch| serde_json::to_vec(batch).unwrap().len());
         assert!(largest.unwrap() < 1 << 20);
+    }
+
+    #[test]
+    fn p08_each_batch_of_a_purge_tells_what_the_ones_before_it_did() {
+        let mut done = Done { quarantined: HashSet::from([orphan(1).id]), ..Done::default() };
+        let of = |outcome, number| OrphanItem::of(orphan(number).id, outcome);
+        let binding = tenon_protocol::BindingId::new("b1").unwrap();
+        let revoked = OrphanItem { binding: Some(binding), ..of(OrphanOutcome::Removed, 4) };
+        let items = [
+            of(OrphanOutcome::Quarantined, 1),
+            of(OrphanOutcome::Quarantined, 2),
+            of(OrphanOutcome::Removed, 3),
+            of(OrphanOutcome::Newer, 5),
+            revoked,
+        ];
+        let batch = PurgeOrder { instances: vec![orphan(6), orphan(7)], ..PurgeOrder::default() };
+        done.add(&batch, Some(&items));
+        let expected = PurgedBefore { quarantined: 2, removed: 1, bindings_removed: 1 };
+        assert_eq!(done.told(), expected, "what was in quarantine counts once");
+        done.add(&batch, None);
+        assert_eq!(done.told(), PurgedBefore { quarantined: 4, removed: 3, ..expected });
     }
 
     #[test]
