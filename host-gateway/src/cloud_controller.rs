@@ -98,7 +98,8 @@ impl CloudController {
         })
     }
 
-    /// Tells that `offering` can be ordered, or not any more.
+    /// Tells that `offering` can be ordered, or not any more. `kept` are plans besides those that
+    /// are configured: without them, a version 1 cloud controller removes their instances (P34).
     ///
     /// # Errors
     ///
@@ -107,9 +108,11 @@ impl CloudController {
         &self,
         offering: &OfferingConfig,
         presence: Presence,
+        kept: &[String],
     ) -> Result<(), CloudControllerError> {
         match self {
-            Self::V1(v1) => v1.notify(offering, presence).await,
+            Self::V1(v1) => v1.notify(offering, presence, kept).await,
+            // It keeps plans that it is not told of.
             Self::V2(v2) => v2.notify(offering, presence).await,
         }
     }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::Admin;
+use crate::adoptions::Adoptions;
 use crate::bus::Bus;
 use crate::cloud_controller::CloudController;
 use crate::component::{self, Registered};
@@ -105,6 +106,10 @@ impl Gateway {
         let own_url = config.http.public_url.clone().unwrap_or_else(|| addresses.http.clone());
         let cloud_controller = config.cloud_controller.as_ref();
         let cloud_controller = cloud_controller.map(|cc| CloudController::new(cc, &own_url));
+        let adoptions = match cloud_controller {
+            Some(_) => Adoptions::read(&records, &offerings).await?,
+            None => Adoptions::default(),
+        };
         let packages = packages(config.snapshots.as_ref(), &config.state.seal_key, &own_url)?;
         let ops = Arc::new(Operations {
             offerings,
@@ -114,6 +119,7 @@ impl Gateway {
             nodes: Nodes::default(),
             orphans: OrphanReports::default(),
             cloud_controller: cloud_controller.transpose()?,
+            adoptions,
             seal_key: config.state.seal_key,
             packages,
             job_life: config.state.job_life,

@@ -3,6 +3,7 @@
 //! `docs/reference/config.md` says how it is configured, `ARCHITECTURE.md` how it is built.
 
 mod admin;
+mod adoptions;
 mod bus;
 mod cloud_controller;
 mod component;

@@ -4,6 +4,7 @@
 //! writes down that it is done; `reconcile.rs` finishes what was left in between.
 
 pub(crate) mod adopt_handles;
+pub(crate) mod advertise;
 pub(crate) mod bind;
 pub(crate) mod check_orphan;
 pub(crate) mod create_serialized_url;
@@ -49,6 +50,7 @@ use tracing::Span;
 
 pub(crate) use error::{Blamed, OperationError};
 
+use crate::adoptions::Adoptions;
 use crate::bus::{Bus, Command};
 use crate::cloud_controller::CloudController;
 use crate::config::{Extension, OfferingConfig};
@@ -69,6 +71,7 @@ pub(crate) struct Operations {
     pub(crate) nodes: Nodes,
     pub(crate) orphans: OrphanReports,
     pub(crate) cloud_controller: Option<CloudController>,
+    pub(crate) adoptions: Adoptions,
     pub(crate) seal_key: SealKey,
     /// What users download; `None` when nothing can be.
     pub(crate) packages: Option<Packages>,

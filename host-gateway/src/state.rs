@@ -5,6 +5,7 @@
 mod bucket;
 mod jobs;
 mod moves;
+mod platform;
 mod records;
 mod setup;
 mod snapshots;

@@ -10,6 +10,7 @@ mod job;
 pub mod key;
 mod life;
 mod moving;
+mod platform;
 mod snapshot;
 mod store;
 
@@ -18,6 +19,7 @@ pub use instance::InstanceRecord;
 pub use job::{JobKind, JobRecord};
 pub use life::{Abandon, Life, LifeError, Phase};
 pub use moving::{MoveKind, MoveRecord, MoveStep};
+pub use platform::PlatformRecord;
 pub use snapshot::{Package, SnapshotOrder, SnapshotRecord};
 pub use store::{KnownStore, StoreMark};
 

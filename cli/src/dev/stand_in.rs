@@ -118,7 +118,7 @@ async fn take_offering(
 ) -> Answer {
     let mut book = lock(&book);
     let label = book.admit(&notice.label, token(&headers))?;
-    book.take_notice(&label, notice);
+    book.take_notice(&label, notice)?;
     Ok(Json(json!({})))
 }
 

@@ -1,5 +1,6 @@
 //! All handles of an offering, as they came: kept as text, which is a fraction of what values take.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -13,6 +14,8 @@ pub(crate) struct Fetched {
     instances: Vec<Range<usize>>,
     bindings: Vec<Range<usize>>,
     pub(crate) unreadable: usize,
+    /// Of all instances, as far as they say; of those that cannot be read too.
+    pub(crate) plans: BTreeSet<String>,
 }
 
 /// The answer of a version 1 cloud controller.
@@ -20,6 +23,17 @@ pub(crate) struct Fetched {
 struct List<'a> {
     #[serde(borrow)]
     handles: Vec<&'a RawValue>,
+}
+
+/// What may be readable of a handle that is not.
+#[derive(Deserialize)]
+struct Remains {
+    configuration: RemainsOfConfiguration,
+}
+
+#[derive(Deserialize)]
+struct RemainsOfConfiguration {
+    plan: String,
 }
 
 impl Fetched {
@@ -45,6 +59,8 @@ impl Fetched {
                         "a handle of the cloud controller cannot be read"
                     );
                     fetched.unreadable += 1;
+                    let remains = serde_json::from_str::<Remains>(raw.get());
+                    fetched.plans.extend(remains.map(|remains| remains.configuration.plan));
                 }
             }
         }
@@ -60,8 +76,12 @@ impl Fetched {
     }
 
     fn note(&mut self, handle: &Handle, range: Range<usize>) {
-        let kind = if handle.is_instance() { &mut self.instances } else { &mut self.bindings };
-        kind.push(range);
+        if handle.is_instance() {
+            self.plans.extend(handle.configuration.plan.clone());
+            self.instances.push(range);
+        } else {
+            self.bindings.push(range);
+        }
     }
 
     /// Bytes of text kept.
@@ -104,6 +124,20 @@ mod tests {
         assert_eq!(fetched.instances().map(ids).collect::<Vec<_>>(), ["d1"]);
         assert_eq!(fetched.bindings().map(ids).collect::<Vec<_>>(), ["b1"]);
         assert_eq!(fetched.unreadable, 3);
+    }
+
+    #[test]
+    fn p34_plans_of_handles_that_cannot_be_read_are_known_too() {
+        let handle = |id: &str, plan: &str| {
+            json!({
+                "service_id": id, "configuration": { "plan": plan }, "credentials": { "name": "d1" },
+            })
+        };
+        let broken = json!({ "service_id": 7, "configuration": { "plan": "silver", "x": 1 } });
+        let handles = [handle("d1", "free"), handle("b1", "bound"), broken, json!({ "x": 1 })];
+        let body = serde_json::to_vec(&json!({ "handles": handles })).unwrap();
+        let fetched = Fetched::of_list(body).unwrap();
+        assert_eq!(fetched.plans.into_iter().collect::<Vec<_>>(), ["free", "silver"]);
     }
 
     #[test]

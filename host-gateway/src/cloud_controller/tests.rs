@@ -54,7 +54,7 @@ async fn notify(url: &str, ca: Option<&str>) -> Result<(), CloudControllerError>
     url.clone_into(&mut config.url);
     config.ca = ca.map(|pem| pem.as_bytes().to_vec());
     let cc = CloudController::new(&config, "http://gw").unwrap();
-    cc.notify(&offering(), Presence::Here).await
+    cc.notify(&offering(), Presence::Here, &[]).await
 }
 
 fn chain(error: &dyn Error) -> String {

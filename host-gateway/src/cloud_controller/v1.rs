@@ -23,14 +23,15 @@ impl V1 {
         Self { client, url, own_url }
     }
 
-    /// Heartbeat and deactivation.
+    /// Heartbeat and deactivation. A plan that is not in them is removed, with its instances.
     pub(super) async fn notify(
         &self,
         offering: &OfferingConfig,
         presence: Presence,
+        kept: &[String],
     ) -> Result<(), CloudControllerError> {
         let url = format!("{}/services/v1/offerings", self.url);
-        let notice = notice(offering, &self.own_url);
+        let notice = notice(offering, &self.own_url, kept);
         let request = self.client.post(&url);
         let request = match presence {
             Presence::Here => request.json(&notice),
@@ -80,7 +81,9 @@ fn with_token(request: RequestBuilder, offering: &OfferingConfig) -> RequestBuil
 }
 
 /// The notice, with the fields of the original's. Reference, section 2.2.1.
-fn notice(offering: &OfferingConfig, own_url: &str) -> OfferingNotice {
+fn notice(offering: &OfferingConfig, own_url: &str, kept: &[String]) -> OfferingNotice {
+    let configured = offering.plans.iter().map(|plan| &plan.name);
+    let others = kept.iter().filter(|kept| offering.plans.iter().all(|plan| plan.name != **kept));
     OfferingNotice {
         label: offering.classic_label(),
         url: own_url.to_owned(),
@@ -88,7 +91,7 @@ fn notice(offering: &OfferingConfig, own_url: &str) -> OfferingNotice {
         version_aliases: offering.version_aliases.clone(),
         description: Some(offering.description.clone()),
         provider: Some(offering.provider.clone()),
-        plans: Some(offering.plans.iter().map(|plan| plan.name.clone()).collect()),
+        plans: Some(configured.chain(others).cloned().collect()),
         cf_plan_id: cf_plan_id(offering),
         default_plan: Some(offering.default_plan.clone()),
         tags: Some(offering.tags.clone()),
@@ -122,7 +125,8 @@ mod tests {
 
     #[test]
     fn the_notice_has_what_the_original_sent() {
-        let notice = serde_json::to_value(notice(&offering(), "http://127.0.0.1:15001")).unwrap();
+        let notice = serde_json::to_value(notice(&offering(), "http://127.0.0.1:15001", &[]));
+        let notice = notice.unwrap();
         let expected = json!({
             "label": "mysql-10.11", "description": "MySQL database", "provider": "core",
             "url": "http://127.0.0.1:15001", "plans": ["free", "large"], "default_plan": "free",
@@ -130,6 +134,24 @@ mod tests {
             "version_aliases": { "current": "10.11" }, "timeout": 15,
         });
         assert_eq!(notice, expected);
+    }
+
+    #[tokio::test]
+    async fn p34_a_plan_that_is_kept_is_in_both_notices_once_and_without_an_id_for_billing() {
+        let platform = Platform::start(|_| "{}").await;
+        let mut offering = offering();
+        offering.plans[0].cf_plan_id = Some("0001".to_owned());
+        let kept = ["gold".to_owned(), "free".to_owned()];
+        let cc = client_of(&platform.url);
+        for presence in [Presence::Here, Presence::Leaving] {
+            cc.notify(&offering, presence, &kept).await.unwrap();
+        }
+        let [here, leaving] = platform.heard().try_into().unwrap();
+        assert_eq!(here.body["plans"], json!(["free", "large", "gold"]));
+        assert_eq!(leaving.body["plans"], here.body["plans"]);
+        // A cloud controller of 2011 takes no id of a plan that is not in the list.
+        assert_eq!(here.body["cf_plan_id"], json!({ "free": "0001" }));
+        assert_eq!([&here.body["active"], &leaving.body["active"]], [true, false]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::nodes;
 use crate::operations::Operations;
 use crate::operations::adopt_handles::adopt_handles;
+use crate::operations::advertise::advertise;
 use crate::operations::reconcile::{Counts, Eagerness, Reconciler};
 use crate::questions;
 
@@ -151,12 +152,25 @@ async fn heartbeat(
     interval: Duration,
 ) {
     // Advertised before it can be served, an offer fails its first users (P37).
-    while !ops.bus.is_up() || ops.nodes.offers(&offering.service).is_empty() {
+    while !ops.bus.is_up()
+        || ops.adoptions.is_pending(&offering.service)
+        || ops.nodes.offers(&offering.service).is_empty()
+    {
         tokio::time::sleep(FIRST_NODE_PAUSE).await;
     }
+    let mut told = Vec::new();
     loop {
-        match client.notify(&offering, Presence::Here).await {
-            Ok(()) => tracing::debug!("heartbeat"),
+        match advertise(&ops, &offering, &client, Presence::Here).await {
+            Ok(kept) => {
+                if kept != told {
+                    tracing::warn!(
+                        ?kept,
+                        "told of plans that are not configured: they have instances, or had until lately"
+                    );
+                    told = kept;
+                }
+                tracing::debug!("heartbeat");
+            }
             Err(error) => tracing::warn!(error = &error as &dyn Error, "heartbeat failed"),
         }
         tokio::time::sleep(jittered(interval)).await;
@@ -168,10 +182,12 @@ pub(super) async fn deactivate(ops: &Operations) {
     let Some(client) = &ops.cloud_controller else {
         return;
     };
-    let notices = ops.offerings.iter().map(async |offering| {
-        let notice = client.notify(offering, Presence::Leaving);
+    // What was never served was never told.
+    let served = ops.offerings.iter().filter(|of| !ops.adoptions.is_pending(&of.service));
+    let notices = served.map(async |offering| {
+        let notice = advertise(ops, offering, client, Presence::Leaving);
         match tokio::time::timeout(DEACTIVATION, notice).await {
-            Ok(Ok(())) => tracing::info!(offering = offering.label, "deactivated"),
+            Ok(Ok(_)) => tracing::info!(offering = offering.label, "deactivated"),
             Ok(Err(error)) => {
                 let error: &dyn Error = &error;
                 tracing::warn!(error, offering = offering.label, "deactivation failed");

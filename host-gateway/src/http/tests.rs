@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::*;
+use crate::adoptions::Adoptions;
 use crate::bus::Bus;
 use crate::config::Config;
 use crate::crash::Crash;
@@ -37,6 +38,7 @@ async fn start(max_in_flight: usize) -> SocketAddr {
         nodes: Nodes::default(),
         orphans: OrphanReports::default(),
         cloud_controller: None,
+        adoptions: Adoptions::default(),
         seal_key: config.state.seal_key,
         packages: None,
         job_life: config.state.job_life,

@@ -1,7 +1,8 @@
 //! Adopt handles: what the platform has and no record knows is written down.
 //!
 //! A platform that was served by an original gateway hands its instances over this way. Nothing is
-//! ever removed because the platform does not list it (P8).
+//! ever removed because the platform does not list it (P8). When all is written down, so is that it
+//! was done: a gateway that starts serves from then on (P4).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -79,6 +80,13 @@ pub(crate) async fn adopt_handles(
     while let Some(fate) = fates.next().await {
         adopted.count(fate?);
     }
+    let now = Millis::now();
+    let plans = || fetched.plans.iter().map(String::as_str);
+    let done = ops.records.change_platform(&offering.service, |known| {
+        Some(known.unwrap_or_default().needing(plans(), now))
+    });
+    done.await?;
+    ops.adoptions.done(&offering.service);
     Ok(adopted)
 }
 

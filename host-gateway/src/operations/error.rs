@@ -72,6 +72,9 @@ pub(crate) enum OperationError {
     /// The platform was not told; it is told again.
     #[error("the cloud controller was not told")]
     Untold(#[from] CloudControllerError),
+    /// Nothing is known of its instances yet.
+    #[error("the handles of the cloud controller have not been taken over")]
+    Unadopted,
     /// It took too long, and another gateway took the work over.
     #[error("somebody else took over {0}")]
     Overtaken(String),
@@ -92,6 +95,7 @@ impl From<&OperationError> for Fault {
             OperationError::Away
             | OperationError::Contended(_)
             | OperationError::Unfinished(_)
+            | OperationError::Unadopted
             | OperationError::Untold(_) => Self::unavailable(),
             OperationError::Conflict(text) => Self::new(Code::CONFLICT, text.clone()),
             OperationError::NotPlaced { plan, why } => not_placed(plan, *why),
@@ -160,6 +164,7 @@ impl Blamed for OperationError {
             | Self::NotPlaced { .. }
             | Self::Unfinished(_)
             | Self::Untold(_)
+            | Self::Unadopted
             | Self::Crowded
             | Self::Incomplete(_)
             | Self::Store(_)
@@ -214,6 +219,7 @@ mod tests {
             (OperationError::Contended(id()), 30600, Blame::Platform),
             (OperationError::Conflict(String::new()), 30301, Blame::Caller),
             (OperationError::Unfinished(id()), 30600, Blame::Platform),
+            (OperationError::Unadopted, 30600, Blame::Platform),
             (StateError::Away.into(), 30600, Blame::Platform),
             (StateError::TimedOut.into(), 30600, Blame::Platform),
             (StateError::Refused(String::new()).into(), 30600, Blame::Platform),

@@ -46,7 +46,7 @@ impl Records {
         epoch.ok_or_else(|| StateError::Refused("the store of records has no epoch".to_owned()))
     }
 
-    fn first_bucket(&self) -> Result<&Bucket, StateError> {
+    pub(super) fn first_bucket(&self) -> Result<&Bucket, StateError> {
         self.buckets().first().ok_or(StateError::Away)
     }
 }

@@ -36,6 +36,12 @@ pub const STORE_EPOCH: &str = "store.epoch";
 /// Where the first bucket draws positions.
 pub const STORE_POSITION: &str = "store.position";
 
+/// `platform.<service>`, in the first bucket.
+#[must_use]
+pub fn platform(service: &ServiceName) -> String {
+    format!("platform.{service}")
+}
+
 /// `inst.<id>`.
 #[must_use]
 pub fn instance(id: &InstanceId) -> String {

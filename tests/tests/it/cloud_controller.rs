@@ -28,7 +28,7 @@ async fn hurry(platform: &Platform) {
 }
 
 /// Waits until the cloud controller offers `label`, or not any more.
-async fn offered(control: &Control, label: &str, active: bool) {
+pub(crate) async fn offered(control: &Control, label: &str, active: bool) {
     wait_until("the catalog is as it should be", DEADLINE, async || {
         let offerings = control.offerings().await.unwrap();
         let offering = offerings.iter().find(|notice| notice.label == label)?;
@@ -45,7 +45,7 @@ async fn count(control: &Control, request: &str) -> usize {
 }
 
 /// Waits until a request was heard `times` more than now.
-async fn more(control: &Control, request: &str, times: usize) {
+pub(crate) async fn more(control: &Control, request: &str, times: usize) {
     let enough = count(control, request).await + times;
     wait_until(request, DEADLINE, async || (count(control, request).await >= enough).then_some(()))
         .await

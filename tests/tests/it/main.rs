@@ -67,6 +67,8 @@ mod orphans_original;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod quota;
 #[cfg(test)]
 mod recover;

@@ -101,8 +101,29 @@ impl Book {
         self.is_available = available;
     }
 
-    pub(super) fn take_notice(&mut self, label: &str, notice: OfferingNotice) {
+    /// As in 2013: a plan that is not in the notice is removed, with its instances and all that
+    /// hangs on them.
+    pub(super) fn take_notice(
+        &mut self,
+        label: &str,
+        notice: OfferingNotice,
+    ) -> Result<(), BookError> {
+        let plans = notice.plans.clone().unwrap_or_default();
         self.offerings.insert(label.to_owned(), notice);
+        let Some(handles) = self.handles.0.get_mut(label) else { return Ok(()) };
+        let before = handles.len();
+        let instance = |handle: &Value| handle["credentials"]["name"].as_str().map(str::to_owned);
+        let is_left = |handle: &Value| {
+            let plan = handle["configuration"]["plan"].as_str();
+            plan.is_none_or(|plan| plans.iter().any(|known| known == plan))
+        };
+        let gone: Vec<String> = handles
+            .iter()
+            .filter(|(id, handle)| instance(handle).as_ref() == Some(*id) && !is_left(handle))
+            .map(|(id, _)| id.clone())
+            .collect();
+        handles.retain(|_, handle| instance(handle).is_none_or(|name| !gone.contains(&name)));
+        if handles.len() == before { Ok(()) } else { self.save() }
     }
 
     pub(super) fn show_offerings(&self) -> Value {
@@ -196,6 +217,22 @@ mod tests {
         assert!(matches!(book.admit("redis-1", Some("t")), Err(Refusal::UnknownService(_))));
         book.set_available(false);
         assert!(matches!(book.admit("mysql", Some("t")), Err(Refusal::Unavailable)));
+    }
+
+    #[test]
+    fn a_plan_that_is_not_told_is_removed_with_its_instances() {
+        let keep = tempfile::tempdir().unwrap();
+        let mut book = book(&Directory::open(keep.path()).unwrap());
+        book.put_handle("mysql", "d1", &handle("d1")).unwrap();
+        book.put_handle("mysql", "b1", &handle("b1")).unwrap();
+        for (plans, left) in [(vec!["gold", "free"], 2), (vec!["gold"], 0)] {
+            let notice = json!({
+                "label": "mysql-10.11", "url": "http://gw", "plans": plans,
+                "supported_versions": ["10.11"], "version_aliases": {},
+            });
+            book.take_notice("mysql", serde_json::from_value(notice).unwrap()).unwrap();
+            assert_eq!(book.handles_of("mysql").len(), left);
+        }
     }
 
     #[test]
