@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Files below `/proc` that [`Figures::of`] takes, in its order.
 pub const FILES: [&str; 4] = ["self/status", "self/stat", "meminfo", "loadavg"];
@@ -11,7 +11,7 @@ pub const FILES: [&str; 4] = ["self/status", "self/stat", "meminfo", "loadavg"];
 const TICKS: f64 = 100.0;
 
 /// As `/varz` shows them. Zero where a text cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Figures {
     /// Memory of the process, in KiB.
     pub mem: u64,

@@ -81,3 +81,21 @@ pub(crate) async fn purge_orphan(
         Peers::Original => original::purge(ops, offering, request, manner).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_originals_order_is_read() {
+        let fixture =
+            include_str!("../../../tests/golden/fixtures/gw-1.18-purge-orphan.request.json");
+        let fixture: serde_json::Value = serde_json::from_str(fixture).unwrap();
+        let request: PurgeRequest = serde_json::from_value(fixture["body"].clone()).unwrap();
+        let nodes = request.nodes();
+        assert_eq!(nodes, [NodeId::new("mysql_node_free_0").unwrap()]);
+        assert_eq!(request.orphan_instances[&nodes[0]], ["d00112233445566778899aabbccddeeff"]);
+        assert_eq!(request.orphan_bindings[&nodes[0]][0]["username"], "uOrphan000001");
+        assert_eq!(request.items(), 2);
+    }
+}

@@ -111,3 +111,21 @@ async fn wait(
     }
     Err(OperationError::Unfinished(instance.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_originals_orders_are_read() {
+        for fixture in [
+            include_str!("../../../tests/golden/fixtures/gw-1.15-restore.request.json"),
+            include_str!("../../../tests/golden/fixtures/gw-1.16-recover.request.json"),
+        ] {
+            let fixture: serde_json::Value = serde_json::from_str(fixture).unwrap();
+            let request: BackupRequest = serde_json::from_value(fixture["body"].clone()).unwrap();
+            assert_eq!(request.instance_id, "d8f3c1e0b2a947d5b6c7a8091f2e3d4c5");
+            assert!(request.backup_path.starts_with("/var/vcap/"), "{}", request.backup_path);
+        }
+    }
+}

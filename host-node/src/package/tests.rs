@@ -109,7 +109,10 @@ fn what_was_packed_is_unpacked() {
 #[test]
 fn a_package_of_the_original_is_unpacked() {
     let (sql, null) = (gzip(DUMP), MANIFEST.replace("\"5.5\"", "null"));
-    for manifest in [MANIFEST, &null, r#"{"version":1}"#] {
+    let fixture = include_str!("../../../tests/golden/fixtures/file-6.5-package.json");
+    let fixture: serde_json::Value = serde_json::from_str(fixture).unwrap();
+    let fixture = fixture["entries"]["manifest"].to_string();
+    for manifest in [MANIFEST, &fixture, &null, r#"{"version":1}"#] {
         let package = zip_of(&[("manifest", manifest.as_bytes()), ("content/7.sql.gz", &sql)]);
         let (found, data) = unpacked(&package, &["mysql-dump/1"], 1 << 20).unwrap();
         assert_eq!(found.format, "mysql-dump/1");

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::process::Figures;
 use crate::secret::Secret;
 
 /// One component: an offering in one process.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Component {
     /// `<S>-Node` or `<S>-Provisioner`.
     pub r#type: String,
@@ -27,7 +27,7 @@ pub struct Component {
     /// When it was started, as the original wrote times.
     pub start: String,
     /// How long ago that was; not in the first announcement.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uptime: Option<String>,
 }
 
@@ -74,7 +74,7 @@ fn days_to_seconds(time: Duration) -> String {
 
 /// The page `/varz`, its fields in the original's order. `C` is the configuration without secrets,
 /// `S` what this kind of component adds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Varz<C, S> {
     /// Who it is.
     #[serde(flatten)]
@@ -109,7 +109,7 @@ impl<C, S> Varz<C, S> {
 }
 
 /// Capacities of a node, as both hosts show them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Capacities {
     /// Free.
     pub available_capacity: i64,

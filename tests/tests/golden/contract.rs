@@ -6,7 +6,6 @@
 pub(crate) mod broker;
 pub(crate) mod cloud_controller;
 pub(crate) mod config;
-pub(crate) mod credentials;
 pub(crate) mod errors;
 pub(crate) mod gateway;
 pub(crate) mod resque;

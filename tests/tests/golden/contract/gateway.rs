@@ -27,18 +27,6 @@ pub(crate) struct SerializedData {
     data: String,
 }
 
-/// `PUT .../serialized/url`, and the answer of `GET` and `PUT` about where one is.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Location {
-    url: String,
-}
-
-/// `POST .../snapshots/:id/name`, and of snapshots v2.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Name {
-    name: String,
-}
-
 /// Snapshots; the original's have no name when they came from a URL.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Snapshots {
@@ -51,23 +39,6 @@ struct Snapshot {
     size: u64,
     name: Option<String>,
     date: String,
-}
-
-/// A snapshot v2.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct SnapshotV2 {
-    snapshot_id: String,
-    name: String,
-    state: String,
-    size: u64,
-    created_time: Option<String>,
-    restored_time: Option<String>,
-}
-
-/// All snapshots v2 of an instance.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct SnapshotsV2 {
-    snapshots: Vec<SnapshotV2>,
 }
 
 /// `DELETE /service/internal/v1/purge_orphan`.

@@ -1,39 +1,19 @@
-//! What every process says of itself on the bus and on `/varz`. Reference, sections 4.5 and 5.9.
+//! What every process says of itself on `/varz`, inside the frame of `tenon-protocol`. Reference,
+//! sections 4.5 and 5.9.
 
 use serde::{Deserialize, Serialize};
+use tenon_protocol::message::{Capacities, Varz};
 
 use super::{Any, Named};
 
-/// `vcap.component.announce`, and with `uptime`, the answer to `vcap.component.discover`.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Component {
-    #[serde(rename = "type")]
-    kind: String,
-    index: u32,
-    uuid: String,
-    host: String,
-    credentials: (String, String),
-    start: String,
-    uptime: Option<String>,
-}
+/// A gateway's. The example leaves the configuration out.
+pub(crate) type GatewayVarz = Varz<Option<Any>, GatewayOwn>;
+
+/// A MySQL node's.
+pub(crate) type NodeVarz = Varz<Option<Any>, NodeOwn>;
 
 #[derive(Serialize, Deserialize)]
-struct Machine {
-    num_cores: u32,
-    mem: u64,
-    cpu: f64,
-    mem_used_bytes: u64,
-    mem_free_bytes: u64,
-    cpu_load_avg: f64,
-}
-
-/// A gateway's.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct GatewayVarz {
-    #[serde(flatten)]
-    component: Component,
-    #[serde(flatten)]
-    machine: Machine,
+pub(crate) struct GatewayOwn {
     nodes: Named<Any>,
     prov_svcs: Named<ShownHandle>,
     orphan_instances: Named<Vec<String>>,
@@ -56,9 +36,8 @@ struct PlanVarz {
     low_water: Option<u32>,
     high_water: Option<u32>,
     allow_over_provisioning: u8,
-    available_capacity: Option<i64>,
-    max_capacity: Option<i64>,
-    used_capacity: Option<i64>,
+    #[serde(flatten)]
+    capacities: Option<Capacities>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,17 +49,11 @@ struct Responses {
     responses_5xx: u64,
 }
 
-/// A MySQL node's.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct NodeVarz {
+pub(crate) struct NodeOwn {
     #[serde(flatten)]
-    component: Component,
-    #[serde(flatten)]
-    machine: Machine,
-    available_capacity: i64,
-    max_capacity: i64,
+    capacities: Capacities,
     capacity_unit: i64,
-    used_capacity: i64,
     queries_since_startup: u64,
     queries_per_second: f64,
     database_status: Vec<DatabaseStatus>,
