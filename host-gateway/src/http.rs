@@ -17,12 +17,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::{HeaderValue, Request, Response};
 use futures_util::future::{BoxFuture, Either, Ready, ready};
 use futures_util::{FutureExt, TryFutureExt};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use tenon_protocol::RequestId;
 use tokio::sync::Semaphore;
 
 pub(crate) use answer::{Answer, refuse};
@@ -32,6 +33,7 @@ pub(crate) use preflight::Preflight;
 use crate::config::HttpConfig;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
+use crate::sender::{REQUEST_ID, Sender};
 
 /// What the routes need.
 pub(crate) struct Front {
@@ -93,24 +95,34 @@ impl Service<Request<Incoming>> for Classic {
         } else {
             self.preflight.check(request.headers()).map(Some)
         };
+        let sender = Sender::of(request.headers());
+        let request_id = sender.request.clone();
         match checked {
             Ok(offering) => {
                 if let Some(offering) = offering {
                     request.extensions_mut().insert(offering);
                 }
                 let metrics = Arc::clone(&self.metrics);
-                let routed = self
-                    .routes
-                    .call(request)
-                    .inspect_ok(move |response| metrics.responded(response.status().as_u16()));
-                Either::Right(routed.boxed())
+                let routed = self.routes.call(request).map_ok(move |response| {
+                    metrics.responded(response.status().as_u16());
+                    named(response, request_id.as_ref())
+                });
+                Either::Right(sender.scope(routed).boxed())
             }
             Err(fault) => {
                 self.metrics.responded(fault.status);
-                Either::Left(ready(Ok(refuse(&fault))))
+                Either::Left(ready(Ok(named(refuse(&fault), request_id.as_ref()))))
             }
         }
     }
+}
+
+/// `response`, with the platform's name for what it answers.
+fn named(mut response: Response<Body>, request: Option<&RequestId>) -> Response<Body> {
+    if let Some(name) = request.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
+        response.headers_mut().insert(REQUEST_ID, name);
+    }
+    response
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod packages;
 mod patience;
 mod placement;
 mod questions;
+mod sender;
 mod state;
 
 pub use config::Config;

@@ -59,6 +59,7 @@ use crate::nodes::Nodes;
 use crate::orphans::OrphanReports;
 use crate::packages::Packages;
 use crate::patience::Patience;
+use crate::sender::Sender;
 use crate::state::{Jobs, Records, StateError, Stored};
 
 /// All that operations need.
@@ -209,6 +210,7 @@ fn order(
         binding: binding.cloned(),
         parameters: String::new(),
         traceparent: traceparent(&life.operation),
+        request: Sender::current().request,
     }
 }
 

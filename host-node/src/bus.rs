@@ -14,6 +14,7 @@ use tenon_protocol::subject::{self, Operation};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::config::{NatsConfig, Peers};
 use crate::dispatch;
@@ -280,7 +281,8 @@ async fn take(
         let (reply, answer) = match message {
             Incoming::Request(operation, mut message) => {
                 let reply = message.reply.take();
-                (reply, dispatch::request(&offering, operation, &message, slot.is_some()).await)
+                let answer = dispatch::request(&offering, operation, &message, slot.is_some());
+                (reply, answer.instrument(dispatch::span(&offering, operation)).await)
             }
             Incoming::Inventory(mut message) => {
                 (message.reply.take(), dispatch::inventory(&offering, &message).await)

@@ -15,12 +15,28 @@ use tenon_protocol::message::{
 };
 use tenon_protocol::order::header;
 use tenon_protocol::subject::Operation;
-use tenon_protocol::{BindingId, Fault, Generation, InstanceId, OperationId, Order, StoreEpoch};
+use tenon_protocol::{
+    BindingId, Fault, Generation, InstanceId, OperationId, Order, RequestId, StoreEpoch,
+};
+use tracing::field::Empty;
+use tracing::{Span, info_span};
 
 use crate::config::Peers;
 use crate::offering::{Offering, ledger_fault};
 use crate::operations::{self, Task};
 use crate::steps::Outcome;
+
+/// The span of one request; what it is about is filled in once it is read.
+pub(crate) fn span(offering: &Offering, operation: Operation) -> Span {
+    let offering = offering.config.label.as_str();
+    info_span!(
+        "operation",
+        operation = operation.as_str(),
+        offering,
+        request_id = Empty,
+        instance = Empty
+    )
+}
 
 /// Answers one request. `accepted` is `false` when the node has no room for more requests.
 ///
@@ -234,8 +250,12 @@ fn task(
         Fault::malformed()
     })?;
     let Some(order) = order else {
-        return Ok(Task { order: original_order(instance()?), recorded: false });
+        let order = original_order(instance()?);
+        Span::current().record("instance", order.instance.as_str());
+        return Ok(Task { order, recorded: false });
     };
+    Span::current().record("instance", order.instance.as_str());
+    Span::current().record("request_id", order.request.as_ref().map(RequestId::as_str));
     if order.deadline < Millis::now() {
         // Nobody waits for it any more: a late command is not executed (P3).
         tracing::debug!(subject = %message.subject, "a request came after its deadline");
@@ -255,6 +275,7 @@ fn original_order(instance: InstanceId) -> Order {
         binding: None,
         parameters: String::new(),
         traceparent: String::new(),
+        request: None,
     }
 }
 

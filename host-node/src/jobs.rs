@@ -16,11 +16,12 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
 use tenon_protocol::job::JobStatus;
-use tenon_protocol::record::key;
-use tenon_protocol::{Code, Fault, JobId, subject};
+use tenon_protocol::record::{JobRecord, key};
+use tenon_protocol::{Code, Fault, JobId, RequestId, subject};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span, info_span};
 
 use self::execute::execute;
 use self::record::{Held, JobError, Records};
@@ -141,13 +142,33 @@ async fn carry_on(
     message: &Message,
     id: &JobId,
 ) -> Result<(), JobError> {
-    let Some(mut held) = records.job(offering.service(), offering.node(), id).await? else {
+    let Some(held) = records.job(offering.service(), offering.node(), id).await? else {
         tracing::warn!(job = %id, "a job has no record, and is dropped");
         return Ok(());
     };
     if held.record.status.is_final() {
         return Ok(());
     }
+    let span = span(offering, &held.record);
+    bring_to_an_end(offering, records, message, held).instrument(span).await
+}
+
+fn span(offering: &Offering, job: &JobRecord) -> Span {
+    info_span!(
+        "job",
+        job = job.id.as_str(),
+        offering = offering.config.label.as_str(),
+        request_id = job.request.as_ref().map(RequestId::as_str),
+        instance = job.instance.as_str()
+    )
+}
+
+async fn bring_to_an_end(
+    offering: &Offering,
+    records: &Records,
+    message: &Message,
+    mut held: Held,
+) -> Result<(), JobError> {
     held.record.attempts += 1;
     let started = held.record.attempts <= MAX_ATTEMPTS;
     held.record.status = JobStatus::Working;
@@ -211,6 +232,7 @@ async fn finish(
             (JobStatus::Failed, serde_json::to_value(&fault.msg).ok())
         }
         Ok(result) => {
+            tracing::info!(%job, "a job is done");
             held.record.progress = 100;
             (JobStatus::Completed, Some(result))
         }

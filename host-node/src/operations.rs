@@ -53,6 +53,7 @@ fn internal_order(instance: &InstanceId, generation: Generation) -> Order {
         binding: None,
         parameters: String::new(),
         traceparent: String::new(),
+        request: None,
     }
 }
 

@@ -15,6 +15,7 @@ use tenon_protocol::{Fault, InstanceId, OperationId};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::operations::Task;
 
@@ -110,7 +111,7 @@ impl Steps {
         let table = Arc::clone(&self.table);
         let (done, heard) = oneshot::channel();
         let kept = (instance.clone(), operation.clone());
-        drop(self.tracker.spawn(async move {
+        let work = async move {
             let outcome = work.await;
             if let Err(fault) = &outcome {
                 let (instance, operation) = kept;
@@ -122,7 +123,8 @@ impl Steps {
             drop((running, slot));
             // Nobody may be listening any more.
             drop(done.send(outcome));
-        }));
+        };
+        drop(self.tracker.spawn(work.in_current_span()));
         let left = task.order.deadline.remaining(Millis::now()).saturating_sub(MARGIN);
         match tokio::time::timeout(left.min(PATIENCE), heard).await {
             Ok(Ok(outcome)) => {
@@ -206,6 +208,7 @@ mod tests {
             binding: None,
             parameters: String::new(),
             traceparent: String::new(),
+            request: None,
         };
         Task { order, recorded }
     }

@@ -141,6 +141,19 @@ text_id!(
     is_word
 );
 
+text_id!(
+    /// A platform's own name for a request, `X-VCAP-Request-ID`: logs and repetitions go by it.
+    RequestId,
+    "a request id",
+    "1 to 256 visible characters of ASCII",
+    256,
+    is_visible
+);
+
+const fn is_visible(byte: u8) -> bool {
+    byte.is_ascii_graphic()
+}
+
 const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }

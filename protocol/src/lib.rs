@@ -19,8 +19,8 @@ pub mod subject;
 
 pub use fault::{Blame, Code, Fault};
 pub use id::{
-    BindingId, GatewayId, Generation, IdError, InstanceId, JobId, NodeId, OperationId, ServiceName,
-    SnapshotId, StoreEpoch,
+    BindingId, GatewayId, Generation, IdError, InstanceId, JobId, NodeId, OperationId, RequestId,
+    ServiceName, SnapshotId, StoreEpoch,
 };
 pub use order::Order;
 pub use seal::{SealError, SealKey, Sealed};

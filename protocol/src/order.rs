@@ -1,7 +1,7 @@
 //! What Tenon adds to a classic message, as NATS headers, which original peers ignore.
 
 use crate::clock::Millis;
-use crate::id::{BindingId, Generation, IdError, InstanceId, OperationId};
+use crate::id::{BindingId, Generation, IdError, InstanceId, OperationId, RequestId};
 
 /// Header names on the wire.
 pub mod header {
@@ -21,6 +21,8 @@ pub mod header {
     pub const STORE: &str = "Tenon-Store";
     /// W3C trace context.
     pub const TRACEPARENT: &str = "traceparent";
+    /// The platform's name for the request behind the order, for the log.
+    pub const REQUEST: &str = "Tenon-Request";
 }
 
 /// Most bytes of JSON in [`header::PARAMETERS`]; beyond it the request is malformed.
@@ -43,6 +45,8 @@ pub struct Order {
     pub parameters: String,
     /// W3C trace context; empty when there is none.
     pub traceparent: String,
+    /// The platform's name for the request behind it, for the log.
+    pub request: Option<RequestId>,
 }
 
 /// Why headers are not an order.
@@ -79,6 +83,7 @@ impl Order {
             (header::INSTANCE, self.instance.to_string()),
         ];
         headers.extend(self.binding.as_ref().map(|id| (header::BINDING, id.to_string())));
+        headers.extend(self.request.as_ref().map(|id| (header::REQUEST, id.to_string())));
         for (name, value) in
             [(header::PARAMETERS, &self.parameters), (header::TRACEPARENT, &self.traceparent)]
         {
@@ -119,6 +124,8 @@ impl Order {
                 .transpose()?,
             parameters: parameters.to_owned(),
             traceparent: get(header::TRACEPARENT).unwrap_or_default().to_owned(),
+            // Nothing depends on it: what is none is left out.
+            request: get(header::REQUEST).and_then(|text| RequestId::new(text).ok()),
         }))
     }
 }
@@ -144,6 +151,7 @@ mod tests {
             binding: Some(BindingId::new("b1").unwrap()),
             parameters: r#"{"a":1}"#.to_owned(),
             traceparent: String::new(),
+            request: None,
         }
     }
 
@@ -170,6 +178,15 @@ mod tests {
             headers.retain(|(key, _)| *key != name);
             assert_eq!(read(&headers), Err(OrderError::Missing(name)));
         }
+    }
+
+    #[test]
+    fn a_request_that_has_no_name_is_an_order_all_the_same() {
+        let named = Order { request: RequestId::new("r::1").ok(), ..order() };
+        assert_eq!(read(&named.to_headers()), Ok(Some(named)));
+        let mut headers = order().to_headers();
+        headers.push((header::REQUEST, "two words".to_owned()));
+        assert_eq!(read(&headers), Ok(Some(order())));
     }
 
     #[test]

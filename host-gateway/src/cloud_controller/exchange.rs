@@ -9,6 +9,7 @@ use reqwest::{Certificate, Client, Proxy, RequestBuilder, Response};
 
 use super::{ClientError, CloudControllerError};
 use crate::config::CloudControllerConfig;
+use crate::sender::{REQUEST_ID, Sender};
 
 /// For one request, whatever its size.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,15 +38,18 @@ pub(super) fn client(config: &CloudControllerConfig) -> Result<Client, ClientErr
     builder.build().map_err(ClientError)
 }
 
-/// Sends `request`, which goes to `url`.
+/// Sends `request`, which goes to `url`, under the name of the platform's request behind it.
 ///
 /// # Errors
 ///
 /// [`CloudControllerError::Away`], and [`CloudControllerError::Refused`] unless it succeeded.
 pub(super) async fn send(
     url: &str,
-    request: RequestBuilder,
+    mut request: RequestBuilder,
 ) -> Result<Response, CloudControllerError> {
+    if let Some(id) = Sender::current().request {
+        request = request.header(REQUEST_ID, id.as_str());
+    }
     let away = |source| CloudControllerError::Away { url: url.to_owned(), source };
     let response = request.send().await.map_err(away)?;
     let status = response.status();

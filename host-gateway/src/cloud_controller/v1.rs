@@ -115,9 +115,11 @@ fn cf_plan_id(offering: &OfferingConfig) -> Option<Value> {
 mod tests {
     use reqwest::StatusCode;
     use serde_json::json;
+    use tenon_protocol::RequestId;
 
     use super::*;
     use crate::cloud_controller::tests::platform::{Platform, offering, plain_client};
+    use crate::sender::Sender;
 
     fn client_of(url: &str) -> V1 {
         V1::new(plain_client(), url.to_owned(), "http://gw".to_owned())
@@ -184,6 +186,22 @@ mod tests {
         assert_eq!(heard.header("x-vcap-service-token"), Some("mysql-secret"));
         assert_eq!(heard.header("content-type"), Some("application/json"));
         assert_eq!(heard.body, json!(handle("d1")));
+    }
+
+    #[tokio::test]
+    async fn a_request_made_for_one_of_the_platform_has_its_name() {
+        let platform = Platform::start(|_| "{}").await;
+        let sender = Sender { request: RequestId::new("r1").ok() };
+        let (cc, offering, handle) = (client_of(&platform.url), offering(), handle("d1"));
+        let update = || cc.update_handle(&offering, &handle);
+        sender.scope(update()).await.unwrap();
+        update().await.unwrap();
+        let named = platform
+            .heard()
+            .iter()
+            .map(|heard| heard.header("x-vcap-request-id").map(str::to_owned))
+            .collect::<Vec<_>>();
+        assert_eq!(named, [Some("r1".to_owned()), None]);
     }
 
     #[tokio::test]

@@ -12,11 +12,10 @@ use tenon_protocol::{Code, Fault};
 
 use super::Answer;
 use crate::config::OfferingConfig;
+use crate::sender::Sender;
 
 /// A body that comes slower is given up.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest request id that is taken over.
-const LONGEST_ID: usize = 256;
 
 /// A JSON object of the form `T`.
 pub(super) struct Json<T>(pub(super) T);
@@ -78,10 +77,8 @@ pub(super) struct RequestId(pub(super) Option<String>);
 impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     type Rejection = Answer;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Answer> {
-        let text = parts.headers.get("x-vcap-request-id").and_then(|value| value.to_str().ok());
-        let fits = text.filter(|text| !text.is_empty() && text.len() <= LONGEST_ID);
-        Ok(Self(fits.map(str::to_owned)))
+    async fn from_request_parts(_parts: &mut Parts, _state: &S) -> Result<Self, Answer> {
+        Ok(Self(Sender::current().request.map(String::from)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 
-use tenon_protocol::{Blame, Fault};
+use tenon_protocol::{Blame, Fault, RequestId};
 use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
@@ -13,6 +13,7 @@ use super::{Answer, Front};
 use crate::config::OfferingConfig;
 use crate::metrics::Verb;
 use crate::operations::{Blamed, Operations};
+use crate::sender::Sender;
 
 impl Front {
     /// Runs `work` to its end, even if the caller goes away: then nobody reads the answer, but what
@@ -35,8 +36,16 @@ impl Front {
         };
         let label = offering.label.as_str();
         let operation = verb.as_str();
-        let span =
-            info_span!("operation", operation, offering = label, node = Empty, instance = Empty);
+        let sender = Sender::current();
+        let request_id = sender.request.as_ref().map(RequestId::as_str);
+        let span = info_span!(
+            "operation",
+            operation,
+            offering = label,
+            request_id,
+            node = Empty,
+            instance = Empty
+        );
         let metrics = Arc::clone(&self.metrics);
         let work = work(Arc::clone(&self.ops), offering);
         let task = async move {
@@ -46,7 +55,7 @@ impl Front {
             metrics.done(verb, status(&outcome), begun.elapsed());
             answer(outcome)
         };
-        let task = self.ops.tasks.spawn(task.instrument(span));
+        let task = self.ops.tasks.spawn(sender.scope(task).instrument(span));
         task.await.unwrap_or_else(|panicked| {
             tracing::error!(error = &panicked as &dyn Error, operation, "an operation broke off");
             Fault::internal().into()

@@ -83,6 +83,29 @@ async fn check_refused(method: Method, path: &str, body: &str, expected: Expect)
     expected.assert_eq(&send(address, method, path, body).await);
 }
 
+async fn answered_name(address: SocketAddr, token: &str, name: &str) -> Option<String> {
+    let response = Client::new()
+        .get(format!("http://{address}/nosuch"))
+        .header("Content-Type", "application/json")
+        .header("X-VCAP-Service-Token", token)
+        .header("X-VCAP-Request-ID", name)
+        .send()
+        .await
+        .unwrap();
+    let answered = response.headers().get("x-vcap-request-id")?;
+    Some(answered.to_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn an_answer_has_the_name_of_its_request() {
+    let address = start(8).await;
+    // At the door, and behind it.
+    for token in ["wrong", "mysql-secret"] {
+        assert_eq!(answered_name(address, token, "r::1").await.as_deref(), Some("r::1"));
+        assert_eq!(answered_name(address, token, "no name").await, None);
+    }
+}
+
 #[tokio::test]
 async fn a_path_or_method_that_does_not_exist_is_a_numbered_error() {
     check_refused(

@@ -11,8 +11,6 @@ mod original;
 
 use std::sync::Arc;
 
-use tracing::{Instrument, Span};
-
 pub(super) use inventory::inventories;
 pub(super) use known::{claimed, listed};
 pub(crate) use original::listen;
@@ -20,6 +18,7 @@ pub(crate) use original::listen;
 use super::{OperationError, Operations};
 use crate::config::{OfferingConfig, Peers};
 use crate::orphans::{Report, Turn};
+use crate::sender::going_on;
 
 /// Begins a check of `offering`; its report appears in the admin interface. While one runs, it is
 /// that one.
@@ -45,7 +44,7 @@ pub(crate) fn check_orphan(
         say(&report);
         ops.orphans.end(&offering.service, report);
     };
-    tasks.spawn(work.instrument(Span::current()));
+    tasks.spawn(going_on(work));
     Ok(Turn::Yours)
 }
 

@@ -16,7 +16,6 @@ use tenon_protocol::message::{HandlePair, Reply};
 use tenon_protocol::record::{InstanceRecord, MoveKind, MoveRecord, MoveStep, Phase};
 use tenon_protocol::subject::Operation;
 use tenon_protocol::{Code, Fault};
-use tracing::{Instrument, Span};
 
 pub(super) use command::{Asking, Outcome};
 pub(super) use held::{Held, lease};
@@ -25,6 +24,7 @@ pub(super) use tell::tell;
 
 use super::{OperationError, Operations};
 use crate::config::{OfferingConfig, Peers};
+use crate::sender::going_on;
 use crate::state::{Cas, Record, Stored, StoredMove};
 
 /// Claims a move that nobody works on; `None` when somebody else was faster.
@@ -73,7 +73,7 @@ pub(super) fn carry_on_in_background(
             );
         }
     };
-    tasks.spawn(work.instrument(Span::current()));
+    tasks.spawn(going_on(work));
 }
 
 /// Brings a move to its end: [`MoveStep::Done`] or [`MoveStep::Failed`].

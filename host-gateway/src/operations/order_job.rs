@@ -9,6 +9,7 @@ use tenon_protocol::record::{InstanceRecord, JobKind, JobRecord, RECORD_VERSION,
 
 use super::{OperationError, Operations, shown};
 use crate::config::{Extension, OfferingConfig};
+use crate::sender::Sender;
 use crate::state::{Created, Homed, Queued};
 use tenon_protocol::SnapshotId;
 
@@ -68,6 +69,7 @@ pub(super) fn new_job(instance: &InstanceRecord, kind: JobKind, id: JobId) -> Jo
         created: Millis::now(),
         completed: None,
         result: None,
+        request: Sender::current().request,
     }
 }
 

@@ -8,7 +8,7 @@ use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Reply, UnbindHandleRequest, UnbindRequest};
 use tenon_protocol::record::{BindingRecord, InstanceRecord, Phase};
 use tenon_protocol::subject::Operation;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::{
     OperationError, Operations, binding_id, command, credentials, instance_id, order, shown,
@@ -17,6 +17,7 @@ use super::{
 use crate::bus::Answer;
 use crate::config::{OfferingConfig, Peers};
 use crate::patience::Patience;
+use crate::sender::going_on;
 use crate::state::{Cas, Record, Stored};
 
 /// How often a request that came second looks whether the first one is done.
@@ -160,7 +161,7 @@ pub(crate) fn clean_in_background(
             tracing::warn!(error, "remains are not removed yet, the reconciler goes on");
         }
     };
-    tasks.spawn(work.instrument(Span::current()));
+    tasks.spawn(going_on(work));
 }
 
 async fn ask(

@@ -8,13 +8,14 @@ use tenon_protocol::message::{Object, Reply, UnprovisionRequest};
 use tenon_protocol::record::{BindingRecord, InstanceRecord, Life, Phase};
 use tenon_protocol::subject::Operation;
 use tenon_protocol::{Fault, InstanceId, NodeId};
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::forget_snapshots::forget_snapshots;
 use super::{OperationError, Operations, command, credentials, instance_id, order, shown};
 use crate::bus::Answer;
 use crate::config::OfferingConfig;
 use crate::patience::Patience;
+use crate::sender::going_on;
 use crate::state::{Cas, Record, Stored};
 
 /// How often a request that came second looks whether the first one is done.
@@ -168,7 +169,7 @@ pub(crate) fn clean_in_background(
             tracing::warn!(error, "remains are not removed yet, the reconciler goes on");
         }
     };
-    tasks.spawn(work.instrument(Span::current()));
+    tasks.spawn(going_on(work));
 }
 
 async fn ask(

@@ -8,6 +8,7 @@ use tenon_protocol::clock::Millis;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 use wasmtime::component::Resource;
 use wasmtime::{Store, UpdateDeadline};
 
@@ -100,7 +101,7 @@ impl Guests {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
-        self.runtime.spawn(work)
+        self.runtime.spawn(work.in_current_span())
     }
 
     /// Slots that are free.
@@ -178,11 +179,12 @@ impl Guests {
         let context = context::<C>(facts, limit, grants);
         let state = CallState::new(grants, context, access, self.engine.memory_bytes);
         let sandbox = Sandbox { guests: self.clone(), entered, state, cpu: self.cpu(facts) };
-        let task = self.runtime.spawn(async move {
+        let work = async move {
             let outcome = sandbox.run(call).await;
             drop(slot);
             outcome
-        });
+        };
+        let task = self.spawn(work);
         // Aborted when the time is up: the store is dropped at the guest's next tick at the latest.
         let task = AbortOnDropHandle::new(task);
         let left = limit.saturating_sub(started.elapsed());

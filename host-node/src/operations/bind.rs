@@ -65,6 +65,7 @@ pub(crate) async fn bind(
         }
     };
     offering.crash.point("bind.recorded");
+    tracing::info!(instance = %entry.instance, binding = %entry.id, "bound");
     answer(offering, &entry)
 }
 
@@ -208,6 +209,7 @@ mod tests {
             binding: BindingId::new("b1").ok(),
             parameters: String::new(),
             traceparent: String::new(),
+            request: None,
         };
         Task { order, recorded: true }
     }

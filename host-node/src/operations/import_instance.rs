@@ -163,6 +163,7 @@ mod tests {
             binding: None,
             parameters: String::new(),
             traceparent: String::new(),
+            request: None,
         };
         Task { order, recorded }
     }

@@ -164,5 +164,6 @@ fn order(
         binding,
         parameters: String::new(),
         traceparent: String::new(),
+        request: None,
     }
 }

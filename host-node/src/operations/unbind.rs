@@ -46,7 +46,9 @@ pub(crate) async fn unbind(
     remove(offering, task, &id, None).await.map_err(|failure| {
         offering.left_over.store(true, Ordering::Relaxed);
         failure.to_fault()
-    })
+    })?;
+    tracing::info!(instance = %order.instance, binding = %id, "unbound");
+    Ok(())
 }
 
 /// The binding that an original gateway names by its credentials. `None` for the owner's account:

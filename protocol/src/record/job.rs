@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Millis;
-use crate::id::{Generation, InstanceId, JobId, NodeId, ServiceName, SnapshotId};
+use crate::id::{Generation, InstanceId, JobId, NodeId, RequestId, ServiceName, SnapshotId};
 use crate::job::{JobStatus, JobView};
 use crate::secret::Secret;
 
@@ -87,6 +87,9 @@ pub struct JobRecord {
     /// What came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
+    /// The platform's name for the request that ordered it, for the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
 }
 
 impl JobRecord {
@@ -140,6 +143,7 @@ mod tests {
             created: Millis::from_millis(1_373_444_130_000),
             completed: None,
             result: None,
+            request: None,
         }
     }
 

@@ -59,6 +59,7 @@ async fn p03_an_order_that_arrives_after_its_deadline_is_not_carried_out() {
         binding: None,
         parameters: String::new(),
         traceparent: String::new(),
+        request: None,
     };
     let version = platform.classic("echo").unwrap().order()["version"].as_str().map(str::to_owned);
     let body = ProvisionRequest { plan: "free".to_owned(), credentials: None, version };

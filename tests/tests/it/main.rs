@@ -75,6 +75,8 @@ mod recover;
 #[cfg(test)]
 mod replies;
 #[cfg(test)]
+mod request_id;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod settings;

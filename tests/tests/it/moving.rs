@@ -94,6 +94,7 @@ impl Orders {
             binding: None,
             parameters: String::new(),
             traceparent: String::new(),
+            request: None,
         }
     }
 }

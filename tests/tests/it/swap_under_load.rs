@@ -41,6 +41,7 @@ impl Load {
             binding: Some(binding.clone()),
             parameters: String::new(),
             traceparent: String::new(),
+            request: None,
         }
     }
 

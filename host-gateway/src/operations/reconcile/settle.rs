@@ -276,6 +276,7 @@ mod tests {
             created: Millis::from_millis(1_000),
             completed: None,
             result: None,
+            request: None,
         }
     }
 
