@@ -1,10 +1,12 @@
 //! Jobs: a pointer from the work queue, a record that this node carries on by compare-and-set.
 //!
-//! A job that a crash interrupted is delivered again, and starts again; each kind can be repeated.
+//! A job that a crash interrupted is delivered again, and starts again; each kind can be repeated,
+//! as what must not be done twice is in the ledger.
 //! The record is the truth, and its revision the fence: whoever lost it stops.
 
 mod execute;
 mod record;
+mod running;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,18 +20,15 @@ use serde_json::Value;
 use tenon_protocol::job::JobStatus;
 use tenon_protocol::record::{JobRecord, key};
 use tenon_protocol::{Code, Fault, JobId, RequestId, subject};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, info_span};
 
 use self::execute::execute;
 use self::record::{Held, JobError, Records};
+use self::running::Running;
 use crate::capability::context::Progress;
 use crate::offering::Offering;
-
-/// Jobs at once on one offering.
-const MAX_JOBS: usize = 2;
 
 /// A message not heard of for this long is given out again.
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -51,11 +50,12 @@ pub(crate) async fn work(
     stop: CancellationToken,
 ) {
     let jetstream = jetstream::new(client);
+    let running = Running::new();
     let mut quiet = false;
     while !stop.is_cancelled() {
         let ended = tokio::select! {
             () = stop.cancelled() => return,
-            ended = pull_jobs(&jetstream, &offering, &tasks) => ended,
+            ended = pull_jobs(&jetstream, &offering, &running, &tasks) => ended,
         };
         if let Err(error) = ended {
             // Once: without a gateway there is no queue yet, and that is no fault of this node.
@@ -75,19 +75,19 @@ pub(crate) async fn work(
 async fn pull_jobs(
     jetstream: &jetstream::Context,
     offering: &Arc<Offering>,
+    running: &Running,
     tasks: &TaskTracker,
 ) -> Result<(), String> {
     let records = Records::open(jetstream).await.map_err(|error| error.to_string())?;
     let consumer = consumer(jetstream, offering).await?;
-    let slots = Arc::new(Semaphore::new(MAX_JOBS));
     let mut messages = consumer.messages().await.map_err(|error| error.to_string())?;
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return Ok(()) };
+        let Some(slot) = running.slot().await else { return Ok(()) };
         let Some(message) = messages.next().await else { return Ok(()) };
         let message = message.map_err(|error| error.to_string())?;
-        let (offering, records) = (Arc::clone(offering), records.clone());
+        let (offering, records, running) = (Arc::clone(offering), records.clone(), running.clone());
         drop(tasks.spawn(async move {
-            handle(&offering, &records, &message).await;
+            handle(&offering, &records, &running, &message).await;
             drop(slot);
         }));
     }
@@ -116,10 +116,15 @@ struct Pointer {
     job: JobId,
 }
 
-async fn handle(offering: &Offering, records: &Records, message: &Message) {
+async fn handle(offering: &Offering, records: &Records, running: &Running, message: &Message) {
     let Ok(pointer) = serde_json::from_slice::<Pointer>(&message.payload) else {
         tracing::warn!(subject = %message.subject, "a job message is malformed, and dropped");
         acknowledge(message).await;
+        return;
+    };
+    let Some(_entered) = running.enter(&pointer.job) else {
+        // Left in the queue until its end is recorded.
+        tracing::info!(job = %pointer.job, "a job goes on, and is not begun again");
         return;
     };
     match carry_on(offering, records, message, &pointer.job).await {
@@ -176,7 +181,8 @@ async fn bring_to_an_end(
     let progress = Arc::new(Mutex::new(Progress::default()));
     let outcome = if started {
         let job = held.record.clone();
-        let work = execute(offering, records, &job, Arc::clone(&progress));
+        // Boxed: it is a large future, and its callers' would be larger.
+        let work = Box::pin(execute(offering, records, &job, Arc::clone(&progress)));
         keep_alive(records, &mut held, message, &progress, work).await?
     } else {
         let text = format!("Job was begun {MAX_ATTEMPTS} times without an end");
@@ -207,10 +213,21 @@ async fn keep_alive(
                 if now.percent != held.record.progress {
                     tracing::info!(job = %held.record.id, now.percent, now.note, "a job goes on");
                     held.record.progress = now.percent;
-                    records.update(held).await?;
+                    show_progress(records, held).await?;
                 }
             }
         }
+    }
+}
+
+/// Records how far a job is. While the bucket does not answer, the work goes on all the same.
+async fn show_progress(records: &Records, held: &mut Held) -> Result<(), JobError> {
+    match records.update(held).await {
+        Err(JobError::Bucket(error)) => {
+            tracing::warn!(job = %held.record.id, error, "nobody was told that a job goes on");
+            Ok(())
+        }
+        told @ (Ok(()) | Err(JobError::Lost | JobError::Form(_) | JobError::Passing)) => told,
     }
 }
 

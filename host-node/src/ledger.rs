@@ -8,6 +8,7 @@
 mod book;
 mod entry;
 mod file;
+mod jobs;
 mod notes;
 mod quotas;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub(crate) use entry::{
     Access, Arrival, BindingEntry, BindingPhase, InstanceEntry, InstancePhase, KnownBy, Moving,
     QuarantineEntry,
 };
+pub(crate) use jobs::{Deed, JobEntry};
 pub(crate) use notes::Note;
 use notes::{Notes, Ticket};
 pub(crate) use quotas::{QuotaEntry, QuotaPhase};

@@ -8,7 +8,8 @@ use tenon_protocol::{Fault, SnapshotId};
 
 use super::record::{JobError, Records};
 use crate::capability::context::Progress;
-use crate::offering::Offering;
+use crate::ledger::{Deed, JobEntry};
+use crate::offering::{Offering, ledger_fault};
 use crate::operations::create_serialized_url::create_serialized_url;
 use crate::operations::create_snapshot::create_snapshot;
 use crate::operations::delete_snapshot::delete_snapshot;
@@ -28,15 +29,16 @@ pub(super) async fn execute(
     match &job.kind {
         JobKind::CreateSnapshot { snapshot, name, quota } => {
             let work = create_snapshot(offering, job, snapshot, name.as_deref(), progress);
-            new_snapshot((offering, records, job), (snapshot, *quota), work, "snapshot.recorded")
-                .await
+            let points = ["snapshot.noted", "snapshot.recorded"];
+            new_snapshot((offering, records, job), (snapshot, *quota), work, points).await
         }
         JobKind::ImportFromUrl { snapshot, url, name, quota } => {
             // Absent only once the job has ended.
             let url = url.as_ref().ok_or_else(Fault::internal)?;
             let import = Import { snapshot, url, name: name.as_deref() };
             let work = import_from_url(offering, job, import, progress);
-            new_snapshot((offering, records, job), (snapshot, *quota), work, "fetch.recorded").await
+            let points = ["fetch.noted", "fetch.recorded"];
+            new_snapshot((offering, records, job), (snapshot, *quota), work, points).await
         }
         JobKind::RollbackSnapshot { snapshot } => {
             let record = recorded(records, job, snapshot).await?;
@@ -69,28 +71,59 @@ pub(super) async fn execute(
     }
 }
 
-/// Takes or fetches a snapshot, if the quota has room, and writes it down once its data is safe.
+/// Lets what `work` takes or fetches be a snapshot, and writes it down once its data is safe.
 async fn new_snapshot(
     (offering, records, job): (&Offering, &Records, &JobRecord),
     (snapshot, quota): (&SnapshotId, Option<usize>),
     work: impl Future<Output = Result<SnapshotRecord, Fault>>,
-    point: &str,
+    [noted, recorded]: [&str; 2],
 ) -> Result<Value, Fault> {
     let record = match records.snapshot(job, snapshot).await.map_err(fault)? {
         // Taken before a crash, and not yet said.
         Some(record) => record,
         None => {
-            let there = records.count_snapshots(job).await.map_err(fault)?;
-            if let Some(quota) = quota.filter(|quota| there >= *quota) {
-                return Err(Fault::snapshot_quota(job.instance.as_str(), there, quota));
-            }
-            let record = work.await?;
+            let record = match kept(offering, job)? {
+                Some(record) => record,
+                None => taken(offering, records, job, quota, work).await?,
+            };
+            offering.crash.point(noted);
             records.put_snapshot(&record).await.map_err(fault)?;
             record
         }
     };
-    offering.crash.point(point);
+    offering.crash.point(recorded);
     serde_json::to_value(record.view()).map_err(|_never| Fault::internal())
+}
+
+/// What the job kept before a crash, or before its end could not be recorded: nothing is fetched
+/// twice.
+fn kept(offering: &Offering, job: &JobRecord) -> Result<Option<SnapshotRecord>, Fault> {
+    let deed = offering.ledger.read(|view| view.deed(&job.service, &job.instance, &job.id));
+    Ok(match deed.map_err(ledger_fault)? {
+        Some(Deed::Kept(record)) => Some(*record),
+        Some(Deed::RolledBack) | None => None,
+    })
+}
+
+/// Takes or fetches a snapshot, if the quota has room, and notes that its data is safe.
+async fn taken(
+    offering: &Offering,
+    records: &Records,
+    job: &JobRecord,
+    quota: Option<usize>,
+    work: impl Future<Output = Result<SnapshotRecord, Fault>>,
+) -> Result<SnapshotRecord, Fault> {
+    let there = records.count_snapshots(job).await.map_err(fault)?;
+    if let Some(quota) = quota.filter(|quota| there >= *quota) {
+        return Err(Fault::snapshot_quota(job.instance.as_str(), there, quota));
+    }
+    let record = work.await?;
+    let (service, instance) = (job.service.clone(), job.instance.clone());
+    let deed = Deed::Kept(Box::new(record.clone()));
+    let entry = JobEntry { instance, job: job.id.clone(), deed };
+    let noted = offering.ledger.update(move |book| book.put_job(&service, &entry)).await;
+    noted.map_err(ledger_fault)?;
+    Ok(record)
 }
 
 async fn recorded(

@@ -60,6 +60,26 @@ impl Records {
 
     /// Replaces the record that this worker holds.
     pub(super) async fn update(&self, held: &mut Held) -> Result<(), JobError> {
+        match self.replace(held).await {
+            // Perhaps it was this worker: an answer may be lost, and what was asked for be done.
+            Err(JobError::Lost) => {
+                self.find_own(held).await?;
+                self.replace(held).await
+            }
+            replaced => replaced,
+        }
+    }
+
+    /// Looks for the job's record as this worker wrote it last.
+    async fn find_own(&self, held: &mut Held) -> Result<(), JobError> {
+        let record = &held.record;
+        let found = self.job(&record.service, &record.node, &record.id).await?;
+        let own = found.filter(|found| is_own(&found.record, record));
+        held.revision = own.ok_or(JobError::Lost)?.revision;
+        Ok(())
+    }
+
+    async fn replace(&self, held: &mut Held) -> Result<(), JobError> {
         let record = &held.record;
         let key = key::job(&record.service, &record.node, &record.id);
         let value = serde_json::to_vec(record)?;
@@ -169,5 +189,51 @@ impl Records {
         let put = found.filter(|entry| entry.operation == kv::Operation::Put);
         let Some(entry) = put else { return Ok(None) };
         Ok(Some((serde_json::from_slice(&entry.value)?, entry.revision)))
+    }
+}
+
+/// Whether `found` was written by the worker of `held`: nobody else begins the same attempt, and
+/// who ends the job from outside ends it for good.
+fn is_own(found: &JobRecord, held: &JobRecord) -> bool {
+    found.attempts == held.attempts && !found.status.is_final()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenon_protocol::clock::Millis;
+    use tenon_protocol::job::JobStatus;
+    use tenon_protocol::record::JobKind;
+    use tenon_protocol::{Generation, InstanceId};
+
+    fn record(attempts: u32, status: JobStatus) -> JobRecord {
+        JobRecord {
+            v: 1,
+            id: JobId::derived(&["j"]),
+            service: ServiceName::new("S").unwrap(),
+            node: NodeId::new("n1").unwrap(),
+            instance: InstanceId::new("d1").unwrap(),
+            generation: Generation::FIRST,
+            request: None,
+            kind: JobKind::ForgetSnapshots,
+            status,
+            attempts,
+            progress: 0,
+            created: Millis::default(),
+            completed: None,
+            result: None,
+        }
+    }
+
+    #[test]
+    fn a_job_is_lost_to_another_attempt_and_to_its_end() {
+        use JobStatus::{Completed, Failed, Killed, Queued, Working};
+        let held = record(2, Working);
+        assert!(is_own(&record(2, Working), &held));
+        for (attempts, status) in
+            [(3, Working), (1, Working), (0, Queued), (2, Failed), (2, Completed), (2, Killed)]
+        {
+            assert!(!is_own(&record(attempts, status), &held), "{attempts} {status:?}");
+        }
     }
 }

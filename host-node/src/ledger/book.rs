@@ -20,6 +20,8 @@ const QUARANTINE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("quara
 const STATE: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("state");
 /// `S/<instance>` to a JSON [`super::QuotaEntry`].
 const QUOTAS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("quotas");
+/// `S/<instance>` to a JSON [`super::JobEntry`].
+const JOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("jobs");
 /// The node's own facts: epoch, key, digests of compiled components.
 const FACTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("facts");
 
@@ -57,6 +59,7 @@ pub(crate) struct Book<'t> {
     state: Table<'t, &'static str, (u64, &'static [u8])>,
     facts: Table<'t, &'static str, &'static [u8]>,
     pub(super) quotas: Table<'t, &'static str, &'static [u8]>,
+    pub(super) jobs: Table<'t, &'static str, &'static [u8]>,
 }
 
 impl<'t> Book<'t> {
@@ -68,6 +71,7 @@ impl<'t> Book<'t> {
             state: transaction.open_table(STATE)?,
             facts: transaction.open_table(FACTS)?,
             quotas: transaction.open_table(QUOTAS)?,
+            jobs: transaction.open_table(JOBS)?,
         })
     }
 
@@ -89,14 +93,14 @@ impl<'t> Book<'t> {
         put(&mut self.instances, &instance_key(service, &entry.id), entry)
     }
 
-    /// Forgets an instance, its fence included.
+    /// Forgets an instance, its fence and its last job included.
     pub(crate) fn forget_instance(
         &mut self,
         service: &ServiceName,
         id: &InstanceId,
     ) -> Result<(), LedgerError> {
         self.instances.remove(instance_key(service, id).as_str())?;
-        Ok(())
+        self.forget_job(service, id)
     }
 
     /// Writes the entry of a binding.
@@ -192,6 +196,7 @@ pub(crate) struct View {
     state: ReadOnlyTable<&'static str, (u64, &'static [u8])>,
     facts: ReadOnlyTable<&'static str, &'static [u8]>,
     pub(super) quotas: ReadOnlyTable<&'static str, &'static [u8]>,
+    pub(super) jobs: ReadOnlyTable<&'static str, &'static [u8]>,
 }
 
 impl View {
@@ -203,6 +208,7 @@ impl View {
             state: transaction.open_table(STATE)?,
             facts: transaction.open_table(FACTS)?,
             quotas: transaction.open_table(QUOTAS)?,
+            jobs: transaction.open_table(JOBS)?,
         })
     }
 

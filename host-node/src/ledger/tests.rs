@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use tenon_protocol::clock::Millis;
-use tenon_protocol::{Generation, InstanceId, OperationId, ServiceName};
+use tenon_protocol::{Generation, InstanceId, JobId, OperationId, ServiceName};
 
-use super::{InstanceEntry, InstancePhase, Ledger, LedgerError, Moving, Note};
+use super::{Deed, InstanceEntry, InstancePhase, JobEntry, Ledger, LedgerError, Moving, Note};
 
 fn service() -> ServiceName {
     ServiceName::new("S").unwrap()
@@ -133,4 +133,27 @@ async fn a_note_that_was_overtaken_does_not_come_back() {
     ledger.put(Note::Instance(service(), changed.clone())).await.unwrap();
     let seen = ledger.instance(&service(), &changed.id).unwrap().unwrap();
     assert_eq!(seen.phase, InstancePhase::Gone);
+}
+
+#[tokio::test]
+async fn p31_the_last_job_of_an_instance_is_known_as_long_as_the_instance() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&dir.path().join("l")).unwrap();
+    let (instance, other) = (entry("d1").id, entry("d2").id);
+    let (first, second) = (JobId::random(), JobId::random());
+    let deed = |instance: &InstanceId, job: &JobId| {
+        ledger.read(|view| view.deed(&service(), instance, job)).unwrap()
+    };
+    assert_eq!(deed(&instance, &first), None);
+    for job in [&first, &second] {
+        let entry =
+            JobEntry { instance: instance.clone(), job: job.clone(), deed: Deed::RolledBack };
+        ledger.update(move |book| book.put_job(&service(), &entry)).await.unwrap();
+        assert_eq!(deed(&instance, job), Some(Deed::RolledBack));
+    }
+    assert_eq!(deed(&instance, &first), None);
+    assert_eq!(deed(&other, &second), None);
+    let gone = instance.clone();
+    ledger.update(move |book| book.forget_instance(&service(), &gone)).await.unwrap();
+    assert_eq!(deed(&instance, &second), None);
 }

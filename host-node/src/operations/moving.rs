@@ -7,7 +7,7 @@ use tenon_protocol::{Code, Fault, InstanceId};
 use super::{STATE_RETRIES, Task, fenced};
 use crate::exports::Export;
 use crate::guest::{CallFacts, GuestCall, GuestFailure, TimeLimit};
-use crate::ledger::{InstanceEntry, InstancePhase};
+use crate::ledger::{Book, InstanceEntry, InstancePhase, LedgerError};
 use crate::offering::{Offering, facts, ledger_fault};
 
 /// The instance's entry, if it is there and the order is not from before it.
@@ -50,13 +50,29 @@ pub(super) async fn call_and_record<C: GuestCall>(
     call: C,
     entry: &InstanceEntry,
 ) -> Result<C::Output, GuestFailure> {
+    let (service, entry) = (offering.service().clone(), entry.clone());
+    let record = move |book: &mut Book<'_>| book.put_instance(&service, &entry);
+    call_and_write(offering, facts, call, record).await
+}
+
+/// Makes a call, and makes what `record` writes durable together with what the guest staged.
+///
+/// # Errors
+///
+/// [`GuestFailure`]; nothing was written.
+pub(super) async fn call_and_write<C: GuestCall>(
+    offering: &Offering,
+    facts: &CallFacts,
+    call: C,
+    record: impl Fn(&mut Book<'_>) -> Result<(), LedgerError> + Clone + Send + 'static,
+) -> Result<C::Output, GuestFailure> {
     for _ in 0..STATE_RETRIES {
         let called = offering.call(facts, call.clone()).await?;
-        let (service, entry) = (offering.service().clone(), entry.clone());
+        let record = record.clone();
         let written = offering.ledger.update(move |book| {
             let applies = book.apply_state(&called.writes)?;
             if applies {
-                book.put_instance(&service, &entry)?;
+                record(book)?;
             }
             Ok(applies)
         });

@@ -6,13 +6,18 @@ use tenon_protocol::Fault;
 use tenon_protocol::record::{JobRecord, SnapshotRecord};
 
 use super::create_snapshot::{in_time, job_facts, present, storage};
+use super::moving::call_and_write;
 use crate::capability::context::Progress;
 use crate::guest::Restore;
+use crate::ledger::{Book, Deed, JobEntry};
 use crate::offering::{Offering, ledger_fault};
 use crate::quota::hold_or_doubt;
 use crate::snapshots::InstanceDir;
 
 /// Replaces the data of the job's instance by `snapshot`.
+///
+/// Done once for each job: what was written since is not lost to a worker that comes again because
+/// the job's end was not recorded (P31).
 ///
 /// The stored bytes are compared with the record first: damaged data replaces nothing.
 ///
@@ -27,6 +32,11 @@ pub(crate) async fn rollback_snapshot(
 ) -> Result<(), Fault> {
     let store = offering.snapshots.as_ref().ok_or_else(|| Fault::no_extension("snapshot"))?;
     let _alone = in_time(offering.locks.exclusive(&job.instance)).await?;
+    let done = offering.ledger.read(|view| view.deed(&job.service, &job.instance, &job.id));
+    if done.map_err(ledger_fault)?.is_some() {
+        tracing::info!(instance = %job.instance, job = %job.id, "was rolled back already");
+        return Ok(());
+    }
     let entry = present(offering, job)?;
     let dir = store.instance(offering.service(), &snapshot.instance).map_err(storage)?;
     let (reader, id) = (dir.clone(), snapshot.id.clone());
@@ -43,12 +53,11 @@ pub(crate) async fn rollback_snapshot(
         file: InstanceDir::name(&snapshot.id),
         format: snapshot.format.clone(),
     };
-    let called = offering.call(&job_facts(job, progress), call).await;
-    let writes = called.map_err(|failure| failure.to_fault())?.writes;
-    let applied = offering.ledger.update(move |book| book.apply_state(&writes)).await;
-    if !applied.map_err(ledger_fault)? {
-        return Err(Fault::busy());
-    }
+    let (service, instance) = (job.service.clone(), job.instance.clone());
+    let done = JobEntry { instance, job: job.id.clone(), deed: Deed::RolledBack };
+    let record = move |book: &mut Book<'_>| book.put_job(&service, &done);
+    let called = call_and_write(offering, &job_facts(job, progress), call, record).await;
+    called.map_err(|failure| failure.to_fault())?;
     hold_or_doubt(offering, &entry).await;
     offering.crash.point("restore.called");
     tracing::info!(instance = %job.instance, snapshot = %snapshot.id, "rolled back");

@@ -1,6 +1,8 @@
 //! A web server of a test: one file, whatever is asked for.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -9,6 +11,7 @@ use tokio::task::JoinHandle;
 /// Serves until it is dropped.
 pub(crate) struct FileServer {
     address: SocketAddr,
+    asked: Arc<AtomicUsize>,
     serving: JoinHandle<()>,
 }
 
@@ -17,12 +20,20 @@ impl FileServer {
     pub(crate) async fn start(file: &'static [u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                counter.fetch_add(1, Ordering::SeqCst);
                 answer(stream, file).await;
             }
         });
-        Self { address, serving }
+        Self { address, asked, serving }
+    }
+
+    /// How often it was asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -21,6 +21,8 @@ mod crash;
 #[cfg(test)]
 mod crash_gateway;
 #[cfg(test)]
+mod crash_jobs;
+#[cfg(test)]
 mod crash_moves;
 #[cfg(test)]
 mod crash_node;

@@ -1,0 +1,87 @@
+//! The node is killed after the work of a job, before its end was recorded: what was done once is
+//! not done again over what came after it.
+
+use std::future::Future;
+
+use reqwest::Method;
+use serde_json::json;
+use tenon_protocol::job::JobView;
+use tenon_tests::{HarnessError, Login, Options, Platform};
+
+use crate::crash::insist;
+use crate::file_server::FileServer;
+use crate::letters::{letter, with_letter};
+use crate::settings;
+use crate::shelf::{Shelf, text};
+
+const COUNT: &str = "SELECT COUNT(*) FROM letters";
+
+/// Has the node die at `point` in the middle of the job that `ordered` orders; it stays away.
+async fn dies_in(
+    platform: &Platform,
+    point: &str,
+    ordered: impl Future<Output = Result<JobView, HarnessError>>,
+) -> JobView {
+    let control = platform.control().unwrap();
+    control.stop("node-1").await.unwrap();
+    control.start("node-1", Some(point)).await.unwrap();
+    let job = ordered.await.unwrap();
+    platform.is_gone("node-1").await.unwrap();
+    job
+}
+
+#[tokio::test]
+async fn p31_a_rollback_that_a_dying_node_had_done_runs_once() {
+    let platform = Platform::start(Options::of(&["mysql"])).await.unwrap();
+    let classic = platform.classic("mysql").unwrap();
+    let made = classic.provision().await.unwrap();
+    let (shelf, owner) =
+        (Shelf::of(&classic, &made.service_id), Login::read(&made.credentials).unwrap());
+    owner.execute("CREATE TABLE letters (id INT PRIMARY KEY)").await.unwrap();
+    owner.execute("INSERT INTO letters VALUES (1)").await.unwrap();
+    let snapshot = shelf.take().await;
+    owner.execute("INSERT INTO letters VALUES (2), (3)").await.unwrap();
+
+    let path = format!("snapshots/{snapshot}");
+    let nothing = json!({});
+    let ordered = shelf.ask(Method::PUT, &path, &nothing);
+    let job = dies_in(&platform, "restore.called", ordered).await;
+    assert_eq!(owner.number(COUNT).await.unwrap(), Some(1));
+    // Written to what was rolled back, while nobody knows that it was.
+    owner.execute("INSERT INTO letters VALUES (4), (5), (6)").await.unwrap();
+    platform.control().unwrap().start("node-1", None).await.unwrap();
+    let ended = classic.completed(&shelf.instance, &job).await.unwrap();
+    assert_eq!(ended.result, Some(json!({"result": "ok"})));
+    assert_eq!(owner.number(COUNT).await.unwrap(), Some(4));
+    // Another order is another one.
+    shelf.roll_back(&snapshot).await;
+    assert_eq!(owner.number(COUNT).await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn p31_an_import_that_a_dying_node_had_fetched_runs_once() {
+    let platform = Platform::start(Options::of(&["files"])).await.unwrap();
+    let line = "import_networks = [\"127.0.0.0/8\"]";
+    settings::set(&platform, "node-1", "[snapshots]", line).await;
+    let classic = platform.classic("files").unwrap();
+    let made = insist(async || classic.provision().await).await.unwrap();
+    crate::letters::directory(&made).write("letter", "dear all").unwrap();
+    let source = Shelf::of(&classic, &made.service_id);
+    let url = source.link(&source.take().await).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let package = http.get(url).send().await.unwrap().bytes().await.unwrap();
+    let server = FileServer::start(package.to_vec().leak()).await;
+
+    let made = with_letter(&classic, "another").await;
+    let shelf = Shelf::of(&classic, &made.service_id);
+    let body = json!({ "url": server.url("1.zip?token=once") });
+    let ordered = shelf.ask(Method::PUT, "serialized/url", &body);
+    let job = dies_in(&platform, "fetch.noted", ordered).await;
+    assert_eq!(server.asked(), 1);
+    platform.control().unwrap().start("node-1", None).await.unwrap();
+    let ended = classic.completed(&shelf.instance, &job).await.unwrap();
+    let number = text(&ended.result.unwrap(), "snapshot_id");
+    assert_eq!(server.asked(), 1);
+    shelf.roll_back(&number).await;
+    assert_eq!(letter(&made), "dear all");
+}
