@@ -27,7 +27,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// Writes down a job about `instance`, and points its node to it. The same request as one before
-/// gets that one's job.
+/// gets that one's job, also after the instance moved.
 pub(super) async fn order_job(
     ops: &Operations,
     instance: &InstanceRecord,
@@ -37,6 +37,12 @@ pub(super) async fn order_job(
         return Err(OperationError::NoExtension(Extension::Snapshot));
     }
     let id = wanted.request_id.map(|request| job_id(instance, request, wanted.words));
+    // On whichever node its instance was then: the record's key names that one.
+    if let Some(id) = &id
+        && let Some(before) = ops.jobs.find(&instance.service, id).await?
+    {
+        return Ok(before);
+    }
     let record = new_job(instance, wanted.kind, id.unwrap_or_else(JobId::random));
     ops.crash.point("snapshot.before-record");
     let stored = match ops.jobs.create(record).await? {

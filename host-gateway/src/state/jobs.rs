@@ -19,6 +19,8 @@ use super::bucket::{Bucket, Entry, Keep, Put, TIMEOUT, refused, server_code};
 
 /// `JetStream`'s code for "the subject has its one message".
 const SUBJECT_FULL: u64 = 10_077;
+/// Nodes on which a job of one id is looked for; more are not seen.
+const MAX_HOMES: usize = 16;
 /// The key whose revisions number snapshots.
 const SNAPSHOT_NUMBERS: &str = "seq.snapshot";
 
@@ -167,7 +169,8 @@ impl Jobs {
         }
     }
 
-    /// The job `id` of an offering, on whichever node it is; `None` when there is none.
+    /// The job `id` of an offering, on whichever node it is; `None` when there is none. Should
+    /// there be one on several nodes, it is the one that changed last.
     ///
     /// # Errors
     ///
@@ -177,8 +180,8 @@ impl Jobs {
         service: &ServiceName,
         id: &JobId,
     ) -> Result<Option<JobRecord>, StateError> {
-        let found = self.bucket.all(&format!("job.{service}.*.{id}"), 2).await?;
-        found.first().map(decode).transpose()
+        let page = self.bucket.page(&format!("job.{service}.*.{id}"), 1, MAX_HOMES).await?;
+        page.entries.last().map(decode).transpose()
     }
 }
 

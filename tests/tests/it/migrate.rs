@@ -2,7 +2,9 @@
 
 use reqwest::Method;
 use serde_json::json;
-use tenon_protocol::record::MoveStep;
+use tenon_protocol::job::{JobStatus, JobView};
+use tenon_protocol::record::{MoveStep, key};
+use tenon_protocol::{NodeId, ServiceName};
 use tenon_tests::{Classic, HarnessError, Options, Platform};
 
 use crate::aftermath::come_to_rest;
@@ -66,6 +68,40 @@ async fn p10_an_instance_moves_with_its_data_and_the_platform_is_told() {
     for number in [1, 2] {
         assert_eq!(platform.server(number).unwrap().accounts().await.unwrap(), [""; 0]);
     }
+}
+
+/// Writes the record of `job` once more, under another node.
+async fn write_twice(platform: &Platform, job: &JobView, from: &str, to: &str) {
+    let nats = platform.dev_file().unwrap().nats;
+    let login = (nats.user, nats.password.reveal().to_owned());
+    let options = async_nats::ConnectOptions::with_user_and_password(login.0, login.1);
+    let context = async_nats::jetstream::new(options.connect(nats.url).await.unwrap());
+    let bucket = context.get_key_value(key::JOBS_BUCKET).await.unwrap();
+    let service = ServiceName::new("MyaaS").unwrap();
+    let key = |node: &str| key::job(&service, &NodeId::new(node).unwrap(), &job.job_id);
+    let record = bucket.get(key(from)).await.unwrap().unwrap();
+    bucket.put(key(to), record).await.unwrap();
+}
+
+#[tokio::test]
+async fn p31_a_job_that_is_ordered_again_after_a_move_runs_once() {
+    let platform = platform().await;
+    let classic = platform.classic("mysql").unwrap();
+    let moved = Moved::order(&platform, &classic).await;
+    let (from, to) = moved.nodes();
+    let asking = classic.asking_as("r-1");
+    let job = asking.take_snapshot(&moved.id).await.unwrap();
+    classic.completed(&moved.id, &job).await.unwrap();
+    let operator = Operator::at(&platform, 1);
+    operator.order_move(&moved.id, to).await.unwrap();
+    assert_eq!(operator.moved(&moved.id, to).await, MoveStep::Done);
+
+    let again = asking.take_snapshot(&moved.id).await.unwrap();
+    assert_eq!((again.job_id.clone(), again.status), (job.job_id.clone(), JobStatus::Completed));
+    assert_eq!(classic.snapshots(&moved.id).await.unwrap().len(), 1);
+    // One that was ordered twice before this was so is shown all the same.
+    write_twice(&platform, &job, from, to).await;
+    assert_eq!(classic.job(&moved.id, &job.job_id).await.unwrap().status, JobStatus::Completed);
 }
 
 #[tokio::test]
