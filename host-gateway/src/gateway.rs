@@ -23,7 +23,7 @@ use crate::cloud_controller::CloudController;
 use crate::component::{self, Registered};
 use crate::config::{Config, HttpConfig, SnapshotsConfig};
 use crate::crash::Crash;
-use crate::http::{Classic, Front, Limits, Preflight, serve};
+use crate::http::{Classic, Front, Limits, Preflight, Refusals, serve};
 use crate::metrics::Metrics;
 use crate::nats::Connection;
 use crate::nodes::Nodes;
@@ -213,8 +213,10 @@ fn classic(
 ) -> Classic {
     let bus = ops.bus.clone();
     let ready = move || store.is_up() && bus.is_up();
-    let preflight = Preflight::new(ops.offerings.clone(), ready, Arc::clone(metrics));
-    let front = Front { ops: Arc::clone(ops), metrics: Arc::clone(metrics), permits };
+    let metrics = Arc::clone(metrics);
+    let refusals = Arc::new(Refusals::new(Arc::clone(&metrics)));
+    let preflight = Preflight::new(ops.offerings.clone(), ready, Arc::clone(&refusals));
+    let front = Front { ops: Arc::clone(ops), metrics, refusals, permits };
     Classic::new(config, preflight, Arc::new(front))
 }
 

@@ -8,6 +8,7 @@ mod download;
 mod listener;
 mod preflight;
 mod range;
+mod refusals;
 mod routes;
 mod run;
 mod snapshots;
@@ -29,6 +30,7 @@ use tokio::sync::Semaphore;
 pub(crate) use answer::{Answer, refuse};
 pub(crate) use listener::{Limits, serve};
 pub(crate) use preflight::Preflight;
+pub(crate) use refusals::Refusals;
 
 use crate::config::HttpConfig;
 use crate::metrics::Metrics;
@@ -39,6 +41,7 @@ use crate::sender::{REQUEST_ID, Sender};
 pub(crate) struct Front {
     pub(crate) ops: Arc<Operations>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) refusals: Arc<Refusals>,
     /// One for each operation that may run at once.
     pub(crate) permits: Arc<Semaphore>,
 }
@@ -90,12 +93,12 @@ impl Service<Request<Incoming>> for Classic {
     type Future = Either<Ready<Done>, Routed>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let sender = Sender::of(&request);
         let checked = if self.is_open_to_all(request.uri().path()) {
             Ok(None)
         } else {
-            self.preflight.check(request.headers()).map(Some)
+            self.preflight.check(&sender, request.headers()).map(Some)
         };
-        let sender = Sender::of(request.headers());
         let request_id = sender.request.clone();
         match checked {
             Ok(offering) => {

@@ -1,7 +1,6 @@
 //! Nodes that are alive: what they announced last, and what is on its way to them.
 
 mod announced;
-mod complaints;
 mod listen;
 
 use std::collections::{BTreeMap, HashMap};

@@ -3,8 +3,9 @@
 //! It belongs to the task, as a span does. No decision depends on it.
 
 use std::future::Future;
+use std::net::IpAddr;
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderName, Request};
 use tenon_protocol::RequestId;
 use tokio::task::futures::TaskLocalFuture;
 use tracing::Instrument;
@@ -13,6 +14,10 @@ use tracing::instrument::Instrumented;
 /// The header in which a platform names its requests, since August 2013.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-vcap-request-id");
 
+/// Where a request came from. Its connection knows it, and adds it to each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
 tokio::task_local! {
     static SENDER: Sender;
 }
@@ -20,15 +25,18 @@ tokio::task_local! {
 /// What is known of whoever sent a request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sender {
+    /// `None` when no request is behind it.
+    pub(crate) peer: Option<Peer>,
     /// The platform's name for the request; `None` when it gave none, or one that is no id.
     pub(crate) request: Option<RequestId>,
 }
 
 impl Sender {
-    /// The sender of a request with these headers.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let text = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
-        Self { request: text.and_then(|text| RequestId::new(text).ok()) }
+    /// Who sent `request`.
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        let text = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        let named = text.and_then(|text| RequestId::new(text).ok());
+        Self { peer: request.extensions().get().copied(), request: named }
     }
 
     /// Who sent the request that this task works on; nobody, when none did.
@@ -54,9 +62,8 @@ mod tests {
     use super::*;
 
     fn check_request(value: &[u8], expected: Option<&str>) {
-        let mut headers = HeaderMap::new();
-        headers.insert(REQUEST_ID, value.try_into().unwrap());
-        let sender = Sender::of(&headers);
+        let request = Request::builder().header(REQUEST_ID, value).body(()).unwrap();
+        let sender = Sender::of(&request);
         assert_eq!(sender.request.as_ref().map(RequestId::as_str), expected);
     }
 
@@ -67,7 +74,7 @@ mod tests {
         for wrong in [&b""[..], b"a b", b"a\tb", "\u{e9}".as_bytes(), &[b'x'; 257]] {
             check_request(wrong, None);
         }
-        assert_eq!(Sender::of(&HeaderMap::new()).request, None);
+        assert_eq!(Sender::of(&Request::new(())).request, None);
     }
 
     #[tokio::test]
@@ -77,7 +84,7 @@ mod tests {
             let work = going_on(async { Sender::current().request });
             TaskTracker::new().spawn(work).await.unwrap()
         };
-        assert_eq!(Sender { request: request.clone() }.scope(work).await, request);
+        assert_eq!(Sender { peer: None, request: request.clone() }.scope(work).await, request);
         assert_eq!(Sender::current().request, None);
     }
 }

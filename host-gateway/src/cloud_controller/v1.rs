@@ -191,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_made_for_one_of_the_platform_has_its_name() {
         let platform = Platform::start(|_| "{}").await;
-        let sender = Sender { request: RequestId::new("r1").ok() };
+        let sender = Sender { peer: None, request: RequestId::new("r1").ok() };
         let (cc, offering, handle) = (client_of(&platform.url), offering(), handle("d1"));
         let update = || cc.update_handle(&offering, &handle);
         sender.scope(update()).await.unwrap();

@@ -8,9 +8,10 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 use tenon_protocol::{Code, Fault};
 
-use super::Answer;
+use super::{Answer, Front};
 use crate::config::OfferingConfig;
 use crate::sender::Sender;
 
@@ -20,27 +21,86 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// A JSON object of the form `T`.
 pub(super) struct Json<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<Front>> for Json<T> {
     type Rejection = Answer;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Answer> {
-        let reading = tokio::time::timeout(READ_TIMEOUT, Bytes::from_request(request, state));
-        let body = match reading.await {
-            Ok(Ok(body)) => body,
-            Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                return Err(Fault::new(Code::TOO_LARGE, "Request body too large").into());
-            }
-            Ok(Err(_)) | Err(_) => return Err(Fault::malformed().into()),
+    async fn from_request(request: Request, front: &Arc<Front>) -> Result<Self, Answer> {
+        let parsed = match read(request).await {
+            Ok(body) => parse(&body),
+            Err(wrong) => Err(wrong),
         };
-        parse(&body).map(Self)
+        parsed.map(Self).map_err(|wrong| {
+            let fault = wrong.fault();
+            front.refusals.at_the_door(&Sender::current(), &fault, &wrong);
+            fault.into()
+        })
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
+/// What is wrong with a body, without a word of what it is: that may be a secret.
+#[derive(Debug, thiserror::Error)]
+enum Wrong {
+    #[error("the body is too long")]
+    TooLong,
+    #[error("the body came too slowly")]
+    TooSlow,
+    #[error("the body broke off")]
+    BrokenOff,
+    #[error("the body is no JSON object")]
+    NoObject,
+    /// The name is one of the route's.
+    #[error("the body has a {0}")]
+    Missing(String),
+    #[error("the body is wrong at line {line}, column {column}: {class}")]
+    Form { class: &'static str, line: usize, column: usize },
+}
+
+impl Wrong {
+    fn of(error: &serde_json::Error) -> Self {
+        let class = match error.classify() {
+            Category::Io | Category::Syntax => "it is no JSON",
+            Category::Data => "a field does not have its form",
+            Category::Eof => "it ends too soon",
+        };
+        let (line, column) = (error.line(), error.column());
+        let text = error.to_string();
+        match text.split_once(" at line ") {
+            Some((what, _place)) if what.starts_with("missing field `") => {
+                Self::Missing(what.to_owned())
+            }
+            Some(_) | None => Self::Form { class, line, column },
+        }
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            Self::TooLong => Fault::new(Code::TOO_LARGE, "Request body too large"),
+            Self::TooSlow
+            | Self::BrokenOff
+            | Self::NoObject
+            | Self::Missing(_)
+            | Self::Form { .. } => Fault::malformed(),
+        }
+    }
+}
+
+async fn read(request: Request) -> Result<Bytes, Wrong> {
+    match tokio::time::timeout(READ_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Wrong::TooLong)
+        }
+        Ok(Err(_broken_off)) => Err(Wrong::BrokenOff),
+        Err(_elapsed) => Err(Wrong::TooSlow),
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Wrong> {
     // An array would do for a struct, its fields in order: no platform means that.
-    let is_object = body.trim_ascii_start().first() == Some(&b'{');
-    let parsed = if is_object { serde_json::from_slice(body).ok() } else { None };
-    parsed.ok_or_else(|| Fault::malformed().into())
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Wrong::NoObject);
+    }
+    serde_json::from_slice(body).map_err(|error| Wrong::of(&error))
 }
 
 /// The offering whose token the request had.
@@ -58,14 +118,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 /// The names in the path.
 pub(super) struct Names<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Names<T> {
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Front>> for Names<T> {
     type Rejection = Answer;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Answer> {
-        match Path::<T>::from_request_parts(parts, state).await {
+    async fn from_request_parts(parts: &mut Parts, front: &Arc<Front>) -> Result<Self, Answer> {
+        match Path::<T>::from_request_parts(parts, front).await {
             Ok(Path(names)) => Ok(Self(names)),
             Err(_not_text) => {
-                Err(Fault::not_found(&crate::operations::shown(parts.uri.path())).into())
+                let fault = Fault::not_found(&crate::operations::shown(parts.uri.path()));
+                let why = "the path is not text";
+                front.refusals.at_the_door(&Sender::current(), &fault, &why);
+                Err(fault.into())
             }
         }
     }
@@ -89,11 +152,25 @@ mod tests {
     use super::*;
 
     fn check_refused(body: &str) {
-        let parsed: Result<ProvisionServiceRequest, Answer> = parse(body.as_bytes());
-        match parsed {
-            Err(Answer::Refused(fault)) => assert_eq!(fault.msg.code, 30001, "{body}"),
-            Err(Answer::Done(_)) | Ok(_) => panic!("{body} was accepted"),
-        }
+        let parsed: Result<ProvisionServiceRequest, Wrong> = parse(body.as_bytes());
+        assert_eq!(parsed.unwrap_err().fault().msg.code, 30001, "{body}");
+    }
+
+    fn check_told(body: &str, expected: &str) {
+        let parsed: Result<ProvisionServiceRequest, Wrong> = parse(body.as_bytes());
+        assert_eq!(parsed.unwrap_err().to_string(), expected, "{body}");
+    }
+
+    #[test]
+    fn the_class_of_a_mistake_is_told_and_not_what_was_sent() {
+        check_told("\"secret\"", "the body is no JSON object");
+        check_told("{\"secret", "the body is wrong at line 1, column 8: it ends too soon");
+        check_told("{secret}", "the body is wrong at line 1, column 2: it is no JSON");
+        check_told(r#"{"unique_id":"secret"}"#, "the body has a missing field `name`");
+        check_told(
+            r#"{"unique_id":["secret"]}"#,
+            "the body is wrong at line 1, column 13: a field does not have its form",
+        );
     }
 
     #[test]
@@ -109,7 +186,7 @@ mod tests {
     #[test]
     fn unknown_fields_and_nulls_are_accepted() {
         let body = br#" {"unique_id":"u","name":"n","x":1,"email":null}"#;
-        let parsed: Result<ProvisionServiceRequest, Answer> = parse(body);
+        let parsed: Result<ProvisionServiceRequest, Wrong> = parse(body);
         assert_eq!(parsed.ok().unwrap().email, None);
     }
 }

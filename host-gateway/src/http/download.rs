@@ -50,7 +50,7 @@ pub(super) async fn on_download(
     front.metrics.done(Verb::DownloadSnapshot, status, begun.elapsed());
     let open = match found {
         Ok(open) => open,
-        Err(error) => return refuse(&refusal(&error)),
+        Err(error) => return refuse(&refusal(&error, &front.refusals)),
     };
     tracing::info!(service, instance = name, snapshot, "a snapshot is downloaded");
     let tag = format!("\"{}\"", open.package.sha256);

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::steady::Steady;
+use crate::sender::Peer;
 
 /// A connection may be silent for this long.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -55,9 +56,10 @@ where
         tokio::select! {
             () = limits.stop.cancelled() => return,
             (permit, accepted) = accepted => match accepted {
-                Ok((stream, _peer)) => {
+                Ok((stream, peer)) => {
                     let stop = limits.stop.clone();
-                    let connection = connection(stream, limits.stall, service.clone(), stop);
+                    let service = Told { service: service.clone(), peer: Peer(peer.ip()) };
+                    let connection = connection(stream, limits.stall, service, stop);
                     limits.tasks.spawn(async move {
                         connection.await;
                         drop(permit);
@@ -69,6 +71,23 @@ where
                 }
             }
         }
+    }
+}
+
+/// A service that is told who asks.
+struct Told<S> {
+    service: S,
+    peer: Peer,
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Told<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> S::Future {
+        request.extensions_mut().insert(self.peer);
+        self.service.call(request)
     }
 }
 

@@ -7,8 +7,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName};
 use tenon_protocol::Fault;
 
+use super::Refusals;
 use crate::config::OfferingConfig;
-use crate::metrics::Metrics;
+use crate::sender::Sender;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vcap-service-token");
 
@@ -16,7 +17,7 @@ const TOKEN: HeaderName = HeaderName::from_static("x-vcap-service-token");
 pub(crate) struct Preflight {
     offerings: Vec<Arc<OfferingConfig>>,
     ready: Box<dyn Fn() -> bool + Send + Sync>,
-    metrics: Arc<Metrics>,
+    refusals: Arc<Refusals>,
 }
 
 impl Preflight {
@@ -24,30 +25,41 @@ impl Preflight {
     pub(crate) fn new(
         offerings: Vec<Arc<OfferingConfig>>,
         ready: impl Fn() -> bool + Send + Sync + 'static,
-        metrics: Arc<Metrics>,
+        refusals: Arc<Refusals>,
     ) -> Self {
-        Self { offerings, ready: Box::new(ready), metrics }
+        Self { offerings, ready: Box::new(ready), refusals }
     }
 
-    /// The offering whose token the request has.
+    /// The offering whose token the request of `sender` has.
     ///
     /// # Errors
     ///
     /// The first check that fails.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<Arc<OfferingConfig>, Fault> {
-        let checked = self.checked(headers);
-        if let Err(fault) = &checked {
-            self.metrics.refused(fault.msg.code);
-        }
-        checked.cloned()
+    pub(crate) fn check(
+        &self,
+        sender: &Sender,
+        headers: &HeaderMap,
+    ) -> Result<Arc<OfferingConfig>, Fault> {
+        self.checked(headers).cloned().map_err(|(fault, why)| {
+            self.refusals.at_the_door(sender, &fault, &why);
+            fault
+        })
     }
 
-    fn checked(&self, headers: &HeaderMap) -> Result<&Arc<OfferingConfig>, Fault> {
+    fn checked(&self, headers: &HeaderMap) -> Result<&Arc<OfferingConfig>, (Fault, &'static str)> {
         if !is_json(headers) {
-            return Err(Fault::invalid_content());
+            return Err((Fault::invalid_content(), "the content type is not JSON"));
         }
-        let offering = self.offering(headers).ok_or_else(Fault::not_authorized)?;
-        if (self.ready)() { Ok(offering) } else { Err(Fault::unavailable()) }
+        let offering = self.offering(headers).ok_or_else(|| {
+            let has_one = headers.contains_key(TOKEN);
+            let why = if has_one { "the token is no offering's" } else { "it has no token" };
+            (Fault::not_authorized(), why)
+        })?;
+        if (self.ready)() {
+            Ok(offering)
+        } else {
+            Err((Fault::unavailable(), "the bus or the records are away"))
+        }
     }
 
     fn offering(&self, headers: &HeaderMap) -> Option<&Arc<OfferingConfig>> {
@@ -77,14 +89,15 @@ mod tests {
         let text = include_str!("../../testdata/gateway.toml");
         let config = Config::parse(text, Path::new("gw.toml")).unwrap();
         let offerings = config.offerings.into_iter().map(Arc::new).collect();
-        let preflight = Preflight::new(offerings, move || ready, Arc::default());
+        let refusals = Arc::new(Refusals::new(Arc::default()));
+        let preflight = Preflight::new(offerings, move || ready, refusals);
         let mut headers = HeaderMap::new();
         for (name, value) in [(CONTENT_TYPE, content), (TOKEN, token)] {
             if !value.is_empty() {
                 headers.insert(name, value.parse().unwrap());
             }
         }
-        let checked = preflight.check(&headers);
+        let checked = preflight.check(&Sender::default(), &headers);
         checked.map(|offering| offering.label.clone()).map_err(|fault| fault.msg.code)
     }
 

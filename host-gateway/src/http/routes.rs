@@ -24,6 +24,7 @@ use crate::operations::shown;
 use crate::operations::tend_orphans::first_failure;
 use crate::operations::unbind::{Named, unbind};
 use crate::operations::unprovision::unprovision;
+use crate::sender::Sender;
 
 /// All routes. Reference, section 1.
 pub(super) fn table(config: &HttpConfig, front: Arc<Front>) -> Router {
@@ -53,7 +54,7 @@ pub(super) type Shared = State<Arc<Front>>;
 
 async fn unknown(State(front): Shared, method: Method, uri: Uri) -> Answer {
     let fault = Fault::not_found(&format!("{method} {}", shown(uri.path())));
-    front.metrics.refused(fault.msg.code);
+    front.refusals.at_the_door(&Sender::current(), &fault, &fault.msg.description);
     fault.into()
 }
 

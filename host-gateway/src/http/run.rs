@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
-use super::{Answer, Front};
+use super::{Answer, Front, Refusals};
 use crate::config::OfferingConfig;
 use crate::metrics::Verb;
 use crate::operations::{Blamed, Operations};
@@ -31,7 +31,8 @@ impl Front {
     {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             let fault = Fault::unavailable();
-            self.metrics.refused(fault.msg.code);
+            let why = "as much is under way as may be at once";
+            self.refusals.at_the_door(&Sender::current(), &fault, &why);
             return fault.into();
         };
         let label = offering.label.as_str();
@@ -46,14 +47,14 @@ impl Front {
             node = Empty,
             instance = Empty
         );
-        let metrics = Arc::clone(&self.metrics);
+        let (metrics, refusals) = (Arc::clone(&self.metrics), Arc::clone(&self.refusals));
         let work = work(Arc::clone(&self.ops), offering);
         let task = async move {
             let _permit = permit;
             let begun = Instant::now();
             let outcome = work.await;
             metrics.done(verb, status(&outcome), begun.elapsed());
-            answer(outcome)
+            answer(outcome, &refusals)
         };
         let task = self.ops.tasks.spawn(sender.scope(task).instrument(span));
         task.await.unwrap_or_else(|panicked| {
@@ -72,7 +73,7 @@ fn status<E: Blamed>(outcome: &Result<Answer, E>) -> u16 {
 }
 
 /// The one place where an operation's error stops: it is logged here, with its whole chain.
-fn answer<E: Blamed>(outcome: Result<Answer, E>) -> Answer {
+fn answer<E: Blamed>(outcome: Result<Answer, E>, refusals: &Refusals) -> Answer {
     let error = match outcome {
         Ok(answer) => {
             tracing::info!("done");
@@ -80,16 +81,16 @@ fn answer<E: Blamed>(outcome: Result<Answer, E>) -> Answer {
         }
         Err(error) => error,
     };
-    Answer::Refused(refusal(&error))
+    Answer::Refused(refusal(&error, refusals))
 }
 
 /// Logs an error that stops here, and says what the caller is told.
-pub(super) fn refusal<E: Blamed>(error: &E) -> Fault {
+pub(super) fn refusal<E: Blamed>(error: &E, refusals: &Refusals) -> Fault {
     let fault = error.fault();
     let code = fault.msg.code;
     let cause = Chain(error).to_string();
     match error.blame() {
-        Blame::Caller => tracing::debug!(code, error = cause, "refused"),
+        Blame::Caller => refusals.tell(&Sender::current(), &fault, &cause),
         Blame::Guest | Blame::Platform => tracing::warn!(code, error = cause, "failed"),
         Blame::Host => tracing::error!(code, error = cause, "failed"),
     }

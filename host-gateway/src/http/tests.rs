@@ -1,11 +1,14 @@
 //! The front on a real socket, without a bus behind it: what is refused, and how.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Mutex;
 
 use axum::http::StatusCode;
 use expect_test::{Expect, expect};
 use reqwest::{Client, Method};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,8 +24,12 @@ use crate::orphans::OrphanReports;
 
 const PROVISION: &str = "/gateway/v1/configurations";
 
-/// A front whose bus is away and that says it is ready.
 async fn start(max_in_flight: usize) -> SocketAddr {
+    start_counting(max_in_flight).await.0
+}
+
+/// A front whose bus is away and that says it is ready.
+async fn start_counting(max_in_flight: usize) -> (SocketAddr, Arc<Metrics>) {
     crate::gateway::install_tls();
     let text = include_str!("../../testdata/gateway.toml");
     let text = text.replace("max_body_bytes = 1048576", "max_body_bytes = 2048");
@@ -46,9 +53,10 @@ async fn start(max_in_flight: usize) -> SocketAddr {
         tasks: tasks.clone(),
     });
     let metrics = Arc::new(Metrics::default());
-    let preflight = Preflight::new(ops.offerings.clone(), || true, Arc::clone(&metrics));
+    let refusals = Arc::new(Refusals::new(Arc::clone(&metrics)));
+    let preflight = Preflight::new(ops.offerings.clone(), || true, Arc::clone(&refusals));
     let permits = Arc::new(Semaphore::new(max_in_flight));
-    let front = Arc::new(Front { ops, metrics, permits });
+    let front = Arc::new(Front { ops, metrics: Arc::clone(&metrics), refusals, permits });
     let classic = Classic::new(&config.http, preflight, front);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -59,7 +67,7 @@ async fn start(max_in_flight: usize) -> SocketAddr {
         tasks: tasks.clone(),
     };
     tasks.spawn(serve(listener, classic, limits));
-    address
+    (address, metrics)
 }
 
 async fn send(address: SocketAddr, method: Method, path: &str, body: &str) -> String {
@@ -210,4 +218,72 @@ async fn more_operations_than_allowed_are_told_to_come_back() {
     let address = start(0).await;
     let answer = send(address, Method::DELETE, "/gateway/v1/configurations/d1", "").await;
     expect![[r#"503 {"code":30600,"description":"Service unavailable"}"#]].assert_eq(&answer);
+}
+
+/// What was logged by this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Peer, number, and why, of each line.
+    fn refused(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let fields = lines.map(|line| line["fields"].clone());
+        let refused = fields.filter(|fields| fields["message"] == "refused");
+        refused
+            .map(|it| format!("{} {} {} {}", it["peer"], it["request_id"], it["code"], it["why"]))
+            .collect()
+    }
+}
+
+async fn send_headers(address: SocketAddr, headers: &[(&str, &str)]) {
+    let mut request = Client::new().get(format!("http://{address}/nosuch"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_log_says_once_what_was_wrong_and_who_sent_it() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone());
+    // With one subscriber alone, another test's thread, which has none, switches lines off for all.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
+    let _here = tracing::subscriber::set_default(subscriber.finish());
+    let (address, metrics) = start_counting(8).await;
+    const JSON: (&str, &str) = ("Content-Type", "application/json");
+    for _ in 0..3 {
+        send_headers(address, &[("X-VCAP-Request-ID", "r::1")]).await;
+        send_headers(address, &[JSON, ("X-VCAP-Service-Token", "hunter2")]).await;
+        send(address, Method::GET, "/nosuch", "").await;
+        send(address, Method::POST, PROVISION, r#"{"unique_id":"hunter2"}"#).await;
+        send(address, Method::POST, PROVISION, &"x".repeat(4096)).await;
+        let body = r#"{"unique_id":"hunter2","name":"n","version":"10.11"}"#;
+        send(address, Method::POST, PROVISION, body).await;
+    }
+    expect![[r#"
+        "127.0.0.1" "r::1" 30000 "the content type is not JSON"
+        "127.0.0.1" null 30100 "the token is no offering's"
+        "127.0.0.1" null 30300 "GET /nosuch not found"
+        "127.0.0.1" null 30001 "the body has a missing field `name`"
+        "127.0.0.1" null 30005 "the body is too long"
+        "127.0.0.1" null 30002 "no plan has this unique_id""#]]
+    .assert_eq(&log.refused().join("\n"));
+    let counted = metrics.render(&[]);
+    for code in [30000, 30100, 30300, 30001, 30005] {
+        let line = format!("tenon_gateway_refused_total{{code=\"{code}\"}} 3");
+        assert!(counted.contains(&line), "{counted}");
+    }
 }

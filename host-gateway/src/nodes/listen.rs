@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Nodes;
 use super::announced::{self, Announced};
-use super::complaints::Complaints;
 use crate::bus::Bus;
+use crate::complaints::Complaints;
 use crate::config::{OfferingConfig, Peers};
 
 /// Pause before a broken subscription is made again.
@@ -85,7 +85,12 @@ async fn discover(offering: &OfferingConfig, bus: &Bus) {
     }
 }
 
-fn take(nodes: &Nodes, offering: &OfferingConfig, message: &Message, complaints: &mut Complaints) {
+fn take(
+    nodes: &Nodes,
+    offering: &OfferingConfig,
+    message: &Message,
+    complaints: &mut Complaints<(String, String)>,
+) {
     let (subject, payload) = (message.subject.as_str(), &message.payload);
     match announced::read(offering.peers, subject, payload) {
         Ok(Announced { node, announcement }) if announcement.closing => {
@@ -98,7 +103,7 @@ fn take(nodes: &Nodes, offering: &OfferingConfig, message: &Message, complaints:
         Err(wrong) => {
             let (sender, wrong) =
                 (announced::sender(offering.peers, subject, payload), wrong.to_string());
-            if complaints.is_due(&sender, &wrong) {
+            if complaints.is_due((sender.clone(), wrong.clone())) {
                 let service = &offering.service;
                 tracing::warn!(%service, sender, wrong, "an announcement is ignored");
             }
