@@ -43,7 +43,7 @@ use tenon_protocol::message::Object;
 use tenon_protocol::record::{InstanceRecord, Life, Phase};
 use tenon_protocol::subject::{self, Operation};
 use tenon_protocol::{
-    BindingId, InstanceId, NodeId, OperationId, Order, SealError, SealKey, ServiceName,
+    BindingId, Code, Fault, InstanceId, NodeId, OperationId, Order, SealError, SealKey, ServiceName,
 };
 use tokio_util::task::TaskTracker;
 use tracing::Span;
@@ -51,9 +51,9 @@ use tracing::Span;
 pub(crate) use error::{Blamed, OperationError};
 
 use crate::adoptions::Adoptions;
-use crate::bus::{Bus, Command};
+use crate::bus::{Answer, Bus, Command};
 use crate::cloud_controller::CloudController;
-use crate::config::{Extension, OfferingConfig};
+use crate::config::{Extension, OfferingConfig, Peers};
 use crate::crash::Crash;
 use crate::nodes::Nodes;
 use crate::orphans::OrphanReports;
@@ -233,6 +233,26 @@ fn command<'a, B>(
     Command { subject, body, order, peers: offering.peers }
 }
 
+/// `answer` of a node about `instance`, which credentials name: classic platforms find an instance
+/// by either. An original node names its instances itself.
+///
+/// Source: reference, sections 1.1 and 3.8.
+fn about(peers: Peers, instance: &InstanceId, answer: Answer<Object>) -> Answer<Object> {
+    match answer {
+        Answer::Done(credentials)
+            if peers == Peers::Native && !is_named(&credentials, instance) =>
+        {
+            let text = "The credentials are those of another instance";
+            Answer::Refused(Fault::new(Code::GUEST_FAILED, text))
+        }
+        Answer::Done(_) | Answer::Refused(_) | Answer::Nobody | Answer::Silent => answer,
+    }
+}
+
+fn is_named(credentials: &Object, instance: &InstanceId) -> bool {
+    credentials.get("name").and_then(|name| name.as_str()) == Some(instance.as_str())
+}
+
 /// The credentials in `life`, which stands at `place`; empty when there are none.
 fn credentials(seal_key: &SealKey, place: &str, life: &Life) -> Result<Object, SealError> {
     match &life.credentials {
@@ -251,6 +271,24 @@ mod tests {
         let text = traceparent(&operation);
         assert!(text.starts_with("00-fbf7d327521944c3a83ca19f24622eba-"), "{text}");
         assert_eq!(text.len(), 55);
+    }
+
+    #[test]
+    fn only_credentials_of_the_instance_are_taken() {
+        let instance = InstanceId::new("d1").unwrap();
+        let answered = |peers, text: &str| {
+            let credentials = serde_json::from_str(text).unwrap();
+            match about(peers, &instance, Answer::Done(credentials)) {
+                Answer::Done(_) => 0,
+                Answer::Refused(fault) => fault.msg.code,
+                Answer::Nobody | Answer::Silent => panic!("there was an answer"),
+            }
+        };
+        assert_eq!(answered(Peers::Native, r#"{"name":"d1"}"#), 0);
+        for wrong in ["{}", r#"{"name":"d2"}"#, r#"{"name":["d1"]}"#] {
+            assert_eq!(answered(Peers::Native, wrong), 30512, "{wrong}");
+            assert_eq!(answered(Peers::Original, wrong), 0, "{wrong}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tenon_protocol::subject::Operation;
 use tenon_protocol::{BindingId, NodeId};
 use tracing::Span;
 
-use super::{OperationError, Operations, Origin, bare, command, credentials, order, unbind};
+use super::{OperationError, Operations, Origin, about, bare, command, credentials, order, unbind};
 use crate::bus::Answer;
 use crate::config::OfferingConfig;
 use crate::patience::Patience;
@@ -135,7 +135,8 @@ async fn ask(
     let order = order(&record.life, &record.instance, Some(&record.id), patience);
     let command = command(offering, Operation::Bind, &record.life.node, &body, &order);
     let asking = ops.bus.command::<_, CredentialsReply>(&command, patience);
-    ops.crash.during("bind.asking", asking).await
+    let answer = ops.crash.during("bind.asking", asking).await;
+    about(offering.peers, &record.instance, answer)
 }
 
 async fn finish(

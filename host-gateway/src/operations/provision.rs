@@ -19,7 +19,7 @@ use tracing::Span;
 pub(crate) use error::ProvisionError;
 use request::{derived_id, parameters_of, plan_of, version_of};
 
-use super::{OperationError, Operations, Origin, command, credentials, order, unprovision};
+use super::{OperationError, Operations, Origin, about, command, credentials, order, unprovision};
 use crate::bus::Answer;
 use crate::config::{OfferingConfig, Peers, PlanConfig};
 use crate::nodes::Arrival;
@@ -234,7 +234,8 @@ async fn ask(
     order.parameters.clone_from(&record.parameters);
     let command = command(offering, Operation::Provision, &record.life.node, &body, &order);
     let asking = ops.bus.command::<_, CredentialsReply>(&command, patience);
-    ops.crash.during("provision.asking", asking).await
+    let answer = ops.crash.during("provision.asking", asking).await;
+    about(offering.peers, &record.id, answer)
 }
 
 async fn finish(

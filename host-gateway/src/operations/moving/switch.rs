@@ -5,7 +5,7 @@ use tenon_protocol::message::{Configuration, Handle, Object};
 use tenon_protocol::record::{BindingRecord, InstanceRecord, Phase};
 use tenon_protocol::{BindingId, Fault, InstanceId, NodeId};
 
-use crate::operations::{OperationError, Operations, credentials};
+use crate::operations::{OperationError, Operations, credentials, is_named};
 use crate::state::{Cas, Record, Stored};
 
 /// How often a binding's record is read anew while somebody else changes it.
@@ -92,7 +92,7 @@ pub(in crate::operations) async fn switch(
         ops.crash.point("move.binding-switched");
     }
     let mut credentials = handles.instance.credentials;
-    if credentials.get("name").and_then(|name| name.as_str()) != Some(id.as_str()) {
+    if !is_named(&credentials, id) {
         return Err(foreign(to));
     }
     credentials.insert("node_id".to_owned(), to.as_str().into());
