@@ -39,6 +39,7 @@ pub(crate) mod update_handle;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tenon_protocol::message::Object;
 use tenon_protocol::record::{InstanceRecord, Life, Phase};
 use tenon_protocol::subject::{self, Operation};
@@ -178,6 +179,12 @@ impl Operations {
 pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
     text.chars().take(LONGEST).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// All of a request's body that has a meaning, for the id that is derived from it: what differs in
+/// anything is another order.
+fn whole<T: Serialize>(request: &T) -> String {
+    serde_json::to_string(request).expect("what was read from JSON can be written as JSON")
 }
 
 /// `X`, as in "X not found".

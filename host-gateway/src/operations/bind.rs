@@ -12,7 +12,9 @@ use tenon_protocol::subject::Operation;
 use tenon_protocol::{BindingId, NodeId};
 use tracing::Span;
 
-use super::{OperationError, Operations, Origin, about, bare, command, credentials, order, unbind};
+use super::{
+    OperationError, Operations, Origin, about, bare, command, credentials, order, unbind, whole,
+};
 use crate::bus::Answer;
 use crate::config::OfferingConfig;
 use crate::patience::Patience;
@@ -74,15 +76,8 @@ fn derived_id(
     request: &BindHandleRequest,
     request_id: &str,
 ) -> BindingId {
-    let options = request.binding_options.to_string();
-    BindingId::derived(&[
-        instance.service.as_str(),
-        instance.id.as_str(),
-        request_id,
-        &request.label,
-        &request.email,
-        &options,
-    ])
+    let (service, instance) = (instance.service.as_str(), instance.id.as_str());
+    BindingId::derived(&[service, instance, request_id, &whole(request)])
 }
 
 /// Brings an intent to its end: `Ready`, or on its way out.
@@ -243,4 +238,44 @@ fn respond(
         },
         credentials: credentials(&ops.seal_key, &record.key(), &record.life)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tenon_protocol::{InstanceId, ServiceName};
+
+    use super::*;
+
+    fn instance() -> InstanceRecord {
+        let node = NodeId::new("n1").unwrap();
+        InstanceRecord {
+            v: RECORD_VERSION,
+            id: InstanceId::new("d1").unwrap(),
+            service: ServiceName::new("MyaaS").unwrap(),
+            plan: "free".to_owned(),
+            version: "10.11".to_owned(),
+            parameters: String::new(),
+            created: Millis::now(),
+            life: Life::intent(node, Millis::now(), Abandon::Undo),
+        }
+    }
+
+    #[test]
+    fn p01_the_same_bind_with_the_same_id_is_the_same_binding() {
+        let instance = instance();
+        let id = |changes: Value, request_id: &str| {
+            let mut request =
+                json!({"service_id": "d1", "label": "l", "email": "e", "binding_options": {}});
+            request.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            derived_id(&instance, &serde_json::from_value(request).unwrap(), request_id)
+        };
+        assert_eq!(id(json!({}), "r1"), id(json!({}), "r1"));
+        assert_ne!(id(json!({}), "r1"), id(json!({}), "r2"));
+        for field in ["label", "email", "app_id"] {
+            assert_ne!(id(json!({}), "r1"), id(json!({ field: "other" }), "r1"), "{field}");
+        }
+        let options = json!({"binding_options": {"read_only": true}});
+        assert_ne!(id(json!({}), "r1"), id(options, "r1"));
+    }
 }

@@ -6,7 +6,7 @@ use tenon_protocol::order::MAX_PARAMETERS;
 
 use super::ProvisionError;
 use crate::config::{OfferingConfig, PlanConfig};
-use crate::operations::OperationError;
+use crate::operations::{OperationError, whole};
 
 /// The plan of the unique id, which may also be the one that a version 1 cloud controller derived
 /// because it was told none (P36). A plan named besides must be the same.
@@ -61,18 +61,8 @@ pub(super) fn derived_id(
     version: &str,
     request_id: &str,
 ) -> InstanceId {
-    let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
-    InstanceId::derived(&[
-        offering.service.as_str(),
-        request_id,
-        &request.unique_id,
-        &request.name,
-        &or_empty(&request.email),
-        &or_empty(&request.organization_guid),
-        &or_empty(&request.space_guid),
-        plan,
-        version,
-    ])
+    let service = offering.service.as_str();
+    InstanceId::derived(&[service, request_id, plan, version, &whole(request)])
 }
 
 #[cfg(test)]
@@ -171,8 +161,12 @@ mod tests {
         };
         assert_eq!(id(json!({}), "r1"), id(json!({}), "r1"));
         assert_ne!(id(json!({}), "r1"), id(json!({}), "r2"));
-        for field in ["name", "email", "organization_guid", "space_guid"] {
+        let fields = ["name", "email", "provider", "label", "organization_guid", "space_guid"];
+        for field in fields {
             assert_ne!(id(json!({}), "r1"), id(json!({ field: "other" }), "r1"), "{field}");
         }
+        let option = |value: u8| json!({ "plan_option": { "size": value } });
+        assert_ne!(id(option(1), "r1"), id(option(2), "r1"));
+        assert_eq!(id(option(1), "r1"), id(option(1), "r1"));
     }
 }
