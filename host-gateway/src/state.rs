@@ -7,6 +7,7 @@ mod jobs;
 mod moves;
 mod platform;
 mod records;
+mod restores;
 mod setup;
 mod snapshots;
 mod store_mark;
@@ -18,6 +19,7 @@ pub(crate) use bucket::{Bucket, Entry, KeepSeen, Put};
 pub(crate) use jobs::{Created, Jobs, Queued, decode_job};
 pub(crate) use moves::{StoredMove, decode_move};
 pub(crate) use records::{Cas, Record, Records, Stored, decode};
+pub(crate) use restores::StoredRestore;
 #[cfg(test)]
 pub(crate) use setup::open;
 pub(crate) use setup::prepare;

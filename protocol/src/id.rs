@@ -200,6 +200,12 @@ impl OperationId {
         Self(random_uuid())
     }
 
+    /// The same id for the same `order`: a platform that repeats a request meets its first one.
+    #[must_use]
+    pub fn derived(order: &[&str]) -> Self {
+        Self(uuid(digest(order), UUID_DERIVED))
+    }
+
     /// The id of one step of this operation: the same for every attempt at it.
     #[must_use]
     pub fn step(&self, name: &str) -> Self {

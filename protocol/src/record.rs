@@ -11,6 +11,7 @@ pub mod key;
 mod life;
 mod moving;
 mod platform;
+mod restore;
 mod snapshot;
 mod store;
 
@@ -20,6 +21,7 @@ pub use job::{JobKind, JobRecord};
 pub use life::{Abandon, Life, LifeError, Phase};
 pub use moving::{MoveKind, MoveRecord, MoveStep};
 pub use platform::PlatformRecord;
+pub use restore::RestoreRecord;
 pub use snapshot::{Package, SnapshotOrder, SnapshotRecord};
 pub use store::{KnownStore, StoreMark};
 

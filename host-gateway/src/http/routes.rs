@@ -110,10 +110,11 @@ async fn on_unbind(
 async fn on_restore(
     State(front): Shared,
     Caller(offering): Caller,
+    RequestId(request_id): RequestId,
     Json(request): Json<BackupRequest>,
 ) -> Answer {
     let work = |ops, offering| async move {
-        restore(&ops, &offering, request).await.map(|()| Answer::nothing())
+        restore(&ops, &offering, request, request_id.as_deref()).await.map(|()| Answer::nothing())
     };
     front.run(Verb::Restore, offering, work).await
 }

@@ -101,6 +101,12 @@ pub fn snapshot_order(service: &ServiceName, instance: &InstanceId, id: &Snapsho
     format!("order.{service}.{instance}.{id}")
 }
 
+/// `restore.<service>.<instance>`.
+#[must_use]
+pub fn restore(service: &ServiceName, instance: &InstanceId) -> String {
+    format!("restore.{service}.{instance}")
+}
+
 /// All snapshots of `instance` that the second version of the API ordered.
 #[must_use]
 pub fn snapshot_orders_of(service: &ServiceName, instance: &InstanceId) -> String {

@@ -79,6 +79,8 @@ mod replies;
 #[cfg(test)]
 mod request_id;
 #[cfg(test)]
+mod restores;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod settings;
