@@ -2,12 +2,19 @@
 //! version 1 that has no files, and no handles but those that it is told to list.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use tenon_tests::wait_until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::recording::HttpRequest;
+use super::compare::Learned;
+use super::differences::{Declared, value};
+use super::recording::{HttpExchange, HttpRequest};
+
+/// What a gateway says by itself has come by then.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// It listens until it is dropped.
 pub(crate) struct CloudController {
@@ -57,6 +64,33 @@ impl CloudController {
         let heard = self.heard.lock().expect("nobody panics with it");
         let is_it = |request: &&HttpRequest| request.method == method && request.path == path;
         heard.iter().filter(is_it).cloned().collect()
+    }
+
+    /// Waits until our gateway says what the original said, and returns what is otherwise.
+    pub(crate) async fn compare(
+        &self,
+        said: &HttpExchange,
+        learned: &mut Learned,
+        declared: &mut Declared,
+    ) -> Vec<String> {
+        let recorded = &said.request;
+        let name = format!("{} {}", recorded.method, recorded.path);
+        let ours = wait_until(&name, DEADLINE, async || {
+            let heard = self.heard(&recorded.method, &recorded.path);
+            heard.into_iter().find(|heard| heard.says_active() == recorded.says_active())
+        });
+        let Ok(ours) = ours.await else {
+            return vec![format!("{} {name} did not come", said.step)];
+        };
+        let expected = declared.instead(&name, &recorded.body).unwrap_or(&recorded.body);
+        let mut unlike = learned.compare(&value(expected), &value(&ours.body));
+        for header in ["content-type", "x-vcap-service-token"] {
+            let (theirs, mine) = (recorded.header(header), ours.header(header));
+            if theirs != mine {
+                unlike.push(format!(" {header}: {theirs:?} became {mine:?}"));
+            }
+        }
+        unlike.into_iter().map(|field| format!("{} {name}: {field}", said.step)).collect()
     }
 
     /// All requests since `from`, which counts them.

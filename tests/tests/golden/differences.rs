@@ -55,8 +55,8 @@ pub(crate) const OF_THE_NODE: &[Difference] = &[
     },
 ];
 
-/// Of the gateway, towards a v1 cloud controller.
-pub(crate) const OF_THE_GATEWAY: &[Difference] = &[
+/// Of the gateway, when it tells a v1 cloud controller that it is there, or not any more.
+pub(crate) const OF_NOTICES: &[Difference] = &[
     Difference {
         id: "notice-has-no-nulls",
         request: "POST /services/v1/offerings",
@@ -69,6 +69,10 @@ pub(crate) const OF_THE_GATEWAY: &[Difference] = &[
         original: r#"{"label":"mysql-5.5","description":"MySQL database","provider":"core","url":"http://127.0.0.1:15001","plans":["free","expensive"],"cf_plan_id":null,"default_plan":"free","tags":["relational"],"active":false,"acls":null,"supported_versions":["5.5"],"version_aliases":{"current":"5.5"},"timeout":15}"#,
         ours: r#"{"label":"mysql-5.5","description":"MySQL database","provider":"core","url":"*","plans":["free","expensive"],"default_plan":"free","tags":["relational"],"active":false,"supported_versions":["5.5"],"version_aliases":{"current":"5.5"},"timeout":15}"#,
     },
+];
+
+/// Of the gateway, towards a v1 cloud controller.
+pub(crate) const OF_THE_GATEWAY: &[Difference] = &[
     Difference {
         id: "body-is-no-object",
         request: "POST /gateway/v1/configurations []",
@@ -152,6 +156,14 @@ pub(crate) const OF_THE_MIGRATION: &[Difference] = &[
         ours: r#"409 {"code":30301,"description":"d2be55094177d4a3bbc5295144ae0421b is on node mysql_node_free_1"}"#,
     },
 ];
+
+/// The same, when another gateway began the move.
+pub(crate) const OF_A_FOREIGN_MOVE: &[Difference] = &[Difference {
+    id: "a-move-goes-on-where-it-began",
+    request: "POST /service/internal/v1/migration/mysql_node_free_2/d0202c6a3935447298320f96c18e61597/update",
+    original: "200 true",
+    ours: r#"409 {"code":30301,"description":"d0202c6a3935447298320f96c18e61597 was not imported on node mysql_node_free_2"}"#,
+}];
 
 /// Of the node, on its database server: where its accounts may come from, and what they may do.
 pub(crate) const OF_THE_SERVER: &[Difference] = &[
@@ -367,9 +379,11 @@ fn the_page_and_the_tables_name_the_same_differences() {
     let tables = [
         OF_THE_NODE,
         OF_MOVING_NODES,
+        OF_NOTICES,
         OF_THE_GATEWAY,
         OF_THE_CATALOG,
         OF_THE_MIGRATION,
+        OF_A_FOREIGN_MOVE,
         OF_SNAPSHOTS,
         OF_THE_SERVER,
         OF_THE_PURGE,

@@ -221,6 +221,7 @@ impl Part {
                     let command = self.node_exchange(line);
                     if let (Some(command), Some(last)) = (command, exchanges.last_mut())
                         && command.step == last.step
+                        && command.subject != "MyaaS.discover"
                     {
                         last.commands.push(command);
                     }

@@ -1,20 +1,13 @@
 //! The v1 cloud controller's part: asks our gateway what it asked the original, and hears what the
 //! gateway says by itself, to the cloud controller and to the node.
 
-use std::time::Duration;
-
-use tenon_tests::wait_until;
-
 use super::cloud_controller::CloudController;
 use super::compare::Learned;
-use super::differences::{Declared, OF_THE_GATEWAY, value};
+use super::differences::{Declared, OF_NOTICES, OF_THE_GATEWAY};
 use super::gateway_client::GatewayClient;
 use super::recording::{Caller, HttpExchange, Recording};
 use super::rig::{Peers, Rig};
 use super::steps::{LIFE, STOP};
-
-/// The gateway tells the cloud controller of its offering by then.
-const NOTICE_DEADLINE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
@@ -28,8 +21,10 @@ async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
 
     let mut replay = Replay::new();
     let part = Recording::V1.part(LIFE);
-    for exchange in part.http_exchanges(Caller::Gateway) {
-        replay.notice(&exchange, &cloud_controller).await;
+    let mut notices = Declared::new(OF_NOTICES);
+    for said in part.http_exchanges(Caller::Gateway) {
+        let found = cloud_controller.compare(&said, &mut replay.learned, &mut notices).await;
+        replay.unlike.extend(found);
     }
     for exchange in part.http_exchanges(Caller::CloudController) {
         let ours = gateway.ask(&exchange, &replay.learned).await;
@@ -41,10 +36,12 @@ async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
         replay.found(&exchange, found);
     }
     rig.stop_gateway().await;
-    for exchange in Recording::V1.part(STOP).http_exchanges(Caller::Gateway) {
-        replay.notice(&exchange, &cloud_controller).await;
+    for said in Recording::V1.part(STOP).http_exchanges(Caller::Gateway) {
+        let found = cloud_controller.compare(&said, &mut replay.learned, &mut notices).await;
+        replay.unlike.extend(found);
     }
     replay.unlike.extend(replay.declared.unmet());
+    replay.unlike.extend(notices.unmet());
     assert!(replay.unlike.is_empty(), "\n{}\n{}", replay.unlike.join("\n"), rig.logs());
 }
 
@@ -69,26 +66,6 @@ impl Replay {
             declared: Declared::new(OF_THE_GATEWAY),
             unlike: Vec::new(),
         }
-    }
-
-    /// What the gateway told the cloud controller.
-    async fn notice(&mut self, exchange: &HttpExchange, cloud_controller: &CloudController) {
-        let recorded = &exchange.request;
-        let name = format!("{} {}", recorded.method, recorded.path);
-        let ours = wait_until(&name, NOTICE_DEADLINE, async || {
-            let heard = cloud_controller.heard(&recorded.method, &recorded.path);
-            heard.into_iter().find(|heard| heard.says_active() == recorded.says_active())
-        });
-        let ours = ours.await.expect("the gateway tells it soon");
-        for header in ["content-type", "x-vcap-service-token"] {
-            let (theirs, mine) = (recorded.header(header), ours.header(header));
-            if theirs != mine {
-                self.unlike.push(format!("{name}: {header}: {theirs:?} became {mine:?}"));
-            }
-        }
-        let expected = self.declared.instead(&name, &recorded.body).unwrap_or(&recorded.body);
-        let found = self.learned.compare(&value(expected), &value(&ours.body));
-        self.unlike.extend(found.into_iter().map(|field| format!("{name}: {field}")));
     }
 
     /// What the gateway answered, as status and body.

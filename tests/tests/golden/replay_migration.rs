@@ -3,11 +3,12 @@
 
 use serde_json::{Value, json};
 
+use super::cloud_controller::CloudController;
 use super::compare::Learned;
-use super::differences::{Declared, OF_THE_MIGRATION, value};
+use super::differences::{Declared, OF_A_FOREIGN_MOVE, OF_NOTICES, OF_THE_MIGRATION, value};
 use super::recording::{Caller, HttpExchange, Recording};
 use super::stage::Stage;
-use super::steps::{ARRIVE, COME_BACK, LEAVE, LIFE};
+use super::steps::{ARRIVE, COME_BACK, LEAVE, LIFE, RESTART};
 
 /// What the recorder's cloud controller had when the instance moved.
 const BEFORE: &[&str] = &[
@@ -49,6 +50,38 @@ async fn an_instance_arrives_at_an_original_node_and_comes_back_from_a_backup() 
     play.end();
 }
 
+/// Tenon takes over from the original, which had gone so far. It has not seen the import, so the
+/// steps before it come once more.
+#[tokio::test]
+async fn p11_a_move_that_another_gateway_began_is_begun_again_and_goes_on() {
+    let restart = Recording::V1.part(RESTART).http_exchanges(Caller::Gateway);
+    let fetched = restart.iter().find(|exchange| exchange.request.method == "GET");
+    let cloud_controller = CloudController::start().await;
+    cloud_controller.list(&fetched.expect("it asked for handles").reply);
+    let mut play = Play::on(Stage::set_beside(cloud_controller).await);
+    let mut notices = Declared::new(OF_NOTICES);
+    for said in &restart {
+        let told = &play.stage.cloud_controller;
+        play.unlike.extend(told.compare(said, &mut play.learned, &mut notices).await);
+    }
+    let mut foreign = Declared::new(OF_A_FOREIGN_MOVE);
+    for exchange in
+        Recording::V1.part(&["migration.update"]).http_exchanges(Caller::CloudController)
+    {
+        let found = play.stage.replay(&exchange, &mut play.learned, &mut foreign).await;
+        play.unlike.extend(found);
+    }
+    play.unlike.extend(foreign.unmet());
+    // What was said of bindings then is not compared: the platform had others by the restart.
+    let (mut then, mut nothing) = (Learned::default(), Declared::new(&[]));
+    let before = Recording::V1.part(&["migration.disable", "migration.import"]);
+    for exchange in before.http_exchanges(Caller::CloudController) {
+        play.stage.replay(&exchange, &mut then, &mut nothing).await;
+    }
+    play.replay(ARRIVE).await;
+    play.end();
+}
+
 /// A stage, and what was seen on it.
 struct Play {
     stage: Stage,
@@ -59,8 +92,12 @@ struct Play {
 
 impl Play {
     async fn begin() -> Self {
+        Self::on(Stage::set().await)
+    }
+
+    fn on(stage: Stage) -> Self {
         Self {
-            stage: Stage::set().await,
+            stage,
             learned: Learned::default(),
             declared: Declared::new(OF_THE_MIGRATION),
             unlike: Vec::new(),

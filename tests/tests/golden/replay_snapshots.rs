@@ -8,11 +8,11 @@ use tenon_tests::wait_until;
 
 use super::cloud_controller::CloudController;
 use super::compare::Learned;
-use super::differences::{Declared, OF_SNAPSHOTS, value};
+use super::differences::{Declared, OF_NOTICES, OF_SNAPSHOTS, value};
 use super::gateway_client::GatewayClient;
 use super::recording::{Caller, HttpExchange, Recording};
 use super::rig::{Peers, Rig};
-use super::steps::SNAPSHOTS;
+use super::steps::{SNAPSHOTS, STOP};
 
 /// Any job of the recording is done by then.
 const JOB_DEADLINE: Duration = Duration::from_secs(60);
@@ -40,13 +40,15 @@ async fn a_cloud_controller_finds_our_snapshots_as_it_found_the_originals() {
             Look::Elsewhere => replay.ask(&exchange).await,
         }
     }
-    for fetched in part.http_exchanges(Caller::Gateway) {
-        let request = &fetched.request;
-        if cloud_controller.heard(&request.method, &request.path).is_empty() {
-            replay.unlike.push(format!("{} {} did not come", request.method, request.path));
-        }
+    rig.stop_gateway().await;
+    let mut notices = Declared::new(OF_NOTICES);
+    let end = Recording::Snapshots.part(STOP).http_exchanges(Caller::Gateway);
+    for said in part.http_exchanges(Caller::Gateway).into_iter().chain(end) {
+        let found = cloud_controller.compare(&said, &mut replay.learned, &mut notices).await;
+        replay.unlike.extend(found);
     }
     replay.unlike.extend(replay.declared.unmet());
+    replay.unlike.extend(notices.unmet());
     assert!(replay.unlike.is_empty(), "\n{}\n{}", replay.unlike.join("\n"), rig.logs());
 }
 

@@ -75,7 +75,7 @@ pub(crate) const SQL: &[&str] = &["sql.state.after_bind"];
 const ORPHANS: &[&str] =
     &["check_orphan", "varz.after_orphan", "purge_orphan", "purge_orphan.errors"];
 
-/// The gateway stops: `replay_gateway.rs`.
+/// The gateway stops: `replay_gateway.rs` and `replay_snapshots.rs`.
 pub(crate) const STOP: &[&str] = &["end"];
 
 /// An instance leaves its node: `replay_migration.rs`.
@@ -99,10 +99,15 @@ pub(crate) const ARRIVE: &[&str] = &[
 ];
 
 /// It is lost with its node, and recovered; another one is to arrive where it is: the same.
-pub(crate) const COME_BACK: &[&str] = &["recover", "migration.import.same_node"];
+pub(crate) const COME_BACK: &[&str] =
+    &["recover", "migration.import.same_node", "migration.unprovision2"];
+
+/// The gateway is started anew in the middle of the move: the same.
+pub(crate) const RESTART: &[&str] = &["gateway.restart.patched"];
 
 /// Snapshots, packages and their jobs: `replay_snapshots.rs`.
 pub(crate) const SNAPSHOTS: &[&str] = &[
+    "startup",
     "provision",
     "snapshot.list.empty",
     "snapshot.create",
@@ -134,6 +139,8 @@ const REPLAYED: &[&[(Recording, &[&str])]] = &[
         (Recording::V1, ARRIVE),
         (Recording::V1, COME_BACK),
         (Recording::Snapshots, SNAPSHOTS),
+        (Recording::Snapshots, STOP),
+        (Recording::V1, RESTART),
     ],
 ];
 
