@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tenon::dev;
+use tenon_protocol::chain;
 
 /// A service gateway and its nodes.
 #[derive(Debug, Parser)]
@@ -57,10 +58,4 @@ fn surroundings() -> dev::Surroundings {
 #[expect(clippy::disallowed_methods, reason = "main is where the environment is read")]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
-}
-
-/// The error and its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tenon_protocol::chain;
 use tenon_protocol::message::{CredentialsReply, Object, Reply};
 use tenon_protocol::order::header;
 use tenon_protocol::{Fault, Order, StoreEpoch};
@@ -194,7 +195,7 @@ impl Bus {
                 Err(BusError::Away) => AWAY_PAUSE,
                 Err(BusError::TimedOut(_)) => continue,
                 Err(error @ (BusError::Unsendable { .. } | BusError::Garbled { .. })) => {
-                    tracing::error!(error = &error as &dyn Error, "a node was asked in vain");
+                    tracing::error!(error = %chain(&error), "a node was asked in vain");
                     return Answer::Refused(Fault::internal());
                 }
             };

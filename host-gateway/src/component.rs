@@ -21,6 +21,7 @@ use axum::routing::get;
 use futures_util::StreamExt;
 use hyper_util::service::TowerToHyperService;
 use tenon_protocol::Secret;
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::Component;
 use tenon_protocol::subject::{COMPONENT_ANNOUNCE, COMPONENT_DISCOVER};
@@ -133,8 +134,7 @@ impl Registered {
         let stop = limits.stop.clone();
         let registered = async {
             if let Err(error) = register(&page).await {
-                let error: &dyn std::error::Error = error.as_ref();
-                tracing::error!(error, "a component cannot register");
+                tracing::error!(error = %chain(error.as_ref()), "a component cannot register");
             }
             std::future::pending::<()>().await;
         };

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::time::Duration;
+use tenon_protocol::chain;
 
 /// All points. Tests walk through them.
 pub const ALL: &[&str] = &[
@@ -100,7 +101,7 @@ impl Crash {
 fn die() -> ! {
     let own = rustix::process::getpid();
     if let Err(error) = rustix::process::kill_process(own, rustix::process::Signal::KILL) {
-        tracing::error!(%error, "cannot kill the own process");
+        tracing::error!(error = %chain(&error), "cannot kill the own process");
     }
     std::process::abort()
 }

@@ -1,6 +1,7 @@
 //! Connections to the bus: how one is made, kept and given up. Knows no message.
 
 use std::time::Duration;
+use tenon_protocol::chain;
 
 use async_nats::{Client, ConnectOptions, Event, ServerError};
 use tokio::sync::watch;
@@ -57,7 +58,7 @@ impl Connection {
                     return Err(ConnectError::Connect { url: config.url.clone(), source });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, connection = name, "nats-server is not there yet");
+                    tracing::warn!(error = %chain(&error), connection = name, "nats-server is not there yet");
                     tokio::time::sleep(START_PAUSE).await;
                 }
             }

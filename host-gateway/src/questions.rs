@@ -11,6 +11,7 @@ use async_nats::Message;
 use futures_util::StreamExt;
 use futures_util::stream::select_all;
 use serde_json::Value;
+use tenon_protocol::chain;
 use tenon_protocol::message::Handle;
 use tenon_protocol::subject;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +45,7 @@ pub(crate) async fn answer(
     let answering = async {
         loop {
             if let Err(error) = answer_all(&ops, &offering).await {
-                tracing::warn!(error = &*error as &dyn Error, "nobody can ask for handles");
+                tracing::warn!(error = %chain(&*error), "nobody can ask for handles");
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -89,7 +90,7 @@ async fn one(ops: &Arc<Operations>, offering: &Arc<OfferingConfig>, question: Qu
     let Some(reply) = reply else { return };
     let answer = serde_json::to_vec(&answer).unwrap_or_default();
     if let Err(error) = ops.bus.tell(reply.to_string(), answer.into()).await {
-        tracing::debug!(%error, "a question could not be answered");
+        tracing::debug!(error = %chain(&error), "a question could not be answered");
     }
 }
 
@@ -104,7 +105,7 @@ async fn handles_for(ops: &Operations, offering: &OfferingConfig, asked: &[u8]) 
         handles::of_instance(ops, offering, &id).await.map(Value::Array)
     };
     found.unwrap_or_else(|error| {
-        tracing::warn!(error = &error as &dyn Error, "a question for handles has no answer");
+        tracing::warn!(error = %chain(&error), "a question for handles has no answer");
         Value::Array(Vec::new())
     })
 }
@@ -128,7 +129,7 @@ async fn updated(ops: &Arc<Operations>, offering: &Arc<OfferingConfig>, body: &[
                 true
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn Error, "a handle was not updated");
+                tracing::warn!(error = %chain(&error), "a handle was not updated");
                 false
             }
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_nats::{Client, ConnectOptions, Event, Message, Subscriber};
 use futures_util::stream::{BoxStream, SelectAll, StreamExt};
 use rand::RngExt;
+use tenon_protocol::chain;
 use tenon_protocol::message::{Announcement, DiscoverRequest};
 use tenon_protocol::subject::{self, Operation};
 use tokio::sync::{Semaphore, watch};
@@ -89,7 +90,9 @@ pub(crate) async fn connect(
         let (connected, connects) = watch::channel(0);
         match options(config, name, connected).connect(&config.url).await {
             Ok(client) => return Ok(Connection { client, connects }),
-            Err(error) => tracing::warn!(url = config.url, %error, "the bus does not answer yet"),
+            Err(error) => {
+                tracing::warn!(url = config.url, error = %chain(&error), "the bus does not answer yet")
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -156,7 +159,7 @@ pub(crate) async fn open(client: &Client, offering: &Offering) -> Result<Request
     // After the subscriptions on the same connection: who hears it can reach us.
     announce(client, offering, None).await;
     if let Err(error) = client.flush().await {
-        tracing::warn!(%error, "bus: the first announcement is late");
+        tracing::warn!(error = %chain(&error), "bus: the first announcement is late");
     }
     Ok(requests)
 }
@@ -340,6 +343,6 @@ async fn report_handles(client: &Client, offering: &Offering) {
 
 async fn send(client: &Client, subject: async_nats::Subject, payload: Vec<u8>) {
     if let Err(error) = client.publish(subject, payload.into()).await {
-        tracing::error!(%error, "an answer could not be sent");
+        tracing::error!(error = %chain(&error), "an answer could not be sent");
     }
 }

@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::StreamExt;
 use tenon_protocol::Secret;
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::Component;
 use tenon_protocol::subject::{COMPONENT_ANNOUNCE, COMPONENT_DISCOVER};
@@ -111,13 +112,12 @@ impl Registered {
             .with_state(self.page.clone());
         let served = async move {
             if let Err(error) = axum::serve(self.listener, router).await {
-                tracing::error!(%error, "a component's page stopped");
+                tracing::error!(error = %chain(&error), "a component's page stopped");
             }
         };
         let registered = async {
             if let Err(error) = register(&client, &self.page, connects).await {
-                let error: &dyn std::error::Error = error.as_ref();
-                tracing::error!(error, "a component cannot register");
+                tracing::error!(error = %chain(error.as_ref()), "a component cannot register");
             }
         };
         tokio::join!(served, registered);

@@ -3,6 +3,7 @@
 //! Always compiled, so that what is tested is what runs; one comparison each when unused.
 
 use rustix::process::{Signal, getpid, kill_process};
+use tenon_protocol::chain;
 
 /// Every point, in the order in which an operation passes them.
 pub const POINTS: &[&str] = &[
@@ -74,7 +75,7 @@ impl Crash {
         if self.0.as_deref() == Some(name) {
             tracing::warn!(name, "dying at a crash point");
             if let Err(error) = kill_process(getpid(), Signal::KILL) {
-                tracing::error!(%error, "a process could not kill itself");
+                tracing::error!(error = %chain(&error), "a process could not kill itself");
             }
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tenon_protocol::chain;
 
 use crate::offering::Offering;
 
@@ -24,7 +25,7 @@ pub(crate) async fn look(file: &PathBuf, offerings: &[Arc<Offering>]) {
     let there = match tokio::fs::try_exists(file).await {
         Ok(there) => there,
         Err(error) => {
-            tracing::warn!(%error, file = %file.display(), "cannot see whether the node is disabled");
+            tracing::warn!(error = %chain(&error), file = %file.display(), "cannot see whether the node is disabled");
             return;
         }
     };

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_nats::Message;
 use serde::de::DeserializeOwned;
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
     BindRequest, CredentialsReply, HandlePair, InventoryRequest, Object, OrphanAct, OrphanAnswer,
@@ -140,7 +141,7 @@ async fn hear_store(offering: &Offering, message: &Message) {
     if let Some(epoch) = epoch.filter(|_| offering.config.peers == Peers::Native)
         && let Err(error) = offering.store.heard_epoch(&epoch).await
     {
-        tracing::warn!(%error, "the name of the records was not written down");
+        tracing::warn!(error = %chain(&error), "the name of the records was not written down");
     }
 }
 
@@ -246,7 +247,7 @@ fn task(
 ) -> Result<Task, Fault> {
     let get = |name: &str| message.headers.as_ref()?.get(name).map(|value| value.as_str());
     let order = Order::from_headers(get).map_err(|error| {
-        tracing::debug!(subject = %message.subject, %error, "a request has wrong headers");
+        tracing::debug!(subject = %message.subject, error = %chain(&error), "a request has wrong headers");
         Fault::malformed()
     })?;
     let Some(order) = order else {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_nats::{Client, Message, Subscriber};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::{NodeId, OperationId, ServiceName, subject};
 use tokio_util::sync::CancellationToken;
@@ -107,7 +108,7 @@ impl Identity {
                 },
                 () = tokio::time::sleep(AGAIN) => {
                     if let Some(other) = self.ask(&client).await {
-                        tracing::error!(error = &self.taken(&other) as &dyn std::error::Error);
+                        tracing::error!(error = %chain(&self.taken(&other)), "this process is not the node");
                         lost.store(true, Ordering::Relaxed);
                         stop.cancel();
                     }
@@ -154,7 +155,7 @@ impl Identity {
         let Some(reply) = message.reply.filter(|_| self.claim.outranks(&other)) else { return };
         let claim = serde_json::to_vec(&self.claim).unwrap_or_default();
         if let Err(error) = client.publish(reply, claim.into()).await {
-            tracing::error!(%error, "another process was not told that this one is the node");
+            tracing::error!(error = %chain(&error), "another process was not told that this one is the node");
         }
     }
 }

@@ -17,6 +17,7 @@ use async_nats::jetstream::{self, AckKind, Message};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
+use tenon_protocol::chain;
 use tenon_protocol::job::JobStatus;
 use tenon_protocol::record::{JobRecord, key};
 use tenon_protocol::{Code, Fault, JobId, RequestId, subject};
@@ -78,13 +79,13 @@ async fn pull_jobs(
     running: &Running,
     tasks: &TaskTracker,
 ) -> Result<(), String> {
-    let records = Records::open(jetstream).await.map_err(|error| error.to_string())?;
+    let records = Records::open(jetstream).await.map_err(|error| chain(&error).to_string())?;
     let consumer = consumer(jetstream, offering).await?;
-    let mut messages = consumer.messages().await.map_err(|error| error.to_string())?;
+    let mut messages = consumer.messages().await.map_err(|error| chain(&error).to_string())?;
     loop {
         let Some(slot) = running.slot().await else { return Ok(()) };
         let Some(message) = messages.next().await else { return Ok(()) };
-        let message = message.map_err(|error| error.to_string())?;
+        let message = message.map_err(|error| chain(&error).to_string())?;
         let (offering, records, running) = (Arc::clone(offering), records.clone(), running.clone());
         drop(tasks.spawn(async move {
             handle(&offering, &records, &running, &message).await;
@@ -106,8 +107,8 @@ async fn consumer(
         ..pull::Config::default()
     };
     let stream = jetstream.get_stream_no_info(key::JOBS_STREAM).await;
-    let stream = stream.map_err(|error| error.to_string())?;
-    stream.get_or_create_consumer(&name, config).await.map_err(|error| error.to_string())
+    let stream = stream.map_err(|error| chain(&error).to_string())?;
+    stream.get_or_create_consumer(&name, config).await.map_err(|error| chain(&error).to_string())
 }
 
 /// What the work queue holds.
@@ -130,13 +131,15 @@ async fn handle(offering: &Offering, records: &Records, running: &Running, messa
     match carry_on(offering, records, message, &pointer.job).await {
         Ok(()) => acknowledge(message).await,
         // Left in the queue: it is given out again after ACK_WAIT.
-        Err(error) => tracing::warn!(job = %pointer.job, %error, "a job is left for later"),
+        Err(error) => {
+            tracing::warn!(job = %pointer.job, error = %chain(&error), "a job is left for later")
+        }
     }
 }
 
 async fn acknowledge(message: &Message) {
     if let Err(error) = message.double_ack().await {
-        tracing::warn!(%error, "a finished job could not be taken off the queue");
+        tracing::warn!(error = %chain(&*error), "a finished job could not be taken off the queue");
     }
 }
 
@@ -207,7 +210,7 @@ async fn keep_alive(
             outcome = &mut work => return Ok(outcome),
             _ = beat.tick() => {
                 if let Err(error) = message.ack_with(AckKind::Progress).await {
-                    tracing::warn!(%error, "the queue was not told that a job goes on");
+                    tracing::warn!(error = %chain(&*error), "the queue was not told that a job goes on");
                 }
                 let now = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 if now.percent != held.record.progress {

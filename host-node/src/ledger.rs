@@ -21,6 +21,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::{Duration, Instant};
 
 use redb::{Database, ReadableDatabase};
+use tenon_protocol::chain;
 use tenon_protocol::{BindingId, InstanceId, ServiceName};
 use tokio::sync::oneshot;
 
@@ -325,8 +326,7 @@ impl Owner {
             }
             Err(error) => {
                 self.refused = Some(Instant::now());
-                let cause = std::error::Error::source(&error);
-                tracing::error!(%error, cause, "the ledger stays closed");
+                tracing::error!(error = %chain(&error), "the ledger stays closed");
             }
         }
     }
@@ -360,8 +360,7 @@ impl Owner {
         if disk && self.refused.is_some() {
             return;
         }
-        let cause = std::error::Error::source(error);
-        tracing::error!(%error, cause, "the ledger refused a write");
+        tracing::error!(error = %chain(error), "the ledger refused a write");
         self.refused = disk.then(Instant::now).or(self.refused);
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tenon_protocol::chain;
 
 use clap::{Parser, Subcommand};
 use tenon_node::config::Config;
@@ -103,7 +104,7 @@ fn report_ready(file: Option<&Path>, address: &str) {
     let text = format!("{{\"health\": \"http://{address}\"}}\n");
     let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, file));
     if let Err(error) = written {
-        tracing::error!(%error, file = %file.display(), "the ready file cannot be written");
+        tracing::error!(error = %chain(&error), file = %file.display(), "the ready file cannot be written");
     }
 }
 
@@ -117,14 +118,4 @@ fn start_log() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use tenon_protocol::chain;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -64,8 +65,7 @@ async fn run_due(offering: &Offering, tasks: &mut [Due]) {
             let writes = called.writes;
             let applied = offering.ledger.update(move |book| book.apply_state(&writes)).await;
             if let Err(error) = applied {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "the state of a maintenance task was not recorded");
+                tracing::error!(error = %chain(&error), "the state of a maintenance task was not recorded");
             }
         }
         task.at = Instant::now() + task.every;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tenon_protocol::chain;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -113,7 +114,7 @@ impl Node {
         background.spawn(async move {
             let served = axum::serve(listener, router(page)).with_graceful_shutdown(quiet).await;
             if let Err(error) = served {
-                tracing::error!(%error, "the health page stopped");
+                tracing::error!(error = %chain(&error), "the health page stopped");
             }
         });
         load_plugins(&parts, &mut background, &stop).await;
@@ -266,8 +267,7 @@ async fn look_for_left(offering: &Offering) {
     match resume(offering, false).await {
         Ok(still) => offering.left_over.store(still > 0, Ordering::Relaxed),
         Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "the ledger cannot be read");
+            tracing::error!(error = %chain(&error), "the ledger cannot be read");
         }
     }
 }

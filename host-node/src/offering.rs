@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::Announcement;
 use tenon_protocol::{Blame, Fault, InstanceId, NodeId, SealKey, ServiceName};
@@ -250,7 +251,7 @@ impl Offering {
     ) -> Result<Credentials, Fault> {
         let sealed = sealed.ok_or_else(Fault::internal)?;
         self.key.open(place, sealed).map_err(|error| {
-            tracing::error!(place, %error, "credentials of the ledger cannot be opened");
+            tracing::error!(place, error = %chain(&error), "credentials of the ledger cannot be opened");
             Fault::internal()
         })
     }
@@ -276,7 +277,7 @@ impl Drop for Room<'_> {
 /// What the ledger's error becomes outside: writes fail closed, and the platform may retry.
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 pub(crate) fn ledger_fault(error: LedgerError) -> Fault {
-    tracing::error!(error = &error as &dyn std::error::Error, "the ledger failed");
+    tracing::error!(error = %chain(&error), "the ledger failed");
     Fault::unavailable()
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use rand::RngExt;
 use tenon_protocol::InstanceId;
+use tenon_protocol::chain;
 use tokio_util::sync::CancellationToken;
 
 use self::enforce::{Thorough, look_at};
@@ -49,8 +50,7 @@ pub(crate) async fn police(offering: Arc<Offering>, stop: CancellationToken) {
                 Ok(Ended::Complete) => Thorough::No,
                 Ok(Ended::Early) => thorough,
                 Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(error, "the ledger cannot be read");
+                    tracing::error!(error = %chain(&error), "the ledger cannot be read");
                     thorough
                 }
             };

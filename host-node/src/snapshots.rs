@@ -11,6 +11,7 @@ use std::time::Duration;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use sha2::{Digest, Sha256};
+use tenon_protocol::chain;
 use tenon_protocol::{InstanceId, JobId, ServiceName, SnapshotId};
 
 use crate::config::SnapshotsConfig;
@@ -162,7 +163,7 @@ impl InstanceDir {
     pub(crate) fn discard(&self, job: &JobId) {
         for name in [Self::aside(job), Self::fetched(job)] {
             if let Err(error) = gone(self.0.remove_file(name)) {
-                tracing::warn!(%job, %error, "what a job left cannot be removed");
+                tracing::warn!(%job, error = %chain(&error), "what a job left cannot be removed");
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Knows the classic wire format and what Tenon adds to it in message headers. Does no I/O,
 //! knows no runtime, and depends on no other crate of the workspace.
 
+pub mod chain;
 pub mod clock;
 pub mod download;
 pub mod fault;
@@ -17,6 +18,7 @@ pub mod seal;
 pub mod secret;
 pub mod subject;
 
+pub use chain::{Chain, chain};
 pub use fault::{Blame, Code, Fault};
 pub use id::{
     BindingId, GatewayId, Generation, IdError, InstanceId, JobId, NodeId, OperationId, RequestId,

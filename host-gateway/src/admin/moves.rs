@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::Value;
+use tenon_protocol::chain;
 use tenon_protocol::record::MoveRecord;
 use tenon_protocol::{Fault, InstanceId, NodeId};
 use tracing::{Instrument, info_span};
@@ -41,8 +42,8 @@ pub(super) async fn start(
     match begin(&desk.ops, &id, request.to).instrument(span).await {
         Ok(record) => Answer::of(&view(&record)),
         Err(error) => {
-            let cause = error.to_string();
-            tracing::warn!(code = error.fault().msg.code, cause, "no move was begun");
+            let code = error.fault().msg.code;
+            tracing::warn!(code, error = %chain(&error), "no move was begun");
             error.fault().into()
         }
     }

@@ -10,6 +10,7 @@ use axum::http::Uri;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tenon_protocol::chain;
 use tenon_protocol::message::{PurgeRun, PurgeShare};
 use tenon_protocol::{Fault, InstanceId, NodeId, ServiceName};
 
@@ -159,7 +160,7 @@ fn one(ops: &Operations, which: &Which) -> Option<Arc<OfferingConfig>> {
 fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let read = serde_json::from_slice(body);
     if let Err(error) = &read {
-        tracing::debug!(%error, "a list of orphans is malformed");
+        tracing::debug!(error = %chain(error), "a list of orphans is malformed");
     }
     read.ok()
 }
@@ -169,7 +170,7 @@ fn unknown_service() -> Answer {
 }
 
 fn refused(error: &OperationError) -> Answer {
-    tracing::warn!(error = error as &dyn std::error::Error, "an order about orphans was refused");
+    tracing::warn!(error = %chain(error), "an order about orphans was refused");
     Fault::from(error).into()
 }
 

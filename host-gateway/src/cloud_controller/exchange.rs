@@ -50,8 +50,7 @@ pub(super) async fn send(
     if let Some(id) = Sender::current().request {
         request = request.header(REQUEST_ID, id.as_str());
     }
-    let away = |source| CloudControllerError::Away { url: url.to_owned(), source };
-    let response = request.send().await.map_err(away)?;
+    let response = request.send().await.map_err(|error| away(url, error))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -68,8 +67,13 @@ pub(super) async fn read(url: &str, response: Response) -> Result<Vec<u8>, Cloud
     match body(response, MAX_BODY).await {
         Ok(Some(body)) => Ok(body),
         Ok(None) => Err(CloudControllerError::TooLong { url: url.to_owned() }),
-        Err(source) => Err(CloudControllerError::Away { url: url.to_owned(), source }),
+        Err(error) => Err(away(url, error)),
     }
+}
+
+/// The URL is said once.
+fn away(url: &str, error: reqwest::Error) -> CloudControllerError {
+    CloudControllerError::Away { url: url.to_owned(), source: error.without_url() }
 }
 
 /// The whole body; `None` when it is longer than `limit`.

@@ -2,8 +2,9 @@
 
 pub(super) mod platform;
 
-use std::error::Error;
+use std::io::{self, Seek};
 use std::sync::Arc;
+use tenon_protocol::chain;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -57,11 +58,6 @@ async fn notify(url: &str, ca: Option<&str>) -> Result<(), CloudControllerError>
     cc.notify(&offering(), Presence::Here, &[]).await
 }
 
-fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| (**error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
 #[tokio::test]
 async fn p12_a_certificate_that_nobody_vouches_for_is_refused() {
     crate::gateway::install_tls();
@@ -70,8 +66,45 @@ async fn p12_a_certificate_that_nobody_vouches_for_is_refused() {
     for ca in [None, Some(other.pem())] {
         let error = notify(&url, ca.as_deref()).await.unwrap_err();
         assert!(matches!(error, CloudControllerError::Away { .. }), "{error}");
-        let text = chain(&error);
+        let text = chain(&error).to_string();
         assert!(text.contains("certificate"), "{text}");
     }
     notify(&url, Some(&own.pem())).await.unwrap();
+}
+
+/// What a line of the log says about `error`.
+fn logged(error: &CloudControllerError, form: Form) -> String {
+    let mut file = tempfile::tempfile().unwrap();
+    let writer = Arc::new(file.try_clone().unwrap());
+    let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false);
+    let warn = || tracing::warn!(error = %chain(error), "heartbeat failed");
+    match form {
+        Form::Text => tracing::subscriber::with_default(log.finish(), warn),
+        Form::Json => tracing::subscriber::with_default(log.json().finish(), warn),
+    }
+    file.rewind().unwrap();
+    io::read_to_string(file).unwrap()
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    Text,
+    Json,
+}
+
+#[tokio::test]
+async fn p29_the_log_says_why_in_the_end_and_shows_no_login() {
+    crate::gateway::install_tls();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = listener.local_addr().unwrap();
+    drop(listener);
+    let url = format!("http://gateway:hunter2@{closed}/api?token=hunter2");
+    let error = notify(&url, None).await.unwrap_err();
+    for form in [Form::Text, Form::Json] {
+        let line = logged(&error, form);
+        assert!(line.contains(&format!("http://{closed}/api?... did not answer: ")), "{line}");
+        assert!(line.contains("Connection refused"), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+        assert_eq!(line.matches(&closed.to_string()).count(), 1, "{line}");
+    }
 }

@@ -166,15 +166,20 @@ fn posted(request: RequestBuilder, form: String) -> RequestBuilder {
 }
 
 async fn send(url: &str, request: RequestBuilder) -> Result<Response, UaaError> {
-    request.send().await.map_err(|source| UaaError::Away { url: url.to_owned(), source })
+    request.send().await.map_err(|error| away(url, error))
 }
 
 async fn body(url: &str, response: Response) -> Result<Vec<u8>, UaaError> {
     match exchange::body(response, MAX_ANSWER).await {
         Ok(Some(body)) => Ok(body),
         Ok(None) => Err(UaaError::Garbled { url: url.to_owned(), problem: "is too long" }),
-        Err(source) => Err(UaaError::Away { url: url.to_owned(), source }),
+        Err(error) => Err(away(url, error)),
     }
+}
+
+/// The URL is said once, and without its query.
+fn away(url: &str, error: reqwest::Error) -> UaaError {
+    UaaError::Away { url: url.to_owned(), source: error.without_url() }
 }
 
 /// What a UAA grants; the names are the standard's.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
+use tenon_protocol::chain;
 use tenon_protocol::message::{Announcement, Capacities, Varz};
 use tenon_protocol::process::{FILES, Figures};
 use tenon_protocol::{NodeId, ServiceName};
@@ -113,7 +114,7 @@ async fn own(page: &Page) -> Own {
     });
     let plans = plans.collect();
     let handles = handles::all(ops, offering).await.unwrap_or_else(|error| {
-        tracing::warn!(error = &error as &dyn std::error::Error, "varz shows no handles");
+        tracing::warn!(error = %chain(&error), "varz shows no handles");
         Handles { cut: true, ..Handles::default() }
     });
     let orphans = |which: &str| orphans(page, &offering.service, which);

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
+use tenon_protocol::chain;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -128,7 +129,7 @@ async fn feed(open: OpenPackage, span: Span, to: Sender<io::Result<Bytes>>) {
             }
             Err(error) => {
                 tracing::error!(
-                    error = error as &dyn std::error::Error,
+                    error = %chain(error),
                     "a package cannot be read"
                 );
                 left.length = 0;

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tenon_protocol::chain;
 
 use axum::body::Body;
 use axum::http::{Request, Response};
@@ -66,7 +67,7 @@ where
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
+                    tracing::warn!(error = %chain(&error), "a connection was not accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -96,7 +97,7 @@ where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
 {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection keeps its delay");
+        tracing::debug!(error = %chain(&error), "a connection keeps its delay");
     }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -112,6 +113,6 @@ where
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended in the middle");
+        tracing::debug!(error = %chain(&error), "a connection ended in the middle");
     }
 }

@@ -1,10 +1,9 @@
 //! Runs one operation for a request: bounded, in its own task, with a span, a log line and metrics.
 
-use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 
-use tenon_protocol::{Blame, Fault, RequestId};
+use tenon_protocol::{Blame, Fault, RequestId, chain};
 use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
@@ -58,7 +57,7 @@ impl Front {
         };
         let task = self.ops.tasks.spawn(sender.scope(task).instrument(span));
         task.await.unwrap_or_else(|panicked| {
-            tracing::error!(error = &panicked as &dyn Error, operation, "an operation broke off");
+            tracing::error!(error = %chain(&panicked), operation, "an operation broke off");
             Fault::internal().into()
         })
     }
@@ -88,26 +87,10 @@ fn answer<E: Blamed>(outcome: Result<Answer, E>, refusals: &Refusals) -> Answer 
 pub(super) fn refusal<E: Blamed>(error: &E, refusals: &Refusals) -> Fault {
     let fault = error.fault();
     let code = fault.msg.code;
-    let cause = Chain(error).to_string();
     match error.blame() {
-        Blame::Caller => refusals.tell(&Sender::current(), &fault, &cause),
-        Blame::Guest | Blame::Platform => tracing::warn!(code, error = cause, "failed"),
-        Blame::Host => tracing::error!(code, error = cause, "failed"),
+        Blame::Caller => refusals.tell(&Sender::current(), &fault, &chain(error).to_string()),
+        Blame::Guest | Blame::Platform => tracing::warn!(code, error = %chain(error), "failed"),
+        Blame::Host => tracing::error!(code, error = %chain(error), "failed"),
     }
     fault
-}
-
-/// An error with all its causes.
-struct Chain<'a>(&'a dyn Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_nats::Message;
 use futures_util::StreamExt;
+use tenon_protocol::chain;
 use tenon_protocol::subject;
 use tokio_util::sync::CancellationToken;
 
@@ -30,8 +31,7 @@ pub(crate) async fn listen(
     let listening = async {
         loop {
             if let Err(error) = listen_once(&nodes, &offering, &bus).await {
-                let error: &dyn std::error::Error = error.as_ref();
-                tracing::warn!(error, service = %offering.service, "cannot listen to nodes");
+                tracing::warn!(error = %chain(error.as_ref()), service = %offering.service, "cannot listen to nodes");
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -81,7 +81,7 @@ async fn discover(offering: &OfferingConfig, bus: &Bus) {
     tracing::debug!(?answer, "round trip before discover");
     let told = bus.tell(subject::discover(&offering.service), bytes::Bytes::new()).await;
     if let Err(error) = told {
-        tracing::debug!(%error, "nodes were not asked to announce themselves");
+        tracing::debug!(error = %chain(&error), "nodes were not asked to announce themselves");
     }
 }
 

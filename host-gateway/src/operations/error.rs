@@ -136,7 +136,7 @@ fn not_placed(plan: &str, why: PlacementError) -> Fault {
 }
 
 /// Who has to act on an error.
-pub(crate) trait Blamed: std::error::Error {
+pub(crate) trait Blamed: std::error::Error + 'static {
     /// Drives the log level.
     fn blame(&self) -> Blame;
     /// What the platform is told.

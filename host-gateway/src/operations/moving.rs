@@ -11,6 +11,7 @@ mod tell;
 
 use std::sync::Arc;
 
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{HandlePair, Reply};
 use tenon_protocol::record::{InstanceRecord, MoveKind, MoveRecord, MoveStep, Phase};
@@ -65,10 +66,8 @@ pub(super) fn carry_on_in_background(
     let tasks = ops.tasks.clone();
     let work = async move {
         if let Err(error) = carry_on(&ops, &offering, stored).await {
-            let error = &error as &dyn std::error::Error;
             tracing::warn!(
-                error,
-                cause = error.source(),
+                error = %chain(&error),
                 "a move stands still, it is gone on with"
             );
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::job::JobStatus;
 use tenon_protocol::record::Life;
@@ -163,8 +164,7 @@ impl Shard {
                     Ok(Openness::Expiring) => expire(ops, entry).await?,
                     Err(error) => {
                         counts.damaged += 1;
-                        let error: &dyn std::error::Error = &error;
-                        tracing::error!(error, key = entry.key, "a record cannot be read");
+                        tracing::error!(error = %chain(&error), key = entry.key, "a record cannot be read");
                     }
                 }
                 self.from = entry.revision + 1;
@@ -205,10 +205,8 @@ impl Shard {
                 open.not_before = Some(Instant::now() + backoff(open.failures));
                 open.failures = open.failures.saturating_add(1);
                 let fault = error.fault();
-                let error: &dyn std::error::Error = &error;
                 tracing::warn!(
-                    error,
-                    cause = error.source(),
+                    error = %chain(&error),
                     code = fault.msg.code,
                     key,
                     failures = open.failures,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use tenon_protocol::chain;
 use tenon_protocol::message::{
     InventoryScope, OrphanAct, OrphanAnswer, OrphanItem, OrphanOrder, Quarantined,
 };
@@ -101,7 +102,7 @@ pub(super) async fn release_adopted(
         for part in ids.chunks(RELEASED_AT_ONCE) {
             let part = BTreeMap::from([(node.clone(), part.to_vec())]);
             if let Err(error) = release(ops, offering, part).await {
-                tracing::debug!(%node, %error, "not told what was adopted");
+                tracing::debug!(%node, error = %chain(&error), "not told what was adopted");
                 break;
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Object, Reply, UnprovisionRequest};
 use tenon_protocol::record::{BindingRecord, InstanceRecord, Life, Phase};
@@ -165,8 +166,7 @@ pub(crate) fn clean_in_background(
     let tasks = ops.tasks.clone();
     let work = async move {
         if let Err(error) = clean(&ops, &offering, stored, patience).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "remains are not removed yet, the reconciler goes on");
+            tracing::warn!(error = %chain(&error), "remains are not removed yet, the reconciler goes on");
         }
     };
     tasks.spawn(going_on(work));

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::error::Error as _;
 use std::time::Duration;
+use tenon_protocol::chain;
 
 use async_nats::jetstream::context::{Context, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
@@ -389,7 +390,6 @@ pub(super) fn refused(error: &PublishError) -> StateError {
     }
 }
 
-fn other(error: &dyn std::error::Error) -> StateError {
-    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    StateError::Refused(format!("{error}{cause}"))
+fn other(error: &(dyn std::error::Error + 'static)) -> StateError {
+    StateError::Refused(chain(error).to_string())
 }

@@ -11,6 +11,7 @@ use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tenon_protocol::chain;
 use tenon_protocol::record::{JobRecord, key};
 use tenon_protocol::{InstanceId, JobId, NodeId, ServiceName, SnapshotId, subject};
 
@@ -164,7 +165,7 @@ impl Jobs {
                 Ok(Some(pointer.job))
             }
             Ok(Err(error)) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-            Ok(Err(error)) => Err(StateError::Refused(error.to_string())),
+            Ok(Err(error)) => Err(StateError::Refused(chain(&error).to_string())),
             Err(_elapsed) => Err(StateError::TimedOut),
         }
     }

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tenon_protocol::chain;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use sha2::{Digest, Sha256};
@@ -233,7 +234,7 @@ fn failure(error: &io::Error) -> Failure {
         Some(BlobError::Limit { .. }) => Failure::Limit,
         Some(BlobError::Torn) => Failure::Unavailable,
         None => {
-            tracing::error!(error = error as &dyn std::error::Error, "a blob's file fails");
+            tracing::error!(error = %chain(error), "a blob's file fails");
             Failure::Unavailable
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Writes are staged, seen by the same call, and handed to the ledger with the call's result.
 
+use tenon_protocol::chain;
 use wasmtime::component::{HasData, Linker};
 
 use crate::guest::bindings::tenon::host::state::{Entry, Failure, Host, add_to_linker as link};
@@ -132,7 +133,7 @@ impl StateSession {
 
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 fn unavailable(error: LedgerError) -> Failure {
-    tracing::error!(error = &error as &dyn std::error::Error, "a guest's state cannot be read");
+    tracing::error!(error = %chain(&error), "a guest's state cannot be read");
     Failure::Unavailable
 }
 

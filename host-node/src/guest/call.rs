@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tenon_protocol::OperationId;
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -253,7 +254,7 @@ impl Sandbox {
         };
         tracing::debug!(call = C::NAME, cpu_us = used.used().as_micros(), "a guest was called");
         let output = outcome.map_err(|error| {
-            tracing::debug!(%error, "a guest's call ended in a trap");
+            tracing::debug!(error = %chain(&*error), "a guest's call ended in a trap");
             GuestFailure::from_wasmtime(&error)
         })??;
         Ok(Called { output, writes: store.into_data().state.into_writes() })

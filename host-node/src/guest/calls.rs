@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use tenon_protocol::chain;
 
 use cap_std::fs::Dir;
 use wasmtime::Store;
@@ -268,7 +269,7 @@ impl GuestCall for Snapshot {
         };
         let sink = match Sink::create(&self.dir, &self.file, self.max_bytes) {
             Ok(sink) => store.data_mut().table.push(sink)?,
-            Err(error) => return Ok(Err(GuestFailure::Host(error.to_string()))),
+            Err(error) => return Ok(Err(GuestFailure::Host(chain(&error).to_string()))),
         };
         let lent = Resource::new_borrow(sink.rep());
         let result = guest.call_snapshot(&mut *store, cx, &self.instance, lent).await?;
@@ -279,8 +280,8 @@ impl GuestCall for Snapshot {
         let finished = tokio::task::spawn_blocking(move || sink.finish()).await;
         match finished {
             Ok(Ok(Finished { size, sha256 })) => Ok(Ok(Taken { format, size, sha256 })),
-            Ok(Err(error)) => Ok(Err(GuestFailure::Host(error.to_string()))),
-            Err(error) => Ok(Err(GuestFailure::Host(error.to_string()))),
+            Ok(Err(error)) => Ok(Err(GuestFailure::Host(chain(&error).to_string()))),
+            Err(error) => Ok(Err(GuestFailure::Host(chain(&error).to_string()))),
         }
     }
 }
@@ -304,7 +305,7 @@ impl GuestCall for Restore {
         };
         let source = match Source::open(&self.dir, &self.file) {
             Ok(source) => store.data_mut().table.push(source)?,
-            Err(error) => return Ok(Err(GuestFailure::Host(error.to_string()))),
+            Err(error) => return Ok(Err(GuestFailure::Host(chain(&error).to_string()))),
         };
         let lent = Resource::new_borrow(source.rep());
         let result = guest.call_restore(store, cx, &self.instance, lent, &self.format).await?;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
+use tenon_protocol::chain;
 
 use cap_std::fs::Dir;
 use sha2::{Digest, Sha256};
@@ -74,7 +75,9 @@ impl Compiler {
         if let Some(code) = self.cached(&name)? {
             match load(&engine.engine, &code) {
                 Ok(component) => return Ok(component),
-                Err(error) => tracing::warn!(%error, name, "a compiled component is made anew"),
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), name, "a compiled component is made anew")
+                }
             }
         }
         let code = self.compile(engine, wasm, &name).await?;

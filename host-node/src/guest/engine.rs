@@ -5,6 +5,7 @@
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
+use tenon_protocol::chain;
 
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -66,7 +67,7 @@ impl GuestEngine {
             match Engine::new(&config(calls, memory_bytes, allocation)) {
                 Ok(engine) => return Ok(Self::ticking(engine, allocation, memory_bytes)),
                 Err(error) => {
-                    tracing::warn!(%error, ?allocation, "guests get a slower allocation");
+                    tracing::warn!(error = %chain(&*error), ?allocation, "guests get a slower allocation");
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use tenon_protocol::chain;
 
 use wasmtime::Store;
 use wasmtime::component::Resource;
@@ -51,12 +52,12 @@ impl Reused {
     pub(crate) async fn call<C: GuestCall>(&mut self, call: C) -> Result<C::Output, GuestFailure> {
         let host = |error: &wasmtime::Error| GuestFailure::from_wasmtime(error);
         let pushed = self.store.data_mut().table.push(Call);
-        let cx = pushed.map_err(|error| GuestFailure::Host(error.to_string()))?;
+        let cx = pushed.map_err(|error| GuestFailure::Host(chain(&error).to_string()))?;
         let exports = self.generation.exports(self.instance);
         let lent = Resource::new_borrow(cx.rep());
         let outcome = call.run(&mut self.store, &exports, lent).await;
         let deleted = self.store.data_mut().table.delete(cx);
-        deleted.map_err(|error| GuestFailure::Host(error.to_string()))?;
+        deleted.map_err(|error| GuestFailure::Host(chain(&error).to_string()))?;
         outcome.map_err(|error| host(&error))?
     }
 }

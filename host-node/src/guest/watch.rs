@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tenon_protocol::chain;
 
 use cap_std::fs::{Dir, MetadataExt};
 use tokio_util::sync::CancellationToken;
@@ -93,8 +94,7 @@ fn report(watched: &Watched, change: Result<Option<usize>, LoadError>) {
             tracing::info!(plugin, sha256, ended, "a plugin was loaded and serves");
         }
         Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(plugin, error, "a plugin was refused; what served before serves on");
+            tracing::warn!(plugin, error = %chain(&error), "a plugin was refused; what served before serves on");
         }
     }
 }

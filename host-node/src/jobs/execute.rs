@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use tenon_protocol::chain;
 use tenon_protocol::record::{JobKind, JobRecord, SnapshotRecord};
 use tenon_protocol::{Fault, SnapshotId};
 
@@ -141,6 +142,6 @@ fn ok() -> Value {
 
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 fn fault(error: JobError) -> Fault {
-    tracing::warn!(%error, "the records of jobs do not answer");
+    tracing::warn!(error = %chain(&error), "the records of jobs do not answer");
     Fault::unavailable()
 }

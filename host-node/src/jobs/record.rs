@@ -6,6 +6,7 @@ use async_nats::jetstream::{self, kv};
 use futures_util::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tenon_protocol::chain;
 use tenon_protocol::record::{JobRecord, Package, SnapshotRecord, key};
 use tenon_protocol::{JobId, NodeId, ServiceName, SnapshotId};
 
@@ -45,7 +46,7 @@ pub(super) struct Records(kv::Store);
 impl Records {
     pub(super) async fn open(jetstream: &jetstream::Context) -> Result<Self, JobError> {
         let bucket = jetstream.get_key_value(key::JOBS_BUCKET).await;
-        Ok(Self(bucket.map_err(|error| JobError::Bucket(error.to_string()))?))
+        Ok(Self(bucket.map_err(|error| JobError::Bucket(chain(&error).to_string()))?))
     }
 
     pub(super) async fn job(
@@ -88,7 +89,7 @@ impl Records {
             kv::UpdateErrorKind::WrongLastRevision => JobError::Lost,
             kv::UpdateErrorKind::InvalidKey
             | kv::UpdateErrorKind::TimedOut
-            | kv::UpdateErrorKind::Other => JobError::Bucket(error.to_string()),
+            | kv::UpdateErrorKind::Other => JobError::Bucket(chain(&error).to_string()),
         })?;
         Ok(())
     }
@@ -105,7 +106,7 @@ impl Records {
     pub(super) async fn put_snapshot(&self, record: &SnapshotRecord) -> Result<(), JobError> {
         let key = key::snapshot(&record.service, &record.node, &record.instance, &record.id);
         let put = self.0.put(key, serde_json::to_vec(record)?.into()).await;
-        put.map_err(|error| JobError::Bucket(error.to_string()))?;
+        put.map_err(|error| JobError::Bucket(chain(&error).to_string()))?;
         Ok(())
     }
 
@@ -126,7 +127,7 @@ impl Records {
             match updated {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => {}
-                Err(error) => return Err(JobError::Bucket(error.to_string())),
+                Err(error) => return Err(JobError::Bucket(chain(&error).to_string())),
             }
         }
         Err(JobError::Bucket(format!("{key} keeps changing")))
@@ -166,7 +167,8 @@ impl Records {
     async fn snapshot_keys(&self, job: &JobRecord) -> Result<Vec<String>, JobError> {
         let prefix = format!("$KV.{}.", key::JOBS_BUCKET);
         let filter = format!("{prefix}{}", key::snapshots_of(&job.service, &job.instance));
-        let bucket = |error: &dyn std::error::Error| JobError::Bucket(error.to_string());
+        let bucket =
+            |error: &(dyn std::error::Error + 'static)| JobError::Bucket(chain(error).to_string());
         let subjects = self.0.stream.info_with_subjects(filter).await;
         let subjects = subjects.map_err(|error| bucket(&error))?;
         let subjects: Vec<(String, usize)> =
@@ -180,12 +182,12 @@ impl Records {
     /// What says that it was there goes by itself.
     async fn purge(&self, key: &str) -> Result<(), JobError> {
         let purged = self.0.purge_with_ttl(key, MARKER_LIFE).await;
-        purged.map_err(|error| JobError::Bucket(error.to_string()))
+        purged.map_err(|error| JobError::Bucket(chain(&error).to_string()))
     }
 
     async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(T, u64)>, JobError> {
         let found = self.0.entry(key).await;
-        let found = found.map_err(|error| JobError::Bucket(error.to_string()))?;
+        let found = found.map_err(|error| JobError::Bucket(chain(&error).to_string()))?;
         let put = found.filter(|entry| entry.operation == kv::Operation::Put);
         let Some(entry) = put else { return Ok(None) };
         Ok(Some((serde_json::from_slice(&entry.value)?, entry.revision)))

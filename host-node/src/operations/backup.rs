@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::{Fault, InstanceId};
 use tokio_util::sync::CancellationToken;
@@ -59,8 +60,7 @@ pub(crate) async fn keep_backups(
                 tracing::info!(offering, taken, failed, removed, "backed up");
             }
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "the ledger cannot be read: nothing is backed up");
+                tracing::error!(error = %chain(&error), "the ledger cannot be read: nothing is backed up");
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{BindRequest, Object};
 use tenon_protocol::{BindingId, Fault};
@@ -157,10 +158,11 @@ async fn record(
     options: &Object,
 ) -> Result<BindingEntry, GuestFailure> {
     let credentials = Credentials::from_guest(called.output)
-        .map_err(|error| GuestFailure::Broken(error.to_string()))?
+        .map_err(|error| GuestFailure::Broken(chain(&error).to_string()))?
         .with_options(options.clone());
     let sealed = offering.key.seal(&place(&entry), &credentials);
-    entry.credentials = Some(sealed.map_err(|error| GuestFailure::Host(error.to_string()))?);
+    entry.credentials =
+        Some(sealed.map_err(|error| GuestFailure::Host(chain(&error).to_string()))?);
     entry.user = credentials.user();
     entry.phase = BindingPhase::Present;
     let service = offering.service().clone();

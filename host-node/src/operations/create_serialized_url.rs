@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use tenon_protocol::Fault;
+use tenon_protocol::chain;
 use tenon_protocol::record::{JobRecord, Package, SnapshotRecord};
 use tokio_util::sync::CancellationToken;
 
@@ -94,8 +95,7 @@ impl Work {
 }
 
 fn fault_of(error: &PackageError, job: &JobRecord) -> Fault {
-    let logged: &dyn std::error::Error = error;
-    tracing::error!(error = logged, cause = logged.source(), job = %job.id, "a snapshot is not packed");
+    tracing::error!(error = %chain(error), job = %job.id, "a snapshot is not packed");
     match error {
         PackageError::Corrupt(_) => Fault::snapshot_corrupt(),
         PackageError::Disk(error) if error.kind() == std::io::ErrorKind::NotFound => {

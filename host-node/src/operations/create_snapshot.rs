@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::record::{JobRecord, RECORD_VERSION, SnapshotRecord};
 use tenon_protocol::{Fault, OperationId, SnapshotId};
@@ -102,7 +103,7 @@ pub(crate) fn job_facts(job: &JobRecord, progress: Arc<Mutex<Progress>>) -> Call
 /// What a failing store becomes outside.
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 pub(crate) fn storage(error: std::io::Error) -> Fault {
-    tracing::error!(%error, "the snapshot store failed");
+    tracing::error!(error = %chain(&error), "the snapshot store failed");
     Fault::unavailable()
 }
 

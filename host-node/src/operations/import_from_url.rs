@@ -4,6 +4,7 @@
 use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex};
 
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::record::{JobRecord, RECORD_VERSION, SnapshotRecord};
 use tenon_protocol::{Fault, Secret, SnapshotId};
@@ -68,8 +69,7 @@ async fn fetch_and_keep(
     let out = dir.create(&fetched, Access::Node).map_err(storage)?;
     let size = fetch(import.url, &store.fetching, out, &meter).await.map_err(|error| {
         let from = shown(import.url.reveal());
-        let error_ref: &dyn std::error::Error = &error;
-        tracing::warn!(error = error_ref, cause = error_ref.source(), from, "nothing is fetched");
+        tracing::warn!(error = %chain(&error), from, "nothing is fetched");
         error.to_fault(import.url)
     })?;
     offering.crash.point("fetch.fetched");
@@ -129,8 +129,7 @@ impl Work {
 
 fn fault_of(error: &PackageError, url: &Secret, size: u64) -> Fault {
     let from = shown(url.reveal());
-    let logged: &dyn std::error::Error = error;
-    tracing::warn!(error = logged, cause = logged.source(), from, size, "a package is refused");
+    tracing::warn!(error = %chain(error), from, size, "a package is refused");
     match error {
         PackageError::Invalid(_) => Fault::package_invalid(&from),
         PackageError::Corrupt(_) => Fault::snapshot_corrupt(),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use tenon_protocol::chain;
 use tenon_protocol::{Code, Fault, InstanceId};
 
 use super::{STATE_RETRIES, Task, fenced};
@@ -104,7 +105,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T, Fault> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|panic| Err(panic.into())).map_err(|error| {
-        tracing::error!(%error, "the shared store failed");
+        tracing::error!(error = %chain(&error), "the shared store failed");
         let damaged = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof];
         if damaged.contains(&error.kind()) { corrupt() } else { Fault::unavailable() }
     })

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use tenon_protocol::Fault;
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Object, ProvisionRequest};
 
@@ -185,9 +186,10 @@ async fn record(
     called: Called<wit::Credential>,
 ) -> Result<InstanceEntry, GuestFailure> {
     let credentials = Credentials::from_guest(called.output)
-        .map_err(|error| GuestFailure::Broken(error.to_string()))?;
+        .map_err(|error| GuestFailure::Broken(chain(&error).to_string()))?;
     let sealed = offering.key.seal(entry.id.as_str(), &credentials);
-    entry.credentials = Some(sealed.map_err(|error| GuestFailure::Host(error.to_string()))?);
+    entry.credentials =
+        Some(sealed.map_err(|error| GuestFailure::Host(chain(&error).to_string()))?);
     entry.phase = InstancePhase::Present;
     let service = offering.service().clone();
     let written = offering.ledger.update(move |book| {

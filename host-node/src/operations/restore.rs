@@ -1,5 +1,6 @@
 //! Restore: a periodic backup replaces the data of an instance.
 
+use tenon_protocol::chain;
 use tenon_protocol::message::RestoreRequest;
 use tenon_protocol::{Code, Fault};
 
@@ -56,7 +57,7 @@ async fn find(offering: &Offering, task: &Task, path: String) -> Result<Found, F
     let found = looked.map_err(|_panicked| Fault::internal())?;
     found.map_err(|error| {
         let instance = &task.order.instance;
-        tracing::warn!(%instance, error = &error as &dyn std::error::Error, "no backup to restore");
+        tracing::warn!(%instance, error = %chain(&error), "no backup to restore");
         match error {
             FindError::Outside => {
                 let text = "backup_path is not below the node's directory of backups";

@@ -1,5 +1,6 @@
 //! Update: the bindings of an instance that was imported get the accounts that they had.
 
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Handle, HandlePair, Object};
 use tenon_protocol::{BindingId, Fault, Generation, Sealed};
@@ -148,7 +149,7 @@ fn binding(
     options: Object,
 ) -> Result<BindingEntry, GuestFailure> {
     let instance = task.order.instance.clone();
-    let id = BindingId::new(made.binding.id).map_err(|error| broken(&error.to_string()))?;
+    let id = BindingId::new(made.binding.id).map_err(|error| broken(&chain(&error).to_string()))?;
     let credentials = credentials(made.credential)?.with_options(options);
     let sealed = seal(offering, &format!("{instance}/{id}"), &credentials)?;
     Ok(BindingEntry {
@@ -166,7 +167,7 @@ fn binding(
 }
 
 fn credentials(credential: wit::Credential) -> Result<Credentials, GuestFailure> {
-    Credentials::from_guest(credential).map_err(|error| broken(&error.to_string()))
+    Credentials::from_guest(credential).map_err(|error| broken(&chain(&error).to_string()))
 }
 
 fn broken(what: &str) -> GuestFailure {
@@ -179,7 +180,7 @@ fn seal(
     credentials: &Credentials,
 ) -> Result<Sealed, GuestFailure> {
     let sealed = offering.key.seal(place, credentials);
-    sealed.map_err(|error| GuestFailure::Host(error.to_string()))
+    sealed.map_err(|error| GuestFailure::Host(chain(&error).to_string()))
 }
 
 /// The handles of `pair`, with the credentials that the ledger has.

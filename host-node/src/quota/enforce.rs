@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use tenon_protocol::InstanceId;
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 
 use super::decide::{decide, settled, writes};
@@ -163,8 +164,7 @@ pub(crate) async fn hold_all(offering: &Offering) {
     let entries = match offering.ledger.read(|view| view.quotas(offering.service())) {
         Ok(entries) => entries,
         Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "the ledger cannot be read");
+            tracing::error!(error = %chain(&error), "the ledger cannot be read");
             return;
         }
     };

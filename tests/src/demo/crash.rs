@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all, try_join_all};
+use tenon_protocol::chain;
 use tenon_protocol::message::ServiceResponse;
 
 use super::DemoError;
 use super::database::Tenant;
-use super::narrator::{Narrator, Told, chain};
+use super::narrator::{Narrator, Told};
 use crate::classic::Classic;
 use crate::error::HarnessError;
 use crate::mysql::Login;

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use tenon_protocol::chain;
 use tokio::time::Instant;
 
 use super::DemoError;
@@ -88,7 +89,7 @@ impl Narrator {
             }
             Err(error) => {
                 print(&format!(" {}\n", self.paint.wrap(31, &format!("{duration}  FAILED"))));
-                print(&format!("    {}\n", self.paint.wrap(31, &chain(&error))));
+                print(&format!("    {}\n", self.paint.wrap(31, &chain(&error).to_string())));
                 Err(error)
             }
         }
@@ -113,12 +114,6 @@ fn shown(duration: Duration) -> String {
         millis @ 0..1_000 => format!("{millis:>4} ms"),
         _ => format!("{:>5.1} s", duration.as_secs_f64()),
     }
-}
-
-/// The error and its causes, on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What was behind it all, in its own words.

@@ -124,6 +124,8 @@ async fn p12_a_gateway_starts_without_its_uaa() {
     more(&control, "POST /uaa", 3).await;
     let log = platform.log("gateway-1").split_off(told);
     assert!(log.contains("no handles yet") && !log.contains("handles fetched"), "{log}");
+    // With its cause, in JSON too.
+    assert!(log.contains("the UAA gave no token: ") && log.contains("answered 503"), "{log}");
     control.set_uaa(Availability::Serving).await.unwrap();
     offered(&control, "files-1.0", true).await;
     platform.logs("gateway-1", "handles fetched").await.unwrap();

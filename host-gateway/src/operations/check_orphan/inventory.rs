@@ -1,6 +1,7 @@
 //! Whole inventories of our nodes.
 
 use futures_util::{StreamExt, stream};
+use tenon_protocol::chain;
 use tenon_protocol::message::{InventoryPage, InventoryRequest, InventoryScope};
 use tenon_protocol::record::StoreMark;
 use tenon_protocol::{NodeId, subject};
@@ -47,7 +48,7 @@ async fn inventory(
         let page: InventoryPage = bus
             .ask(&subject, &request, offering.node_timeout)
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| chain(&error).to_string())?;
         all.instances.extend(page.instances);
         all.strangers.extend(page.strangers);
         if page.trusts.is_some() {

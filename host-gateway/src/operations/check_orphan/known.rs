@@ -1,5 +1,6 @@
 //! What records and platform know, whole or not at all (P8).
 
+use tenon_protocol::chain;
 use tenon_protocol::record::{BindingRecord, InstanceRecord, Phase, key};
 
 use crate::cloud_controller::Fetched;
@@ -88,7 +89,7 @@ pub(in crate::operations) async fn claimed(
     let incomplete =
         |why: String| OperationError::Incomplete(format!("the cloud controller's list: {why}"));
     let fetched = cloud_controller.handles(offering).await;
-    let fetched = fetched.map_err(|error| incomplete(error.to_string()))?;
+    let fetched = fetched.map_err(|error| incomplete(chain(&error).to_string()))?;
     match fetched.unreadable {
         0 => Ok(Some(fetched)),
         unreadable => Err(incomplete(format!("{unreadable} handles cannot be read"))),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tenon_protocol::chain;
 use tenon_protocol::message::{InventoryScope, OrphanAct};
 use tenon_protocol::record::StoreMark;
 use tenon_protocol::{InstanceId, NodeId};
@@ -11,6 +12,7 @@ use super::known::{claimed, known};
 use crate::config::OfferingConfig;
 use crate::operations::{Operations, tend_orphans};
 use crate::orphans::Report;
+use crate::state::StateError;
 
 /// Compares, and has nodes let out of quarantine what was ordered after all.
 pub(super) async fn check(ops: &Operations, offering: &OfferingConfig) -> Report {
@@ -31,7 +33,7 @@ pub(super) async fn check(ops: &Operations, offering: &OfferingConfig) -> Report
     let claimed = match claimed(ops, offering).await {
         Ok(claimed) => claimed,
         Err(error) => {
-            report.problems.push(error.to_string());
+            report.problems.push(chain(&error).to_string());
             None
         }
     };
@@ -48,8 +50,8 @@ pub(super) async fn check(ops: &Operations, offering: &OfferingConfig) -> Report
     report
 }
 
-fn unreadable(mut report: Report, error: &dyn std::error::Error) -> Report {
-    report.problems.push(format!("records cannot be read: {error}"));
+fn unreadable(mut report: Report, error: &StateError) -> Report {
+    report.problems.push(format!("records cannot be read: {}", chain(error)));
     report
 }
 
@@ -63,7 +65,9 @@ async fn release(
         let act = OrphanAct::Release { instances };
         match tend_orphans::order(ops, offering, &node, (mark.clone(), act)).await {
             Ok(items) => tracing::warn!(%node, released = items.len(), "ordered after all"),
-            Err(error) => tracing::warn!(%node, %error, "still in quarantine, though ordered"),
+            Err(error) => {
+                tracing::warn!(%node, error = %chain(&error), "still in quarantine, though ordered")
+            }
         }
     }
 }

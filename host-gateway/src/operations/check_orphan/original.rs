@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tenon_protocol::chain;
 use tenon_protocol::message::NodeHandlesReport;
 use tenon_protocol::subject;
 
@@ -35,13 +36,13 @@ pub(super) async fn check(ops: &Operations, offering: &OfferingConfig) -> Report
 }
 
 async fn looks(ops: &Operations, offering: &OfferingConfig) -> Result<Verdicts, String> {
-    let first = listed(ops, offering).await.map_err(|error| error.to_string())?;
+    let first = listed(ops, offering).await.map_err(|error| chain(&error).to_string())?;
     ops.orphans.with_stage(&offering.service, |stage| stage.begin());
     let question = bytes::Bytes::from_static(b"Send Me Handles");
     let asked = ops.bus.tell(subject::check_orphan(&offering.service), question).await;
-    asked.map_err(|error| format!("nodes were not asked what they have: {error}"))?;
+    asked.map_err(|error| format!("nodes were not asked what they have: {}", chain(&error)))?;
     tokio::time::sleep(offering.double_check_orphan_interval).await;
-    let second = listed(ops, offering).await.map_err(|error| error.to_string())?;
+    let second = listed(ops, offering).await.map_err(|error| chain(&error).to_string())?;
     Ok(ops.orphans.with_stage(&offering.service, |stage| stage.finish(&first, &second)))
 }
 
@@ -57,11 +58,15 @@ pub(crate) async fn listen(ops: &Operations, offering: &OfferingConfig) {
                         Ok(report) => {
                             ops.orphans.with_stage(&offering.service, |stage| stage.take(report));
                         }
-                        Err(error) => tracing::debug!(%error, "a report cannot be read"),
+                        Err(error) => {
+                            tracing::debug!(error = %chain(&error), "a report cannot be read")
+                        }
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, "cannot listen to reports of nodes"),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "cannot listen to reports of nodes")
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::job::JobStatus;
 use tenon_protocol::record::{
@@ -161,7 +162,7 @@ async fn finish_instance(
         Ok(_ready) => Ok(Settled::Done),
         Err(provision::ProvisionError::Operation(error)) => Err(error),
         Err(error) => {
-            tracing::debug!(%error, "an intent could not be finished, it is removed");
+            tracing::debug!(error = %chain(&error), "an intent could not be finished, it is removed");
             Ok(Settled::NotOurs)
         }
     }

@@ -1,6 +1,7 @@
 //! What can go wrong with files, and what a guest hears of it.
 
 use std::io;
+use tenon_protocol::chain;
 
 use rustix::io::Errno;
 
@@ -72,7 +73,7 @@ impl FilesError {
                 Failure::Corrupt
             }
             Self::Unavailable(cause) => {
-                tracing::error!(error = &cause as &dyn std::error::Error, "files do not answer");
+                tracing::error!(error = %chain(&cause), "files do not answer");
                 Failure::Unavailable
             }
         }

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tenon_protocol::chain;
 
 use cap_std::fs::{Dir, File, Metadata, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
 use rustix::fs::{OFlags, RenameFlags};
@@ -234,7 +235,7 @@ impl Root {
         let bytes = result?;
         if let Err(error) = removed {
             // It is out of the way, and the next start removes it.
-            tracing::warn!(error = &error as &dyn std::error::Error, "an old tree stays on disk");
+            tracing::warn!(error = %chain(&error), "an old tree stays on disk");
         }
         self.dir = Arc::new(dir);
         self.used = None;

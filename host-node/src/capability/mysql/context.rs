@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tenon_protocol::chain;
 
 use cap_std::fs::Dir;
 
@@ -81,8 +82,7 @@ impl MysqlContext {
         let notes = match Journal::notes(&self.shared.scratch) {
             Ok(notes) => notes,
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(error, "the journals of loads cannot be read");
+                tracing::error!(error = %chain(&error), "the journals of loads cannot be read");
                 return 1;
             }
         };
@@ -100,8 +100,7 @@ impl MysqlContext {
                 // It goes on in this process, and finishes itself.
                 Ok(()) | Err(MysqlError::Busy) => {}
                 Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, note.database, "an interrupted load is not finished");
+                    tracing::warn!(error = %chain(&error), note.database, "an interrupted load is not finished");
                     left += 1;
                 }
             }

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
+use tenon_protocol::chain;
 
 use mysql_async::{DriverError, Error, IoError, LocalInfileError, ServerError};
 
@@ -177,7 +178,7 @@ impl MysqlError {
             Self::NotFound => Failure::NotFound,
             Self::Limit(_) => Failure::Limit(text),
             Self::Away { .. } => {
-                tracing::warn!(error = &self as &dyn StdError, "a MySQL server is away");
+                tracing::warn!(error = %chain(&self), "a MySQL server is away");
                 Failure::Unavailable(text)
             }
             Self::Server { code, state, message } => {
@@ -186,7 +187,7 @@ impl MysqlError {
             Self::Corrupt(_) => Failure::Corrupt(text),
             Self::Busy | Self::Interrupted(_) => Failure::Unavailable(text),
             Self::Node { .. } => {
-                tracing::error!(error = &self as &dyn StdError, "the mysql capability fails");
+                tracing::error!(error = %chain(&self), "the mysql capability fails");
                 Failure::Unavailable(text)
             }
         }

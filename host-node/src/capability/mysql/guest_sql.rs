@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use tenon_protocol::chain;
 
 use mysql_async::consts::ColumnType;
 use mysql_async::prelude::Queryable;
@@ -148,7 +149,7 @@ impl Drop for Running {
             };
             if let Err(error) = ended {
                 // It may be over by itself; if not, it ends by the server's clock.
-                tracing::debug!(id, error = &error as &dyn std::error::Error, "not ended");
+                tracing::debug!(id, error = %chain(&error), "not ended");
             }
         };
         self.server.tasks.spawn_on(end, &runtime);

@@ -6,6 +6,7 @@
 //! in a task of their own that the call's end does not stop, the last at the next look or load.
 
 use std::io;
+use tenon_protocol::chain;
 
 use tokio_util::sync::CancellationToken;
 
@@ -52,8 +53,8 @@ impl Database {
             (loaded, Ok(())) => loaded,
             (Ok(_), Err(error)) => Err(error),
             (Err(cause), Err(error)) => {
-                let (cause, database) = (&cause as &dyn std::error::Error, self.name.as_str());
-                tracing::error!(cause, database, "the old content is not back yet");
+                let database = self.name.as_str();
+                tracing::error!(error = %chain(&cause), database, "the old content is not back yet");
                 Err(error)
             }
         }

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tenon_protocol::chain;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use rand::distr::{Alphanumeric, SampleString};
@@ -50,8 +51,7 @@ impl OptionFile {
 impl Drop for OptionFile {
     fn drop(&mut self) {
         if let Err(error) = self.scratch.dir.remove_file(&self.name) {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(error, name = self.name, "a file with a password stays on disk");
+            tracing::error!(error = %chain(&error), name = self.name, "a file with a password stays on disk");
         }
     }
 }

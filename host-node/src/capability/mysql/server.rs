@@ -13,6 +13,7 @@ use mysql_async::{
 };
 use rand::RngExt;
 use tenon_protocol::Secret;
+use tenon_protocol::chain;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
@@ -88,7 +89,7 @@ impl MysqlServers {
         for server in self.servers.values() {
             if let Err(error) = server.pool.clone().disconnect().await {
                 let version = &server.settings.version;
-                tracing::debug!(version, error = &error as &dyn std::error::Error, "not closed");
+                tracing::debug!(version, error = %chain(&error), "not closed");
             }
         }
     }
