@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::time::Duration;
+
 use tenon_protocol::chain;
 
 /// All points. Tests walk through them.

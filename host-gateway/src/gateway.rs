@@ -173,13 +173,13 @@ impl Gateway {
             let page = registered.serve(ops, metrics, limits(component::CONNECTIONS));
             connections.spawn(page);
         }
-        let background = TaskTracker::new();
-        self.background.start(&background, &stop);
+        let (background, advertising) = (TaskTracker::new(), TaskTracker::new());
+        self.background.start(&background, &advertising, &stop);
         tracing::info!(http = self.addresses.http, admin = self.addresses.admin, "ready");
 
         stop.cancelled().await;
         tracing::info!("stopping");
-        let drain = drain(&self.ops, [&connections, &background]);
+        let drain = drain(&self.ops, &advertising, [&connections, &background]);
         let limit = Duration::from_secs(self.config.drain_seconds);
         match tokio::time::timeout(limit, drain).await {
             Ok(()) => Drained::Clean,
@@ -193,8 +193,10 @@ impl Gateway {
 }
 
 /// Tells the platform, and waits for everything in flight.
-async fn drain(ops: &Arc<Operations>, tasks: [&TaskTracker; 2]) {
+async fn drain(ops: &Arc<Operations>, advertising: &TaskTracker, tasks: [&TaskTracker; 2]) {
     ops.orphans.stop();
+    advertising.close();
+    advertising.wait().await;
     background::deactivate(ops).await;
     for tracker in tasks {
         tracker.close();

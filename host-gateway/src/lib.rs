@@ -22,6 +22,7 @@ mod patience;
 mod placement;
 mod questions;
 mod sender;
+mod siblings;
 mod state;
 
 pub use config::Config;

@@ -1,9 +1,9 @@
 //! Connections to the bus: how one is made, kept and given up. Knows no message.
 
 use std::time::Duration;
-use tenon_protocol::chain;
 
 use async_nats::{Client, ConnectOptions, Event, ServerError};
+use tenon_protocol::chain;
 use tokio::sync::watch;
 
 use crate::config::NatsConfig;

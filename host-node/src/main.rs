@@ -3,11 +3,11 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tenon_protocol::chain;
 
 use clap::{Parser, Subcommand};
 use tenon_node::config::Config;
 use tenon_node::{Environment, Node};
+use tenon_protocol::chain;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;

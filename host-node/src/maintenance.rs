@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use tenon_protocol::chain;
 
+use tenon_protocol::chain;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

@@ -145,6 +145,12 @@ pub fn identity(service: &ServiceName, node: &NodeId) -> String {
     format!("tenon.identity.{service}.{node}")
 }
 
+/// `tenon.gateways.S`: a gateway that leaves asks whether another one serves, and tells that it left.
+#[must_use]
+pub fn gateways(service: &ServiceName) -> String {
+    format!("tenon.gateways.{service}")
+}
+
 /// `S.handles`: anybody asks an original gateway for the handles of an instance, or of all.
 #[must_use]
 pub fn handles(service: &ServiceName) -> String {

@@ -96,6 +96,20 @@ impl Control {
         serde_json::from_str(&text).map_err(|error| HarnessError::Form(text, error))
     }
 
+    /// How often gateways told the cloud controller that `label` is not offered any more.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::Control`] when `tenon dev` does not run.
+    pub async fn withdrawals(&self, label: &str) -> Result<u64, HarnessError> {
+        let shown =
+            good("show withdrawals".to_owned(), self.http.get(self.stand_in("withdrawals")));
+        let text = shown.await?;
+        let counts: Value =
+            serde_json::from_str(&text).map_err(|error| HarnessError::Form(text, error))?;
+        Ok(counts.get(label).and_then(Value::as_u64).unwrap_or_default())
+    }
+
     /// Writes a handle down, as a cloud controller does after a provision or bind.
     ///
     /// # Errors

@@ -63,6 +63,7 @@ pub(crate) fn router(book: Book, api: Api) -> Router {
         .layer(from_fn_with_state(Arc::clone(&book), note_request))
         .route("/_stand_in/offerings", get(show_offerings))
         .route("/_stand_in/requests", get(show_requests))
+        .route("/_stand_in/withdrawals", get(show_withdrawals))
         .route("/_stand_in/availability", put(set_availability))
         .route("/_stand_in/uaa", put(set_uaa_availability))
         .route("/_stand_in/tokens", delete(revoke_tokens))
@@ -93,6 +94,11 @@ async fn note_request(State(book): State<Shared>, request: Request, next: Next) 
 /// The last requests of gateways: an array of `METHOD path`, oldest first.
 async fn show_requests(State(book): State<Shared>) -> Json<Value> {
     Json(lock(&book).show_requests())
+}
+
+/// How often gateways withdrew each offering: label to number.
+async fn show_withdrawals(State(book): State<Shared>) -> Json<Value> {
+    Json(lock(&book).show_withdrawals())
 }
 
 /// Lets every token be refused from now on.

@@ -4,10 +4,10 @@ pub(super) mod platform;
 
 use std::io::{self, Seek};
 use std::sync::Arc;
-use tenon_protocol::chain;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tenon_protocol::chain;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

@@ -1,6 +1,9 @@
 //! What a gateway does unasked: listens to nodes, reconciles, keeps the platform informed.
 
+mod offer;
 mod orphans;
+
+pub(super) use offer::deactivate;
 
 use std::error::Error;
 use std::future::Future;
@@ -8,26 +11,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::random_range;
+use tenon_protocol::chain;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span};
 
-use crate::cloud_controller::{CloudController, Presence};
+use crate::cloud_controller::CloudController;
 use crate::config::{CloudControllerConfig, OfferingConfig};
 use crate::metrics::Metrics;
 use crate::nodes;
 use crate::operations::Operations;
 use crate::operations::adopt_handles::adopt_handles;
-use crate::operations::advertise::advertise;
 use crate::operations::reconcile::{Counts, Eagerness, Reconciler};
 use crate::questions;
-
-/// How often it is looked whether the first node of an offering is there.
-const FIRST_NODE_PAUSE: Duration = Duration::from_millis(200);
-/// How long a platform may take to hear that the gateway leaves.
-const DEACTIVATION: Duration = Duration::from_secs(3);
 
 /// An operator wants a pass now; told what it did, or why it failed.
 pub(crate) type ReconcileRequest = oneshot::Sender<Result<Counts, String>>;
@@ -42,8 +40,13 @@ pub(super) struct Background {
 }
 
 impl Background {
-    /// Starts it all in `tasks`; it ends with `stop`.
-    pub(super) fn start(self, tasks: &TaskTracker, stop: &CancellationToken) {
+    /// Starts it all in `tasks`, and what tells the platform in `advertising`; it ends with `stop`.
+    pub(super) fn start(
+        self,
+        tasks: &TaskTracker,
+        advertising: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
         for offering in &self.ops.offerings {
             let (nodes, bus) = (self.ops.nodes.clone(), self.ops.bus.clone());
             tasks.spawn(nodes::listen(nodes, Arc::clone(offering), bus, stop.clone()));
@@ -60,9 +63,9 @@ impl Background {
                 fetch(Arc::clone(&self.ops), Arc::clone(offering), client.clone(), interval);
             tasks.spawn(until(stop.clone(), fetch.instrument(span())));
             let interval = config.heartbeat_interval;
-            let heartbeat =
-                heartbeat(Arc::clone(&self.ops), Arc::clone(offering), client, interval);
-            tasks.spawn(until(stop.clone(), heartbeat.instrument(span())));
+            let (ops, offering) = (Arc::clone(&self.ops), Arc::clone(offering));
+            let offer = offer::offer(ops, offering, client, interval, stop.clone());
+            advertising.spawn(offer.instrument(span()));
         }
         orphans::start(&self.ops, tasks, stop);
         let reconciler = Reconciler::new(self.ops, self.metrics);
@@ -103,10 +106,10 @@ async fn reconcile(
         };
         let result = reconciler.pass(eagerness).await;
         if let Err(error) = &result {
-            tracing::warn!(error = error as &dyn Error, "records could not be gone through");
+            tracing::warn!(error = %chain(error), "records could not be gone through");
         }
         if let Some(asker) = asker
-            && asker.send(result.map_err(|error| error.to_string())).is_err()
+            && asker.send(result.map_err(|error| chain(&error).to_string())).is_err()
         {
             tracing::debug!("whoever asked for a pass is gone");
         }
@@ -123,7 +126,7 @@ async fn fetch(
     loop {
         match take_over(&ops, &offering, &client).await {
             Ok(()) => return,
-            Err(error) => tracing::warn!(error = &*error, "no handles yet"),
+            Err(error) => tracing::warn!(error = %chain(&*error), "no handles yet"),
         }
         tokio::time::sleep(jittered(interval)).await;
     }
@@ -142,60 +145,4 @@ async fn take_over(
     let unreadable = fetched.unreadable;
     tracing::info!(?adopted, unreadable, fetch_seconds, adopt_seconds, "handles fetched");
     Ok(())
-}
-
-/// Tells the platform of the offering once it can be ordered, and again at each interval.
-async fn heartbeat(
-    ops: Arc<Operations>,
-    offering: Arc<OfferingConfig>,
-    client: CloudController,
-    interval: Duration,
-) {
-    // Advertised before it can be served, an offer fails its first users (P37).
-    while !ops.bus.is_up()
-        || ops.adoptions.is_pending(&offering.service)
-        || ops.nodes.offers(&offering.service).is_empty()
-    {
-        tokio::time::sleep(FIRST_NODE_PAUSE).await;
-    }
-    let mut told = Vec::new();
-    loop {
-        match advertise(&ops, &offering, &client, Presence::Here).await {
-            Ok(kept) => {
-                if kept != told {
-                    tracing::warn!(
-                        ?kept,
-                        "told of plans that are not configured: they have instances, or had until lately"
-                    );
-                    told = kept;
-                }
-                tracing::debug!("heartbeat");
-            }
-            Err(error) => tracing::warn!(error = &error as &dyn Error, "heartbeat failed"),
-        }
-        tokio::time::sleep(jittered(interval)).await;
-    }
-}
-
-/// Tells the platform that nothing can be ordered here any more.
-pub(super) async fn deactivate(ops: &Operations) {
-    let Some(client) = &ops.cloud_controller else {
-        return;
-    };
-    // What was never served was never told.
-    let served = ops.offerings.iter().filter(|of| !ops.adoptions.is_pending(&of.service));
-    let notices = served.map(async |offering| {
-        let notice = advertise(ops, offering, client, Presence::Leaving);
-        match tokio::time::timeout(DEACTIVATION, notice).await {
-            Ok(Ok(_)) => tracing::info!(offering = offering.label, "deactivated"),
-            Ok(Err(error)) => {
-                let error: &dyn Error = &error;
-                tracing::warn!(error, offering = offering.label, "deactivation failed");
-            }
-            Err(_elapsed) => {
-                tracing::warn!(offering = offering.label, "deactivation took too long")
-            }
-        }
-    });
-    futures_util::future::join_all(notices).await;
 }

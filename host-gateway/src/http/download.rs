@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
-use tenon_protocol::chain;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -13,6 +12,7 @@ use axum::http::header::{
     ETAG, HeaderName, IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+use tenon_protocol::chain;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::Instant;
 

@@ -88,7 +88,7 @@ pub(super) fn refusal<E: Blamed>(error: &E, refusals: &Refusals) -> Fault {
     let fault = error.fault();
     let code = fault.msg.code;
     match error.blame() {
-        Blame::Caller => refusals.tell(&Sender::current(), &fault, &chain(error).to_string()),
+        Blame::Caller => refusals.tell(&Sender::current(), &fault, &chain(error)),
         Blame::Guest | Blame::Platform => tracing::warn!(code, error = %chain(error), "failed"),
         Blame::Host => tracing::error!(code, error = %chain(error), "failed"),
     }

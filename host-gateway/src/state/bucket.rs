@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::error::Error as _;
 use std::time::Duration;
-use tenon_protocol::chain;
 
 use async_nats::jetstream::context::{Context, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
@@ -15,6 +14,7 @@ use async_nats::{HeaderMap, Message, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Serialize;
+use tenon_protocol::chain;
 
 use super::StateError;
 

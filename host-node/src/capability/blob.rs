@@ -6,10 +6,10 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tenon_protocol::chain;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use sha2::{Digest, Sha256};
+use tenon_protocol::chain;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use crate::guest::bindings::tenon::host::blob::{

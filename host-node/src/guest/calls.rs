@@ -2,9 +2,9 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use tenon_protocol::chain;
 
 use cap_std::fs::Dir;
+use tenon_protocol::chain;
 use wasmtime::Store;
 use wasmtime::component::Resource;
 

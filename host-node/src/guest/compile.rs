@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tenon_protocol::chain;
 
 use cap_std::fs::Dir;
 use sha2::{Digest, Sha256};
+use tenon_protocol::chain;
 use tokio::process::Command;
 use wasmtime::Engine;
 use wasmtime::component::Component;

@@ -5,8 +5,8 @@
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
-use tenon_protocol::chain;
 
+use tenon_protocol::chain;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
     Strategy,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tenon_protocol::chain;
 
 use cap_std::fs::{Dir, MetadataExt};
+use tenon_protocol::chain;
 use tokio_util::sync::CancellationToken;
 
 use super::call::Guests;

@@ -89,6 +89,8 @@ mod several;
 #[cfg(test)]
 mod shelf;
 #[cfg(test)]
+mod siblings;
+#[cfg(test)]
 mod snapshot_life;
 #[cfg(test)]
 mod snapshot_package;

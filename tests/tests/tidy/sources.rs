@@ -24,8 +24,15 @@ const NEVER: &[(&str, Where, &str)] = &[
     (concat!("#[", "ignore"), Where::Anywhere, "a test runs, or it goes"),
     (concat!("#[", "allow("), Where::Anywhere, "#[expect(lint, reason = \"...\")]"),
     (concat!("#![", "allow("), Where::Anywhere, "#[expect(lint, reason = \"...\")]"),
+    (concat!("(%", "error"), Where::Anywhere, CHAIN),
+    (concat!(" %", "error"), Where::Anywhere, CHAIN),
+    (concat!("as &dyn ", "Error"), Where::Anywhere, CHAIN),
+    (concat!("as &dyn std::error::", "Error"), Where::Anywhere, CHAIN),
     (concat!(".unw", "rap()"), Where::OutsideTests, "`?`, or expect(\"why it cannot fail\")"),
 ];
+
+/// JSON logs show an error without its causes.
+const CHAIN: &str = "error = %chain(&error)";
 
 /// Traces of the machine on which something was written.
 const MACHINE: &[&str] = &[

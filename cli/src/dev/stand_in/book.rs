@@ -42,6 +42,8 @@ pub(crate) struct Book {
     pub(super) catalog: Catalog,
     pub(super) uaa: Uaa,
     requests: VecDeque<String>,
+    /// How often each offering was withdrawn.
+    withdrawals: BTreeMap<String, u64>,
 }
 
 /// Label to id to handle.
@@ -65,6 +67,7 @@ impl Book {
             offerings: BTreeMap::new(),
             uaa: Uaa::new(uaa),
             requests: VecDeque::new(),
+            withdrawals: BTreeMap::new(),
         })
     }
 
@@ -109,6 +112,9 @@ impl Book {
         notice: OfferingNotice,
     ) -> Result<(), BookError> {
         let plans = notice.plans.clone().unwrap_or_default();
+        if notice.active == Some(false) {
+            self.note_withdrawal(label);
+        }
         self.offerings.insert(label.to_owned(), notice);
         let Some(handles) = self.handles.0.get_mut(label) else { return Ok(()) };
         let before = handles.len();
@@ -136,6 +142,14 @@ impl Book {
             self.requests.pop_front();
         }
         self.requests.push_back(line);
+    }
+
+    pub(super) fn note_withdrawal(&mut self, label: &str) {
+        *self.withdrawals.entry(label.to_owned()).or_default() += 1;
+    }
+
+    pub(super) fn show_withdrawals(&self) -> Value {
+        json!(self.withdrawals)
     }
 
     pub(super) fn show_requests(&self) -> Value {

@@ -102,7 +102,13 @@ fn update(
 ) -> Created {
     let mut book = lock(book);
     admit(&book, headers)?;
+    let withdraws = changes.get("active") == Some(&json!(false));
     let updated = book.catalog.update(kind, guid, changes)?;
+    if let Some(label) =
+        updated.pointer("/entity/label").and_then(Value::as_str).filter(|_| withdraws)
+    {
+        book.note_withdrawal(label);
+    }
     book.save_catalog()?;
     // As the original: 201 to both.
     Ok((StatusCode::CREATED, Json(updated)))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::random_range;
+use tenon_protocol::chain;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span};
@@ -34,7 +35,7 @@ async fn check_at(ops: Arc<Operations>, offering: Arc<OfferingConfig>, interval:
     loop {
         tokio::time::sleep(interval.mul_f64(random_range(0.8..1.2))).await;
         if let Err(error) = check_orphan(&ops, &offering) {
-            tracing::warn!(%error, "orphans were not checked");
+            tracing::warn!(error = %chain(&error), "orphans were not checked");
         }
     }
 }

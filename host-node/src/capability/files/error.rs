@@ -1,9 +1,9 @@
 //! What can go wrong with files, and what a guest hears of it.
 
 use std::io;
-use tenon_protocol::chain;
 
 use rustix::io::Errno;
+use tenon_protocol::chain;
 
 use crate::capability::blob::{BlobError, blob_error};
 use crate::guest::bindings::tenon::host::files::Failure;

@@ -5,10 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tenon_protocol::chain;
 
 use cap_std::fs::{Dir, File, Metadata, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
 use rustix::fs::{OFlags, RenameFlags};
+use tenon_protocol::chain;
 
 use super::error::FilesError;
 use super::path::{InnerPath, Label};

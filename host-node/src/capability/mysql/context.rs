@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tenon_protocol::chain;
 
 use cap_std::fs::Dir;
+use tenon_protocol::chain;
 
 use super::error::MysqlError;
 use super::journal::Journal;

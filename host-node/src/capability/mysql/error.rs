@@ -3,9 +3,9 @@
 use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
-use tenon_protocol::chain;
 
 use mysql_async::{DriverError, Error, IoError, LocalInfileError, ServerError};
+use tenon_protocol::chain;
 
 use crate::guest::bindings::tenon::host::mysql::Failure;
 

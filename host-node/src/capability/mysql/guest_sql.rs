@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use tenon_protocol::chain;
 
 use mysql_async::consts::ColumnType;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Column, Conn, OptsBuilder, Params, Row, Value as Sql};
+use tenon_protocol::chain;
 
 use super::Database;
 use super::error::MysqlError;

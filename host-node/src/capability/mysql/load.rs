@@ -6,8 +6,8 @@
 //! in a task of their own that the call's end does not stop, the last at the next look or load.
 
 use std::io;
-use tenon_protocol::chain;
 
+use tenon_protocol::chain;
 use tokio_util::sync::CancellationToken;
 
 use super::database::charset;

@@ -6,10 +6,10 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tenon_protocol::chain;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use rand::distr::{Alphanumeric, SampleString};
+use tenon_protocol::chain;
 
 use super::program::Job;
 
