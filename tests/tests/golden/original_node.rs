@@ -16,7 +16,7 @@ use super::recording::{self, NodeExchange, Part, Recording};
 use super::rig::Rig;
 
 /// What a gateway tells without waiting has come by then.
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// It plays until it is dropped.
 pub(crate) struct OriginalNode {
