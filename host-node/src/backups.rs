@@ -7,7 +7,7 @@
 mod manifest;
 pub(crate) mod rotation;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +32,9 @@ const RAW: &str = "raw.part";
 
 /// A directory that is being written.
 const ASIDE: &str = ".part";
+
+/// Says when the instance ended, in seconds since the epoch. It outlives the ledger's tomb.
+const ENDED: &str = ".ended";
 
 /// The directory of all backups.
 #[derive(Clone)]
@@ -226,6 +229,43 @@ impl InstanceBackups {
         let Some(newest) = self.taken()?.into_iter().max() else { return Ok(None) };
         let dir = self.dir.open_dir(newest.to_string())?;
         Ok(Manifest::read(&dir, &self.instance).ok().flatten().map(|manifest| manifest.node))
+    }
+
+    /// When the instance ended; `None` while nobody said that it did.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    pub(crate) fn ended(&self) -> io::Result<Option<u64>> {
+        match self.dir.read_to_string(ENDED) {
+            // Cut off by a crash it says nothing.
+            Ok(text) => Ok(text.trim().parse().ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes down when the instance ended.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    pub(crate) fn set_ended(&self, epoch: u64) -> io::Result<()> {
+        let mut file = create(&self.dir, ENDED)?;
+        file.write_all(format!("{epoch}\n").as_bytes())?;
+        file.sync_all()
+    }
+
+    /// It is there after all, here or elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    pub(crate) fn set_there(&self) -> io::Result<()> {
+        match self.dir.remove_file(ENDED) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// An empty directory for a backup, in the place of what a crash left. The guest writes into

@@ -6,27 +6,32 @@ const DAY: u64 = 86_400;
 /// For so many days before today one backup of each day is kept.
 const DAYS: u64 = 7;
 
-/// For so many days all backups are kept of an instance that is gone.
+/// For so many days all backups are kept of an instance that ended, and the newest so long after
+/// its end.
 const DAYS_AFTER_ITS_END: u64 = 10;
 
 /// Whether there still is something to back up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Served {
+    /// It is there, or nobody told this node that it ended: it may have moved, or the ledger that
+    /// knew of it be lost.
     Yes,
-    /// The instance was removed, and its backups with it some time later.
-    NoMore,
+    /// The instance was removed then, and its backups are some time later.
+    Ended { since: u64 },
 }
 
 /// Those of `taken` that are not needed any more at `now`; seconds since the epoch.
 ///
 /// Of an instance that is served all of today's are kept, the newest of each of the seven days
-/// before, and the newest of all whenever it was. Days are those of UTC.
+/// before, and the newest of all whenever it was. Days are those of UTC. Of one that ended
+/// nothing is left after ten days.
 ///
 /// Source: the rotator of vcap-services-base; reference, section 6.9.
 pub(crate) fn surplus(taken: &[u64], now: u64, served: Served) -> Vec<u64> {
     let newest = taken.iter().max().copied();
+    let over = |since: u64| now.saturating_sub(since) > DAYS_AFTER_ITS_END * DAY;
     let is_surplus = |&one: &u64| match served {
-        Served::NoMore => now.saturating_sub(one) > DAYS_AFTER_ITS_END * DAY,
+        Served::Ended { since } => over(one) && (Some(one) != newest || over(since)),
         Served::Yes if Some(one) == newest => false,
         Served::Yes => {
             let age = (now / DAY).saturating_sub(one / DAY);
@@ -77,15 +82,23 @@ mod tests {
     }
 
     #[test]
-    fn of_an_instance_that_is_gone_all_are_kept_for_ten_days() {
-        check(Served::NoMore, &[0, 1, 100, 240], &[]);
-        check(Served::NoMore, &[239, 241, 1_000], &[241, 1_000]);
+    fn of_an_instance_that_ended_all_are_kept_for_ten_days() {
+        let ended = |hours_ago: u64| Served::Ended { since: NOW - hours_ago * HOUR };
+        check(ended(240), &[1_000], &[]);
+        check(ended(0), &[1, 2, 26, 27, 239], &[]);
+        check(ended(240), &[240, 264], &[264]);
+        check(ended(241), &[241, 1_000], &[241, 1_000]);
+        // Taken since, whoever took it.
+        check(ended(1_000), &[239, 1_000], &[1_000]);
     }
 
     #[test]
     fn a_clock_that_went_back_removes_nothing_of_what_seems_to_come() {
         assert!(surplus(&[NOW + 5 * DAY, NOW], NOW, Served::Yes).is_empty());
-        assert!(surplus(&[NOW + 5 * DAY], NOW, Served::NoMore).is_empty());
+        let ended = Served::Ended { since: 0 };
+        assert!(surplus(&[NOW + 5 * DAY], NOW, ended).is_empty());
+        let ended = Served::Ended { since: NOW + 5 * DAY };
+        assert!(surplus(&[NOW - 90 * DAY], NOW, ended).is_empty());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Taken when one is due, or when an operator asks (SIGUSR1); one instance after the other, beside
 //! what applications do. Rotation follows each look.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,8 +93,8 @@ async fn look_once(
             }
         }
     }
-    for (id, served) in rotated(offering, store, there).await {
-        match rotate(offering, store, &id, served).await {
+    for (id, known) in rotated(offering, store, there).await {
+        match rotate(offering, store, &id, known).await {
             Ok(removed) => tally.removed += removed,
             Err(fault) => tracing::error!(instance = %id, %fault, "old backups stay"),
         }
@@ -157,14 +158,14 @@ async fn rotated(
     offering: &Offering,
     store: &BackupStore,
     there: Vec<InstanceId>,
-) -> Vec<(InstanceId, Served)> {
+) -> Vec<(InstanceId, Known)> {
     let (from, service, node) =
         (store.clone(), offering.service().clone(), offering.node().clone());
-    let known = there.clone();
+    let served = there.clone();
     let ours = blocking(move || {
         let mut ours = Vec::new();
         for id in from.instances(&service)? {
-            if known.contains(&id) {
+            if served.contains(&id) {
                 continue;
             }
             let Some(place) = from.instance(&service, &id)? else { continue };
@@ -174,24 +175,118 @@ async fn rotated(
         }
         Ok(ours)
     });
-    let gone = ours.await.unwrap_or_default().into_iter().map(|id| (id, Served::NoMore));
-    there.into_iter().map(|id| (id, Served::Yes)).chain(gone).collect()
+    let away = ours.await.unwrap_or_default().into_iter().map(|id| {
+        let entry = offering.ledger.instance(offering.service(), &id).ok().flatten();
+        (id, known(entry.as_ref()))
+    });
+    there.into_iter().map(|id| (id, Known::There)).chain(away).collect()
+}
+
+/// What the ledger says of an instance that has backups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    There,
+    /// It was removed, and did not move away.
+    Ended,
+    /// Nothing, or not enough.
+    Nothing,
+}
+
+fn known(entry: Option<&InstanceEntry>) -> Known {
+    let Some(entry) = entry else { return Known::Nothing };
+    match entry.phase {
+        InstancePhase::Present => Known::There,
+        InstancePhase::Provisioning | InstancePhase::Removing => Known::Nothing,
+        // Shut off before it was removed it went to another node.
+        InstancePhase::Gone if entry.is_suspended() || entry.failure.is_some() => Known::Nothing,
+        InstancePhase::Gone => Known::Ended,
+    }
 }
 
 async fn rotate(
     offering: &Offering,
     store: &BackupStore,
     id: &InstanceId,
-    served: Served,
+    known: Known,
 ) -> Result<usize, Fault> {
     let (from, service, id) = (store.clone(), offering.service().clone(), id.clone());
     blocking(move || {
         let Some(place) = from.instance(&service, &id)? else { return Ok(0) };
-        let old = surplus(&place.taken()?, Millis::now().as_millis() / 1_000, served);
+        let now = Millis::now().as_millis() / 1_000;
+        let old = surplus(&place.taken()?, now, served(&place, known, now)?);
         for epoch in &old {
             place.remove(*epoch)?;
         }
         Ok(old.len())
     })
     .await
+}
+
+/// When it ended is kept beside the backups: tombs are not kept as long, and a ledger may be lost.
+fn served(place: &InstanceBackups, known: Known, now: u64) -> io::Result<Served> {
+    match known {
+        Known::There => place.set_there().map(|()| Served::Yes),
+        Known::Ended | Known::Nothing => match place.ended()? {
+            Some(since) => Ok(Served::Ended { since }),
+            None if known == Known::Ended => {
+                place.set_ended(now).map(|()| Served::Ended { since: now })
+            }
+            None => Ok(Served::Yes),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Access, Moving};
+    use InstancePhase::{Gone, Present, Provisioning, Removing};
+    use tenon_protocol::{Generation, OperationId, ServiceName};
+
+    fn entry(phase: InstancePhase, access: Access, failure: Option<Fault>) -> InstanceEntry {
+        InstanceEntry {
+            id: InstanceId::new("d1").unwrap(),
+            generation: Generation::FIRST,
+            operation: OperationId::random(),
+            recorded: true,
+            phase,
+            plan: String::new(),
+            version: String::new(),
+            created: Millis::default(),
+            changed: Millis::default(),
+            credentials: None,
+            failure,
+            moving: Moving { access, ..Moving::default() },
+        }
+    }
+
+    #[test]
+    fn only_what_was_removed_here_has_ended() {
+        let known = |phase, access, failure| known(Some(&entry(phase, access, failure)));
+        for access in [Access::Open, Access::Suspended] {
+            assert_eq!(known(Present, access, None), Known::There);
+            assert_eq!(known(Provisioning, access, None), Known::Nothing);
+            assert_eq!(known(Removing, access, None), Known::Nothing);
+        }
+        assert_eq!(known(Gone, Access::Open, None), Known::Ended);
+        assert_eq!(known(Gone, Access::Suspended, None), Known::Nothing);
+        assert_eq!(known(Gone, Access::Open, Some(Fault::internal())), Known::Nothing);
+        assert_eq!(super::known(None), Known::Nothing);
+    }
+
+    #[test]
+    fn an_end_is_remembered_without_a_tomb_until_the_instance_is_there_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = BackupStore::open(dir.path(), 1 << 20, 0).unwrap();
+        let service = ServiceName::new("MyaaS").unwrap();
+        let place = store.make_instance(&service, &InstanceId::new("d1").unwrap()).unwrap();
+        assert_eq!(served(&place, Known::Nothing, 5).unwrap(), Served::Yes);
+        assert_eq!(served(&place, Known::Ended, 6).unwrap(), Served::Ended { since: 6 });
+        for known in [Known::Ended, Known::Nothing] {
+            assert_eq!(served(&place, known, 7).unwrap(), Served::Ended { since: 6 });
+        }
+        assert_eq!(place.taken().unwrap(), [0; 0]);
+        assert_eq!(served(&place, Known::There, 8).unwrap(), Served::Yes);
+        assert_eq!(served(&place, Known::Nothing, 9).unwrap(), Served::Yes);
+    }
 }

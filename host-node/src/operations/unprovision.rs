@@ -9,7 +9,9 @@ use tenon_protocol::{Fault, Order};
 use super::{Task, fenced};
 use crate::credentials::Credentials;
 use crate::guest::{CallFacts, GuestFailure, Unprovision, wit};
-use crate::ledger::{BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Moving, Note};
+use crate::ledger::{
+    Access, BindingEntry, BindingPhase, InstanceEntry, InstancePhase, Moving, Note,
+};
 use crate::offering::{Offering, facts, ledger_fault};
 
 /// What the ledger's entry says about an order.
@@ -112,7 +114,8 @@ async fn remove_with(
         changed: Millis::now(),
         credentials: None,
         failure: failed,
-        moving: Moving::default(),
+        // It says whether the instance was shut off to be moved away.
+        moving: Moving { access: last_access(offering, &entry), ..Moving::default() },
         ..entry
     };
     let written = offering.ledger.update(move |book| {
@@ -132,6 +135,14 @@ async fn remove_with(
     offering.count(Some(InstancePhase::Removing), InstancePhase::Gone);
     offering.crash.point("unprovision.recorded");
     Ok(())
+}
+
+/// Whether an instance that goes was shut off; the one in quarantine is shut off for its end.
+fn last_access(offering: &Offering, entry: &InstanceEntry) -> Access {
+    match offering.quarantine.get(&entry.id) {
+        Some(_purged) => Access::Open,
+        None => entry.moving.access,
+    }
 }
 
 /// Makes the intent to remove durable, with the order's fence.

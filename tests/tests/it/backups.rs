@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tenon_protocol::Order;
@@ -147,7 +149,7 @@ async fn what_a_running_node_backed_up_is_restored_once_for_each_order() {
     let stage = Stage::set().await;
     let path = stage.back_up().await;
     let (name, owner) = (stage.tenant.name(), stage.owner());
-    let dir = cap_std::fs::Dir::open_ambient_dir(&path, cap_std::ambient_authority()).unwrap();
+    let dir = Dir::open_ambient_dir(&path, ambient_authority()).unwrap();
     let manifest: serde_json::Value =
         serde_json::from_slice(&dir.read(format!("{name}.json")).unwrap()).unwrap();
     assert_eq!(manifest["file"], format!("{name}.sql.gz"));
@@ -189,4 +191,41 @@ async fn p28_a_node_killed_while_it_backs_up_or_restores_loses_nothing() {
         }
         check_serves(&stage.tenant.logins()).await;
     }
+}
+
+/// Has the node look through all backups, and waits for the end of that.
+async fn look_through(stage: &Stage) {
+    let looks = || stage.platform.log("node-1").matches("backed up").count();
+    let before = looks();
+    stage.platform.back_up("node-1").unwrap();
+    let looked = async || (looks() > before).then_some(());
+    wait_until("a look through the backups", PATIENCE, looked).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_newest_backup_of_what_the_ledger_does_not_know_stays() {
+    let stage = Stage::set().await;
+    let name = stage.tenant.name();
+    look_through(&stage).await;
+    let path = stage.taken().pop().unwrap();
+    let taken = Dir::open_ambient_dir(path, ambient_authority()).unwrap();
+    // Of an instance of this node that it has forgotten, taken long ago.
+    let lost = "d34809b28559e414082e84b61d0c4550e";
+    let place = format!("backups/backups/MyaaS/d3/48/09/{lost}");
+    let dir = stage.platform.dir().unwrap();
+    let manifest = taken.read_to_string(format!("{name}.json")).unwrap().replace(name, lost);
+    for epoch in ["1400000000", "1500000000"] {
+        let path = format!("{place}/{epoch}");
+        dir.create_dir_all(&path).unwrap();
+        let to = dir.open_dir(&path).unwrap();
+        taken.copy(format!("{name}.sql.gz"), &to, format!("{lost}.sql.gz")).unwrap();
+        to.write(format!("{lost}.json"), &manifest).unwrap();
+    }
+    look_through(&stage).await;
+    assert!(dir.exists(format!("{place}/1500000000")));
+    assert!(!dir.exists(format!("{place}/1400000000")));
+    // Somebody said that it ended.
+    dir.write(format!("{place}/.ended"), "1500000001").unwrap();
+    look_through(&stage).await;
+    assert!(!dir.exists(format!("{place}/1500000000")));
 }
