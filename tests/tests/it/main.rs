@@ -69,6 +69,8 @@ mod orphans_original;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod permissions;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod quota;

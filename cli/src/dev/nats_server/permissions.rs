@@ -23,7 +23,8 @@ pub struct Permissions {
 /// A node: it hears what is asked of it, announces itself, and works on its own jobs.
 #[must_use]
 pub fn of_node(node: &NodeId, services: &[ServiceName]) -> Permissions {
-    let mut publish = job_queue();
+    let mut publish = vec!["$JS.API.INFO".to_owned()];
+    publish.push(format!("$JS.API.STREAM.INFO.KV_{JOBS_BUCKET}"));
     let mut subscribe = vec![format!("_INBOX_{node}.>")];
     for service in services {
         publish.extend([
@@ -33,6 +34,7 @@ pub fn of_node(node: &NodeId, services: &[ServiceName]) -> Permissions {
             format!("$KV.{JOBS_BUCKET}.job.{service}.{node}.>"),
             format!("$KV.{JOBS_BUCKET}.snap.{service}.{node}.>"),
         ]);
+        publish.extend(jobs_of(service, node));
         subscribe.extend([
             format!("{service}.*.{node}"),
             subject::discover(service),
@@ -45,18 +47,21 @@ pub fn of_node(node: &NodeId, services: &[ServiceName]) -> Permissions {
     Permissions { publish, subscribe, responses: true }
 }
 
-/// What a consumer of jobs needs of JetStream's own subjects.
-fn job_queue() -> Subjects {
+/// What a node needs of JetStream's own subjects to take its own jobs and to read their records.
+///
+/// A record may hold what lets its reader in somewhere, such as the URL of an import: it is read by
+/// its key, which the subject shows, and by nothing else. Snapshots are counted on all nodes.
+fn jobs_of(service: &ServiceName, node: &NodeId) -> Subjects {
+    let consumer = format!("{service}-{node}");
+    let read = format!("$JS.API.DIRECT.GET.KV_{JOBS_BUCKET}.$KV.{JOBS_BUCKET}");
+    let filter = subject::jobs_of(service, node);
     vec![
-        "$JS.API.INFO".to_owned(),
-        format!("$JS.API.STREAM.INFO.{JOBS_STREAM}"),
-        format!("$JS.API.CONSUMER.CREATE.{JOBS_STREAM}.>"),
-        format!("$JS.API.CONSUMER.INFO.{JOBS_STREAM}.>"),
-        format!("$JS.API.CONSUMER.MSG.NEXT.{JOBS_STREAM}.>"),
-        format!("$JS.ACK.{JOBS_STREAM}.>"),
-        format!("$JS.API.STREAM.INFO.KV_{JOBS_BUCKET}"),
-        format!("$JS.API.STREAM.MSG.GET.KV_{JOBS_BUCKET}"),
-        format!("$JS.API.DIRECT.GET.KV_{JOBS_BUCKET}.>"),
+        format!("$JS.API.CONSUMER.CREATE.{JOBS_STREAM}.{consumer}.{filter}"),
+        format!("$JS.API.CONSUMER.INFO.{JOBS_STREAM}.{consumer}"),
+        format!("$JS.API.CONSUMER.MSG.NEXT.{JOBS_STREAM}.{consumer}"),
+        format!("$JS.ACK.{JOBS_STREAM}.{consumer}.>"),
+        format!("{read}.job.{service}.{node}.>"),
+        format!("{read}.snap.{service}.>"),
     ]
 }
 
@@ -96,24 +101,29 @@ mod tests {
         expect![[r#"
             publish
               $JS.API.INFO
-              $JS.API.STREAM.INFO.TENON_JOBS
-              $JS.API.CONSUMER.CREATE.TENON_JOBS.>
-              $JS.API.CONSUMER.INFO.TENON_JOBS.>
-              $JS.API.CONSUMER.MSG.NEXT.TENON_JOBS.>
-              $JS.ACK.TENON_JOBS.>
               $JS.API.STREAM.INFO.KV_tenon_jobs
-              $JS.API.STREAM.MSG.GET.KV_tenon_jobs
-              $JS.API.DIRECT.GET.KV_tenon_jobs.>
               MyaaS.announce.node-1
               MyaaS.node_handles.node-1
               tenon.identity.MyaaS.node-1
               $KV.tenon_jobs.job.MyaaS.node-1.>
               $KV.tenon_jobs.snap.MyaaS.node-1.>
+              $JS.API.CONSUMER.CREATE.TENON_JOBS.MyaaS-node-1.tenon.jobs.MyaaS.node-1.>
+              $JS.API.CONSUMER.INFO.TENON_JOBS.MyaaS-node-1
+              $JS.API.CONSUMER.MSG.NEXT.TENON_JOBS.MyaaS-node-1
+              $JS.ACK.TENON_JOBS.MyaaS-node-1.>
+              $JS.API.DIRECT.GET.KV_tenon_jobs.$KV.tenon_jobs.job.MyaaS.node-1.>
+              $JS.API.DIRECT.GET.KV_tenon_jobs.$KV.tenon_jobs.snap.MyaaS.>
               FilesystemaaS.announce.node-1
               FilesystemaaS.node_handles.node-1
               tenon.identity.FilesystemaaS.node-1
               $KV.tenon_jobs.job.FilesystemaaS.node-1.>
               $KV.tenon_jobs.snap.FilesystemaaS.node-1.>
+              $JS.API.CONSUMER.CREATE.TENON_JOBS.FilesystemaaS-node-1.tenon.jobs.FilesystemaaS.node-1.>
+              $JS.API.CONSUMER.INFO.TENON_JOBS.FilesystemaaS-node-1
+              $JS.API.CONSUMER.MSG.NEXT.TENON_JOBS.FilesystemaaS-node-1
+              $JS.ACK.TENON_JOBS.FilesystemaaS-node-1.>
+              $JS.API.DIRECT.GET.KV_tenon_jobs.$KV.tenon_jobs.job.FilesystemaaS.node-1.>
+              $JS.API.DIRECT.GET.KV_tenon_jobs.$KV.tenon_jobs.snap.FilesystemaaS.>
             subscribe
               _INBOX_node-1.>
               MyaaS.*.node-1
