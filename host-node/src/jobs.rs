@@ -155,6 +155,8 @@ async fn carry_on(
         return Ok(());
     };
     if held.record.status.is_final() {
+        // It was ended from outside, perhaps while this node was away.
+        discard(offering, &held.record);
         return Ok(());
     }
     let span = span(offering, &held.record);
@@ -188,10 +190,18 @@ async fn bring_to_an_end(
         let work = Box::pin(execute(offering, records, &job, Arc::clone(&progress)));
         keep_alive(records, &mut held, message, &progress, work).await?
     } else {
+        discard(offering, &held.record);
         let text = format!("Job was begun {MAX_ATTEMPTS} times without an end");
         Err(Fault::new(Code::INTERNAL, text))
     };
     finish(offering, records, held, outcome).await
+}
+
+/// Removes what a crash left of a job that is not begun again.
+fn discard(offering: &Offering, job: &JobRecord) {
+    if let Some(store) = &offering.snapshots {
+        store.discard(&job.service, &job.instance, &job.id);
+    }
 }
 
 /// Runs `work`, and meanwhile tells queue and record that it goes on.

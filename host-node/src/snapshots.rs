@@ -58,6 +58,15 @@ impl SnapshotStore {
         gone(self.dir.remove_dir_all(format!("{service}/{instance}")))
     }
 
+    /// Removes what a job that will not be begun again wrote and fetched aside, if there is anything.
+    pub(crate) fn discard(&self, service: &ServiceName, instance: &InstanceId, job: &JobId) {
+        match self.dir.open_dir(format!("{service}/{instance}")) {
+            Ok(dir) => InstanceDir(Arc::new(dir)).discard(job),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%job, %error, "what a job left cannot be removed"),
+        }
+    }
+
     /// The directory of one instance's snapshots, created if it is not there.
     ///
     /// # Errors
@@ -159,8 +168,13 @@ impl InstanceDir {
         Ok(self.0.open_with(name, &options)?.into_std())
     }
 
-    /// Removes what `job` wrote and fetched, if there is anything.
-    pub(crate) fn discard(&self, job: &JobId) {
+    /// Has what `job` writes and fetches aside removed, if it is not kept, once nobody works on it
+    /// any more: it ended, or its work was dropped.
+    pub(crate) fn aside_of(&self, job: &JobId) -> Arc<Aside> {
+        Arc::new(Aside { dir: self.clone(), job: job.clone() })
+    }
+
+    fn discard(&self, job: &JobId) {
         for name in [Self::aside(job), Self::fetched(job)] {
             if let Err(error) = gone(self.0.remove_file(name)) {
                 tracing::warn!(%job, error = %chain(&error), "what a job left cannot be removed");
@@ -206,6 +220,18 @@ impl InstanceDir {
     }
 }
 
+/// What a job writes aside. Whoever writes holds it; dropped by the last one, it is removed.
+pub(crate) struct Aside {
+    dir: InstanceDir,
+    job: JobId,
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.dir.discard(&self.job);
+    }
+}
+
 /// Who may read a file of the store, besides who writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -220,5 +246,60 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn store(dir: &tempfile::TempDir) -> SnapshotStore {
+        let fetching = FetchLimits {
+            max_bytes: 1,
+            max_redirects: 0,
+            timeout: Duration::ZERO,
+            networks: Vec::new(),
+        };
+        let dir = Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
+        SnapshotStore { dir: Arc::new(dir), max_bytes: 1, job_ttl: Duration::ZERO, fetching }
+    }
+
+    fn names(dir: &InstanceDir) -> Vec<String> {
+        let entries = dir.0.entries().unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn p31_what_a_job_wrote_aside_goes_with_the_last_that_works_on_it() {
+        let on_disk = tempfile::tempdir().unwrap();
+        let (service, instance) = (ServiceName::new("S").unwrap(), InstanceId::new("d1").unwrap());
+        let store = store(&on_disk);
+        let dir = store.instance(&service, &instance).unwrap();
+        let (job, other) = (JobId::random(), JobId::random());
+        let write = |name: &str| {
+            dir.create(name, Access::Node).unwrap().write_all(b"data").unwrap();
+        };
+        let aside = dir.aside_of(&job);
+        let on_a_thread = Arc::clone(&aside);
+        write(&InstanceDir::aside(&job));
+        write(&InstanceDir::fetched(&job));
+        write(&InstanceDir::aside(&other));
+        drop(aside);
+        assert_eq!(names(&dir).len(), 3);
+        drop(on_a_thread);
+        assert_eq!(names(&dir), [InstanceDir::aside(&other)]);
+
+        // What is kept stays.
+        let aside = dir.aside_of(&other);
+        dir.keep(&other, &SnapshotId::from(7)).unwrap();
+        drop(aside);
+        assert_eq!(names(&dir), ["7.data"]);
+
+        // A crash drops nothing, and the next start does.
+        write(&InstanceDir::fetched(&job));
+        store.discard(&service, &instance, &job);
+        store.discard(&service, &InstanceId::random(), &job);
+        assert_eq!(names(&dir), ["7.data"]);
     }
 }

@@ -12,7 +12,7 @@ use super::create_snapshot::storage;
 use crate::capability::context::Progress;
 use crate::offering::Offering;
 use crate::package::{Meter, PackageError, Packing, pack};
-use crate::snapshots::{Access, InstanceDir, SnapshotStore};
+use crate::snapshots::{Access, Aside, InstanceDir, SnapshotStore};
 
 /// Packs `snapshot`. One that is packed already, and as it is recorded, stays.
 ///
@@ -35,9 +35,11 @@ pub(crate) async fn create_serialized_url(
     offering.crash.point("package.begun");
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
+    let aside = dir.aside_of(&job.id);
     let work = Work {
         store: store.clone(),
         dir: dir.clone(),
+        _aside: Arc::clone(&aside),
         job: job.clone(),
         snapshot: snapshot.clone(),
         provider: provider.to_owned(),
@@ -46,13 +48,8 @@ pub(crate) async fn create_serialized_url(
     let packed = tokio::task::spawn_blocking(move || work.pack());
     let packed = tokio::time::timeout(store.job_ttl, packed).await;
     let packed = packed.map_err(|_elapsed| Fault::job_ttl(store.job_ttl))?;
-    let package = match packed.map_err(|_panicked| Fault::internal())? {
-        Ok(package) => package,
-        Err(error) => {
-            dir.discard(&job.id);
-            return Err(fault_of(&error, job));
-        }
-    };
+    let package = packed.map_err(|_panicked| Fault::internal())?;
+    let package = package.map_err(|error| fault_of(&error, job))?;
     offering.crash.point("package.packed");
     dir.keep_package(&job.id, &snapshot.id).map_err(storage)?;
     offering.crash.point("package.stored");
@@ -64,6 +61,7 @@ pub(crate) async fn create_serialized_url(
 struct Work {
     store: SnapshotStore,
     dir: InstanceDir,
+    _aside: Arc<Aside>,
     job: JobRecord,
     snapshot: SnapshotRecord,
     provider: String,

@@ -32,6 +32,7 @@ pub(crate) async fn create_snapshot(
     let _beside = in_time(offering.locks.shared(&job.instance)).await?;
     let entry = present(offering, job)?;
     let dir = store.instance(offering.service(), &job.instance).map_err(storage)?;
+    let _aside = dir.aside_of(&job.id);
     offering.crash.point("snapshot.begun");
     let call = Snapshot {
         instance: offering.instance_ref(&entry),
@@ -40,13 +41,7 @@ pub(crate) async fn create_snapshot(
         max_bytes: store.max_bytes,
     };
     let called = offering.call(&job_facts(job, progress), call).await;
-    let taken = match called {
-        Ok(called) => called.output,
-        Err(failure) => {
-            dir.discard(&job.id);
-            return Err(failure.to_fault());
-        }
-    };
+    let taken = called.map_err(|failure| failure.to_fault())?.output;
     offering.crash.point("snapshot.called");
     dir.keep(&job.id, id).map_err(storage)?;
     offering.crash.point("snapshot.stored");

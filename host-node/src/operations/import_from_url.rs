@@ -17,7 +17,7 @@ use crate::fetch::{fetch, shown};
 use crate::guest::Formats;
 use crate::offering::Offering;
 use crate::package::{Meter, PackageError, Unpacked, unpack};
-use crate::snapshots::{Access, InstanceDir, SnapshotStore};
+use crate::snapshots::{Access, Aside, InstanceDir, SnapshotStore};
 
 /// What is imported.
 #[derive(Clone, Copy)]
@@ -47,9 +47,7 @@ pub(crate) async fn import_from_url(
         store.job_ttl,
         fetch_and_keep(offering, (store, &dir), job, import, progress),
     );
-    let done = done.await.unwrap_or_else(|_elapsed| Err(Fault::job_ttl(store.job_ttl)));
-    dir.discard(&job.id);
-    done
+    done.await.unwrap_or_else(|_elapsed| Err(Fault::job_ttl(store.job_ttl)))
 }
 
 async fn fetch_and_keep(
@@ -65,6 +63,7 @@ async fn fetch_and_keep(
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
     let meter = Meter { progress, stop };
+    let aside = dir.aside_of(&job.id);
     let fetched = InstanceDir::fetched(&job.id);
     let out = dir.create(&fetched, Access::Node).map_err(storage)?;
     let size = fetch(import.url, &store.fetching, out, &meter).await.map_err(|error| {
@@ -73,7 +72,14 @@ async fn fetch_and_keep(
         error.to_fault(import.url)
     })?;
     offering.crash.point("fetch.fetched");
-    let work = Work { dir: dir.clone(), job: job.clone(), formats, max: store.max_bytes, meter };
+    let work = Work {
+        dir: dir.clone(),
+        _aside: Arc::clone(&aside),
+        job: job.clone(),
+        formats,
+        max: store.max_bytes,
+        meter,
+    };
     let unpacked = tokio::task::spawn_blocking(move || work.unpack()).await;
     let unpacked = unpacked.map_err(|_panicked| Fault::internal())?;
     let (found, data) = unpacked.map_err(|error| fault_of(&error, import.url, size))?;
@@ -104,6 +110,7 @@ async fn fetch_and_keep(
 /// What the blocking part needs.
 struct Work {
     dir: InstanceDir,
+    _aside: Arc<Aside>,
     job: JobRecord,
     formats: Vec<String>,
     max: u64,

@@ -6,13 +6,19 @@ use std::future::Future;
 use reqwest::Method;
 use serde_json::json;
 use tenon_protocol::job::JobView;
-use tenon_tests::{HarnessError, Login, Options, Platform};
+use tenon_tests::{HarnessError, Login, Options, Platform, wait_until};
 
 use crate::crash::insist;
 use crate::file_server::FileServer;
 use crate::letters::{letter, with_letter};
 use crate::settings;
-use crate::shelf::{Shelf, text};
+use crate::shelf::{PATIENCE, Shelf, text};
+
+/// Lets the node fetch from this machine.
+async fn allow_this_machine(platform: &Platform) {
+    let line = "import_networks = [\"127.0.0.0/8\"]";
+    settings::set(platform, "node-1", "[snapshots]", line).await;
+}
 
 const COUNT: &str = "SELECT COUNT(*) FROM letters";
 
@@ -61,8 +67,7 @@ async fn p31_a_rollback_that_a_dying_node_had_done_runs_once() {
 #[tokio::test]
 async fn p31_an_import_that_a_dying_node_had_fetched_runs_once() {
     let platform = Platform::start(Options::of(&["files"])).await.unwrap();
-    let line = "import_networks = [\"127.0.0.0/8\"]";
-    settings::set(&platform, "node-1", "[snapshots]", line).await;
+    allow_this_machine(&platform).await;
     let classic = platform.classic("files").unwrap();
     let made = insist(async || classic.provision().await).await.unwrap();
     crate::letters::directory(&made).write("letter", "dear all").unwrap();
@@ -84,4 +89,26 @@ async fn p31_an_import_that_a_dying_node_had_fetched_runs_once() {
     assert_eq!(server.asked(), 1);
     shelf.roll_back(&number).await;
     assert_eq!(letter(&made), "dear all");
+}
+
+#[tokio::test]
+async fn p31_what_a_job_that_was_ended_from_outside_had_written_goes() {
+    let platform = Platform::start(Options::of(&["files"])).await.unwrap();
+    settings::set(&platform, "gateway-1", "[state]", "job_life_seconds = 10").await;
+    allow_this_machine(&platform).await;
+    let classic = platform.classic("files").unwrap();
+    let made = insist(async || classic.provision().await).await.unwrap();
+    let shelf = Shelf::of(&classic, &made.service_id);
+    let server = FileServer::start_slow().await;
+    let body = json!({ "url": server.url("1.zip") });
+    let job = shelf.order(Method::PUT, "serialized/url", &body).await;
+    let path = format!("snapshots/FilesystemaaS/{}", shelf.instance);
+    let dir = platform.dir().unwrap();
+    let files = || dir.read_dir(&path).map_or(0, |entries| entries.count());
+    let begun = async || (files() == 1).then_some(());
+    wait_until("the fetch has begun", PATIENCE, begun).await.unwrap();
+    let ended = classic.ended(&shelf.instance, &job).await.unwrap();
+    assert_eq!(ended.result.unwrap()["code"], 30802);
+    let gone = async || (files() == 0).then_some(());
+    wait_until("what was fetched is gone", PATIENCE, gone).await.unwrap();
 }

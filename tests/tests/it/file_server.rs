@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,6 +39,31 @@ impl FileServer {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
+    }
+}
+
+impl FileServer {
+    /// One whose file goes on for minutes, a little at a time.
+    #[expect(clippy::disallowed_methods, reason = "a test's own server")]
+    pub(crate) async fn start_slow() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                answer_slowly(stream).await;
+            }
+        });
+        Self { address, asked: Arc::default(), serving }
+    }
+}
+
+async fn answer_slowly(mut stream: TcpStream) {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+    let mut going_on = stream.write_all(head).await.is_ok();
+    let mut beat = tokio::time::interval(Duration::from_millis(500));
+    while going_on {
+        beat.tick().await;
+        going_on = stream.write_all(&[0; 5_000]).await.is_ok();
     }
 }
 
