@@ -94,6 +94,25 @@ pub(crate) fn shown(url: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }
 
+/// Where names are looked up.
+trait Resolve: Sync {
+    /// All addresses of a host.
+    fn look_up(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+}
+
+/// Where the machine does it.
+struct System;
+
+impl Resolve for System {
+    async fn look_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+}
+
 /// Fetches `url` into `out`; bytes written.
 ///
 /// # Errors
@@ -105,20 +124,29 @@ pub(crate) async fn fetch(
     out: File,
     meter: &Meter,
 ) -> Result<u64, FetchError> {
-    let fetching = fetch_patiently(url, limits, out, meter);
+    fetch_by((&System, limits), url, out, meter).await
+}
+
+async fn fetch_by(
+    (names, limits): (&impl Resolve, &FetchLimits),
+    url: &Secret,
+    out: File,
+    meter: &Meter,
+) -> Result<u64, FetchError> {
+    let fetching = fetch_patiently((names, limits), url, out, meter);
     let fetched = tokio::time::timeout(limits.timeout, fetching).await;
     fetched.unwrap_or(Err(FetchError::TimedOut(limits.timeout)))
 }
 
 async fn fetch_patiently(
+    (names, limits): (&impl Resolve, &FetchLimits),
     url: &Secret,
-    limits: &FetchLimits,
     out: File,
     meter: &Meter,
 ) -> Result<u64, FetchError> {
     let mut url = parse(url.reveal())?;
     for _redirect in 0..=limits.max_redirects {
-        let response = get(&url, &limits.networks).await?;
+        let response = get(&url, names, &limits.networks).await?;
         if !response.status().is_redirection() {
             return receive(response, limits.max_bytes, out, meter).await;
         }
@@ -146,9 +174,9 @@ fn next(url: &Url, response: &Response) -> Result<Url, FetchError> {
 }
 
 /// One request, to an address that was looked at.
-async fn get(url: &Url, networks: &[IpNet]) -> Result<Response, FetchError> {
+async fn get(url: &Url, names: &impl Resolve, networks: &[IpNet]) -> Result<Response, FetchError> {
     let host = url.host_str().ok_or(FetchError::BadUrl)?;
-    let addresses = addresses(url, host, networks).await?;
+    let addresses = addresses(url, host, names, networks).await?;
     let client = Client::builder()
         .no_proxy()
         .redirect(redirect::Policy::none())
@@ -167,16 +195,16 @@ async fn get(url: &Url, networks: &[IpNet]) -> Result<Response, FetchError> {
 async fn addresses(
     url: &Url,
     host: &str,
+    names: &impl Resolve,
     networks: &[IpNet],
 ) -> Result<Vec<SocketAddr>, FetchError> {
     let port = url.port_or_known_default().ok_or(FetchError::BadUrl)?;
     let found: Vec<SocketAddr> = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
         Err(_name) => {
-            let looking = tokio::net::lookup_host((host, port));
-            let found = tokio::time::timeout(CONNECT_TIMEOUT, looking).await;
+            let found = tokio::time::timeout(CONNECT_TIMEOUT, names.look_up(host, port)).await;
             let found = found.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()));
-            found.map_err(FetchError::Name)?.collect()
+            found.map_err(FetchError::Name)?
         }
     };
     let first = found

@@ -1,6 +1,6 @@
 //! Fetches from servers on this machine, which an operator may allow.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -75,11 +75,53 @@ async fn p33_an_address_of_the_operators_own_is_not_reached_by_any_name() {
     }
 }
 
+/// A name that means something else whenever it is looked up. The machine does not know it.
+struct Rebound {
+    answers: Mutex<Vec<&'static str>>,
+}
+
+impl Rebound {
+    fn to(answers: &[&'static str]) -> Self {
+        Self { answers: Mutex::new(answers.iter().rev().copied().collect()) }
+    }
+
+    /// What it would mean next.
+    fn left(&self) -> usize {
+        self.answers.lock().unwrap().len()
+    }
+}
+
+impl Resolve for Rebound {
+    async fn look_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        assert_eq!(host, "rebound.invalid");
+        let answer = self.answers.lock().unwrap().pop().unwrap();
+        Ok(vec![SocketAddr::new(answer.parse().unwrap(), port)])
+    }
+}
+
+async fn fetched_by(names: &Rebound, port: u16) -> Result<u64, FetchError> {
+    let meter = Meter { progress: Arc::default(), stop: CancellationToken::new() };
+    let out = tempfile::tempfile().unwrap();
+    let url = Secret::new(format!("http://rebound.invalid:{port}/"));
+    fetch_by((names, &limits(HERE)), &url, out, &meter).await
+}
+
 #[tokio::test]
 async fn p33_a_name_is_looked_up_once_and_reached_where_it_was_allowed() {
     let (port, _serving) = server("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await;
-    let url = format!("http://localhost:{port}/");
-    assert_eq!(fetched(&url, &limits(HERE)).await.unwrap(), "hello");
+    let names = Rebound::to(&["127.0.0.1", "127.0.0.2"]);
+    assert_eq!(fetched_by(&names, port).await.unwrap(), 5);
+    assert_eq!(names.left(), 1);
+}
+
+#[tokio::test]
+async fn p33_a_name_that_means_something_else_after_a_redirect_is_looked_at_again() {
+    let answer = "HTTP/1.1 302 Found\r\nLocation: http://rebound.invalid:{port}/x\r\n\r\n";
+    let (port, _serving) = server(answer).await;
+    let names = Rebound::to(&["127.0.0.1", "127.0.0.2"]);
+    let error = fetched_by(&names, port).await.unwrap_err().to_string();
+    assert_eq!(error, "127.0.0.2 is no public address");
+    assert_eq!(names.left(), 0);
 }
 
 #[tokio::test]

@@ -43,6 +43,19 @@ impl FileServer {
 }
 
 impl FileServer {
+    /// One that leads to itself for ever.
+    #[expect(clippy::disallowed_methods, reason = "a test's own server")]
+    pub(crate) async fn start_leading_on() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                lead_on(stream).await;
+            }
+        });
+        Self { address, asked: Arc::default(), serving }
+    }
+
     /// One whose file goes on for minutes, a little at a time.
     #[expect(clippy::disallowed_methods, reason = "a test's own server")]
     pub(crate) async fn start_slow() -> Self {
@@ -54,6 +67,14 @@ impl FileServer {
             }
         });
         Self { address, asked: Arc::default(), serving }
+    }
+}
+
+async fn lead_on(mut stream: TcpStream) {
+    let head = b"HTTP/1.1 302 Found\r\nLocation: /again\r\nConnection: close\r\n\r\n";
+    let mut request = [0; 4_096];
+    if stream.read(&mut request).await.is_ok() {
+        stream.write_all(head).await.ok();
     }
 }
 

@@ -199,6 +199,12 @@ async fn what_is_no_package_is_refused_and_leaves_nothing() {
         let body = json!({ "url": server.url("7.zip") });
         assert_eq!(shelf.failed(Method::PUT, "serialized/url", &body).await.0, code);
     }
+    let server = FileServer::start_leading_on().await;
+    let body = json!({ "url": server.url("7.zip?token=hunter2") });
+    let failed = shelf.failed(Method::PUT, "serialized/url", &body).await;
+    let shown = server.url("7.zip");
+    let expected = format!("Too many redirects from url:{shown}, max redirects allowed is 5");
+    assert_eq!(failed, (30805, expected));
     for url in ["ftp://x", "file:///etc/passwd", ""] {
         let refusal = shelf.refused(Method::PUT, "serialized/url", &json!({ "url": url })).await;
         assert_eq!((refusal.0, refusal.1), (400, 30001), "{url}");
