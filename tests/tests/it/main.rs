@@ -67,6 +67,8 @@ mod orphans_adopted;
 #[cfg(test)]
 mod orphans_original;
 #[cfg(test)]
+mod orphans_records;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod permissions;
