@@ -63,7 +63,9 @@ impl SnapshotStore {
         match self.dir.open_dir(format!("{service}/{instance}")) {
             Ok(dir) => InstanceDir(Arc::new(dir)).discard(job),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(%job, %error, "what a job left cannot be removed"),
+            Err(error) => {
+                tracing::warn!(%job, error = %chain(&error), "what a job left cannot be removed")
+            }
         }
     }
 
