@@ -18,9 +18,11 @@ use futures_util::future::{Either, Ready, ready};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use tenon_protocol::{Fault, InstanceId, Secret};
+use serde::Serialize;
+use tenon_protocol::{Fault, InstanceId, Secret, ServiceName};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::config::OfferingConfig;
 use crate::gateway::ReconcileRequest;
 use crate::http::{Answer, refuse};
 use crate::metrics::{Gauge, Metrics};
@@ -77,6 +79,7 @@ fn table(desk: Arc<Desk>) -> Router {
         .route(HEALTH, get(health))
         .route("/metrics", get(metrics))
         .route("/nodes", get(nodes))
+        .route("/offerings", get(offerings))
         .route("/orphans", get(orphans::reports))
         .route("/orphans/check", post(orphans::check))
         .route("/orphans/purge", post(orphans::purge).layer(orphans::body_limit()))
@@ -142,12 +145,38 @@ async fn metrics(State(desk): Shared) -> impl IntoResponse {
             help: "Whether bus and store can be reached.",
             value: u64::from(desk.store.is_up() && desk.ops.bus.is_up()),
         },
+        Gauge {
+            name: "tenon_gateway_offerings_pending",
+            help: "Offerings that wait for the cloud controller's handles.",
+            value: count(desk.ops.adoptions.pending()),
+        },
     ];
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], desk.metrics.render(&gauges))
 }
 
 async fn nodes(State(desk): Shared) -> impl IntoResponse {
     Json(desk.ops.nodes.view())
+}
+
+/// An offering, for operators.
+#[derive(Serialize)]
+struct OfferingView<'a> {
+    label: String,
+    service: &'a ServiceName,
+    /// Why it is not served, if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<&'static str>,
+}
+
+async fn offerings(State(desk): Shared) -> impl IntoResponse {
+    let view = |offering: &Arc<OfferingConfig>| {
+        let is_pending = desk.ops.adoptions.is_pending(&offering.service);
+        let waits_for = is_pending.then_some("handles");
+        let view =
+            OfferingView { label: offering.classic_label(), service: &offering.service, waits_for };
+        serde_json::json!(view)
+    };
+    Json(desk.ops.offerings.iter().map(view).collect::<Vec<_>>())
 }
 
 /// One pass now; answered when it is done.

@@ -36,6 +36,11 @@ impl Adoptions {
         self.0.get(service).is_some_and(|pending| pending.load(Ordering::Acquire))
     }
 
+    /// How many offerings wait.
+    pub(crate) fn pending(&self) -> usize {
+        self.0.keys().filter(|service| self.is_pending(service)).count()
+    }
+
     /// They were taken over, by this gateway or another one.
     pub(crate) fn done(&self, service: &ServiceName) {
         if let Some(pending) = self.0.get(service) {

@@ -21,7 +21,7 @@ use crate::adoptions::Adoptions;
 use crate::bus::Bus;
 use crate::cloud_controller::CloudController;
 use crate::component::{self, Registered};
-use crate::config::{Config, HttpConfig, SnapshotsConfig};
+use crate::config::{Config, HttpConfig, OfferingConfig, SnapshotsConfig};
 use crate::crash::Crash;
 use crate::http::{Classic, Front, Limits, Preflight, Refusals, serve};
 use crate::metrics::Metrics;
@@ -213,8 +213,17 @@ fn classic(
     permits: Arc<Semaphore>,
     store: Connection,
 ) -> Classic {
-    let bus = ops.bus.clone();
-    let ready = move || store.is_up() && bus.is_up();
+    let served = Arc::clone(ops);
+    let ready = move |offering: &OfferingConfig| {
+        if !store.is_up() || !served.bus.is_up() {
+            return Err("the bus or the records are away");
+        }
+        // An instance that nobody took over yet would be "not found", and forgotten for that.
+        if served.adoptions.is_pending(&offering.service) {
+            return Err("the cloud controller's handles have not been read yet");
+        }
+        Ok(())
+    };
     let metrics = Arc::clone(metrics);
     let refusals = Arc::new(Refusals::new(Arc::clone(&metrics)));
     let preflight = Preflight::new(ops.offerings.clone(), ready, Arc::clone(&refusals));

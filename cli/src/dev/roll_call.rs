@@ -1,4 +1,4 @@
-//! Whether every running gateway knows every offering of every running node.
+//! Whether every running gateway knows every offering of every running node, and serves it.
 
 use std::time::Duration;
 
@@ -47,7 +47,14 @@ struct KnownNode {
     id: String,
 }
 
-/// Waits until the gateways know the nodes; returns what is missing after a while.
+/// What a gateway says of an offering.
+#[derive(Debug, Deserialize)]
+struct Offered {
+    /// Why it is not served.
+    waits_for: Option<String>,
+}
+
+/// Waits until the gateways know the nodes, and serve; returns what is missing after a while.
 pub(crate) async fn roll_call(children: &Children) -> Vec<Absence> {
     let client = HttpClient::new();
     let mut absences = Vec::new();
@@ -63,7 +70,8 @@ pub(crate) async fn roll_call(children: &Children) -> Vec<Absence> {
     loop {
         let known = known_everywhere(children, &client).await;
         expected.retain(|(_, state)| !known.iter().all(|nodes| nodes.contains(&state.as_known())));
-        if expected.is_empty() || Instant::now() >= end {
+        let is_complete = expected.is_empty() && serve_all(children, &client).await;
+        if is_complete || Instant::now() >= end {
             break;
         }
         sleep(POLL).await;
@@ -94,6 +102,22 @@ async fn plugins(children: &Children, client: &HttpClient) -> Vec<(ChildId, Plug
         }
     }
     states
+}
+
+/// Whether each running gateway serves what it offers. One whose cloud controller was away since it
+/// was made does not.
+async fn serve_all(children: &Children, client: &HttpClient) -> bool {
+    let token = &children.blueprint().admin_token;
+    for (number, gateway) in (1..).zip(&children.blueprint().gateways) {
+        if children.runs(ChildId::new(Kind::Gateway, number)) {
+            let url = format!("{}/offerings", gateway.admin_url());
+            let offered: Option<Vec<Offered>> = client.get(&url, Some(token)).await;
+            if !offered.is_some_and(|all| all.iter().all(|one| one.waits_for.is_none())) {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// The nodes that each running gateway knows.

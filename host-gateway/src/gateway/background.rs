@@ -123,12 +123,31 @@ async fn fetch(
     client: CloudController,
     interval: Duration,
 ) {
+    if ops.adoptions.is_pending(&offering.service) {
+        tracing::warn!("not served until the cloud controller's handles have been read once");
+    }
     loop {
         match take_over(&ops, &offering, &client).await {
             Ok(()) => return,
             Err(error) => tracing::warn!(error = %chain(&*error), "no handles yet"),
         }
+        hear_of_another(&ops, &offering).await;
         tokio::time::sleep(jittered(interval)).await;
+    }
+}
+
+/// Another gateway may have taken them over.
+async fn hear_of_another(ops: &Operations, offering: &OfferingConfig) {
+    if !ops.adoptions.is_pending(&offering.service) {
+        return;
+    }
+    match ops.records.platform(&offering.service).await {
+        Ok(Some(_)) => {
+            tracing::info!("another gateway has read the handles");
+            ops.adoptions.done(&offering.service);
+        }
+        Ok(None) => {}
+        Err(error) => tracing::debug!(error = &error as &dyn Error, "records are away"),
     }
 }
 

@@ -13,18 +13,21 @@ use crate::sender::Sender;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vcap-service-token");
 
+/// Whether an offering can be served, and why not.
+type Ready = Result<(), &'static str>;
+
 /// The checks.
 pub(crate) struct Preflight {
     offerings: Vec<Arc<OfferingConfig>>,
-    ready: Box<dyn Fn() -> bool + Send + Sync>,
+    ready: Box<dyn Fn(&OfferingConfig) -> Ready + Send + Sync>,
     refusals: Arc<Refusals>,
 }
 
 impl Preflight {
-    /// Checks for `offerings`, which can be ordered while `ready` says so.
+    /// Checks for `offerings`; each can be ordered while `ready` says so of it.
     pub(crate) fn new(
         offerings: Vec<Arc<OfferingConfig>>,
-        ready: impl Fn() -> bool + Send + Sync + 'static,
+        ready: impl Fn(&OfferingConfig) -> Ready + Send + Sync + 'static,
         refusals: Arc<Refusals>,
     ) -> Self {
         Self { offerings, ready: Box::new(ready), refusals }
@@ -55,11 +58,8 @@ impl Preflight {
             let why = if has_one { "the token is no offering's" } else { "it has no token" };
             (Fault::not_authorized(), why)
         })?;
-        if (self.ready)() {
-            Ok(offering)
-        } else {
-            Err((Fault::unavailable(), "the bus or the records are away"))
-        }
+        (self.ready)(offering).map_err(|why| (Fault::unavailable(), why))?;
+        Ok(offering)
     }
 
     fn offering(&self, headers: &HeaderMap) -> Option<&Arc<OfferingConfig>> {
@@ -90,7 +90,8 @@ mod tests {
         let config = Config::parse(text, Path::new("gw.toml")).unwrap();
         let offerings = config.offerings.into_iter().map(Arc::new).collect();
         let refusals = Arc::new(Refusals::new(Arc::default()));
-        let preflight = Preflight::new(offerings, move || ready, refusals);
+        let preflight =
+            Preflight::new(offerings, move |_| if ready { Ok(()) } else { Err("away") }, refusals);
         let mut headers = HeaderMap::new();
         for (name, value) in [(CONTENT_TYPE, content), (TOKEN, token)] {
             if !value.is_empty() {
@@ -99,6 +100,27 @@ mod tests {
         }
         let checked = preflight.check(&Sender::default(), &headers);
         checked.map(|offering| offering.label.clone()).map_err(|fault| fault.msg.code)
+    }
+
+    #[test]
+    fn one_offering_is_served_while_another_is_not_ready() {
+        let text = include_str!("../../testdata/gateway.toml");
+        let config = Config::parse(text, Path::new("gw.toml")).unwrap();
+        let offerings = config.offerings.into_iter().map(Arc::new).collect();
+        let ready = |offering: &OfferingConfig| match offering.label.as_str() {
+            "files" => Ok(()),
+            _ => Err("not read yet"),
+        };
+        let refusals = Arc::new(Refusals::new(Arc::default()));
+        let preflight = Preflight::new(offerings, ready, refusals);
+        let check = |token: &str| {
+            let headers = [(CONTENT_TYPE, JSON), (TOKEN, token)];
+            let headers = headers.map(|(name, value)| (name, value.parse().unwrap()));
+            let headers: HeaderMap = headers.into_iter().collect();
+            let checked = preflight.check(&Sender::default(), &headers);
+            checked.map(drop).map_err(|fault| fault.msg.code)
+        };
+        assert_eq!((check("files-secret"), check("mysql-secret")), (Ok(()), Err(30600)));
     }
 
     const JSON: &str = "application/json";

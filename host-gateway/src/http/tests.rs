@@ -54,7 +54,7 @@ async fn start_counting(max_in_flight: usize) -> (SocketAddr, Arc<Metrics>) {
     });
     let metrics = Arc::new(Metrics::default());
     let refusals = Arc::new(Refusals::new(Arc::clone(&metrics)));
-    let preflight = Preflight::new(ops.offerings.clone(), || true, Arc::clone(&refusals));
+    let preflight = Preflight::new(ops.offerings.clone(), |_| Ok(()), Arc::clone(&refusals));
     let permits = Arc::new(Semaphore::new(max_in_flight));
     let front = Arc::new(Front { ops, metrics: Arc::clone(&metrics), refusals, permits });
     let classic = Classic::new(&config.http, preflight, front);

@@ -39,6 +39,8 @@ mod file_server;
 #[cfg(test)]
 mod files_life;
 #[cfg(test)]
+mod first_start;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod identity;

@@ -23,7 +23,7 @@ const SERVER_DEADLINE: Duration = Duration::from_secs(20);
 const MOST_IN_LEDGER: usize = 1_000;
 
 /// Status, number and `Retry-After` of an order of `offering`.
-async fn refusal(platform: &Platform, offering: &str) -> (u16, u64, Option<String>) {
+pub(crate) async fn refusal(platform: &Platform, offering: &str) -> (u16, u64, Option<String>) {
     let file = platform.dev_file().unwrap();
     let order = platform.classic(offering).unwrap().order();
     let client = Client::builder().no_proxy().build().unwrap();
@@ -37,7 +37,7 @@ async fn refusal(platform: &Platform, offering: &str) -> (u16, u64, Option<Strin
     (status, body["code"].as_u64().unwrap_or_default(), retry)
 }
 
-fn unavailable() -> (u16, u64, Option<String>) {
+pub(crate) fn unavailable() -> (u16, u64, Option<String>) {
     (503, 30600, Some("2".to_owned()))
 }
 
