@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tenon_protocol::{SealKey, Secret, ServiceName};
 
-pub use cloud_controller::{Api, CloudControllerConfig, Grant, UaaConfig};
+pub use cloud_controller::{Api, CloudControllerConfig, Grant, ProxyConfig, UaaConfig};
 pub use error::ConfigError;
 use file::ConfigFile;
 

@@ -33,7 +33,11 @@ pub(super) fn client(config: &CloudControllerConfig) -> Result<Client, ClientErr
         builder = builder.tls_certs_merge(certificates);
     }
     if let Some(proxy) = &config.proxy {
-        builder = builder.proxy(Proxy::all(proxy).map_err(ClientError)?);
+        let asked = Proxy::all(&proxy.url).map_err(ClientError)?;
+        builder = builder.proxy(match &proxy.login {
+            Some((user, password)) => asked.basic_auth(user, password.reveal()),
+            None => asked,
+        });
     }
     builder.build().map_err(ClientError)
 }

@@ -55,7 +55,7 @@ pub(super) fn check(config: Config) -> Result<Config, Problem> {
         return Err(Problem::new("nats.url", message));
     }
     if let Some(url) = &config.http.public_url {
-        http_url("http.public_url", url)?;
+        http_url("http.public_url", url, "the platform is told it")?;
     }
     if let Some(snapshots) = &config.snapshots {
         check_snapshots(snapshots)?;
@@ -82,7 +82,7 @@ fn check_snapshots(snapshots: &SnapshotsConfig) -> Result<(), Problem> {
     range("snapshots.max_downloads", snapshots.max_downloads, 1..=4_096)?;
     if let Some(template) = &snapshots.download_url_template {
         const KEY: &str = "snapshots.download_url_template";
-        http_url(KEY, template)?;
+        http_url(KEY, template, "users are told it")?;
         for part in ["%{service}", "%{name}", "%{snapshot_id}", "%{token}"] {
             if !template.contains(part) {
                 return Err(Problem::new(KEY, format!("must hold {part}")));
@@ -105,12 +105,25 @@ fn refuse_serialization(offerings: &[OfferingConfig]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses what cannot be called.
-pub(super) fn http_url(key: &str, url: &str) -> Result<(), Problem> {
+/// Refuses what cannot be called, and a URL with a login: URLs are logged and shown. `instead` says
+/// where the login belongs, or why there is none.
+pub(super) fn http_url(key: &str, url: &str, instead: &str) -> Result<(), Problem> {
+    no_login(key, url, instead)?;
     if url.starts_with("http://") || url.starts_with("https://") {
         return Ok(());
     }
     Err(Problem::new(key, format!("must begin with http:// or https://, not {url:?}")))
+}
+
+/// Refuses a URL with a login.
+fn no_login(key: &str, url: &str, instead: &str) -> Result<(), Problem> {
+    let authority = url.split_once("://").map_or(url, |(_scheme, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    if !authority.contains('@') {
+        return Ok(());
+    }
+    // Not the URL: it would be shown right here.
+    Err(Problem::new(key, format!("must not hold a login (user:password@): {instead}")))
 }
 
 fn check_offering(key: &str, offering: &OfferingConfig) -> Result<(), Problem> {
@@ -133,6 +146,9 @@ fn check_offering(key: &str, offering: &OfferingConfig) -> Result<(), Problem> {
         }
     }
     check_handle_updates(key, offering)?;
+    if let Some(url) = &offering.listing.logo_url {
+        no_login(&format!("{key}.logo_url"), url, "users are told it")?;
+    }
     if offering.plans.is_empty() {
         return Err(Problem::new(format!("{key}.plans"), "must have at least one entry"));
     }

@@ -24,7 +24,16 @@ pub struct CloudControllerConfig {
     /// Certificates, as PEM, that are trusted besides the machine's own.
     pub ca: Option<Vec<u8>>,
     /// Asked instead of the cloud controller and the UAA.
-    pub proxy: Option<String>,
+    pub proxy: Option<ProxyConfig>,
+}
+
+/// A proxy.
+#[derive(Debug, Clone)]
+pub struct ProxyConfig {
+    /// Where it is.
+    pub url: String,
+    /// User and password, if it asks for them.
+    pub login: Option<(String, Secret)>,
 }
 
 /// Interfaces of cloud controllers.
@@ -80,6 +89,8 @@ pub(super) struct CloudControllerFile {
     handle_fetch_interval_seconds: u64,
     ca_file: Option<PathBuf>,
     proxy: Option<String>,
+    proxy_user: Option<String>,
+    proxy_password: Option<SecretSource>,
 }
 
 #[derive(Deserialize, Default)]
@@ -118,10 +129,9 @@ impl CloudControllerFile {
     ///
     /// [`Problem`] names the key.
     pub(super) fn resolve(self, dir: &Path) -> Result<CloudControllerConfig, Problem> {
-        check::http_url("cloud_controller.url", &self.url)?;
-        if let Some(proxy) = &self.proxy {
-            check::http_url("cloud_controller.proxy", proxy)?;
-        }
+        let instead = "it asks for the offerings' token, or for that of cloud_controller.uaa";
+        check::http_url("cloud_controller.url", &self.url, instead)?;
+        let proxy = self.proxy.map(|url| proxy(url, self.proxy_user, self.proxy_password, dir));
         let key = "cloud_controller.heartbeat_interval_seconds";
         check::range(key, self.heartbeat_interval_seconds, 1..=86_400)?;
         let key = "cloud_controller.handle_fetch_interval_seconds";
@@ -143,14 +153,15 @@ impl CloudControllerFile {
             heartbeat_interval: Duration::from_secs(self.heartbeat_interval_seconds),
             handle_fetch_interval: Duration::from_secs(self.handle_fetch_interval_seconds),
             ca: self.ca_file.map(|path| read_ca(&dir.join(path))).transpose()?,
-            proxy: self.proxy,
+            proxy: proxy.transpose()?,
         })
     }
 }
 
 impl UaaFile {
     fn resolve(self, dir: &Path) -> Result<UaaConfig, Problem> {
-        check::http_url("cloud_controller.uaa.url", &self.url)?;
+        let instead = "client_id and client_secret do, or username and password";
+        check::http_url("cloud_controller.uaa.url", &self.url, instead)?;
         let grant = match self.grant {
             GrantName::ClientCredentials => {
                 refuse(self.username.as_ref(), "username", "implicit")?;
@@ -174,6 +185,25 @@ impl UaaFile {
         };
         Ok(UaaConfig { url: base(&self.url), client_id: self.client_id, grant })
     }
+}
+
+fn proxy(
+    url: String,
+    user: Option<String>,
+    password: Option<SecretSource>,
+    dir: &Path,
+) -> Result<ProxyConfig, Problem> {
+    const USER: &str = "cloud_controller.proxy_user";
+    const PASSWORD: &str = "cloud_controller.proxy_password";
+    let instead = "cloud_controller.proxy_user and proxy_password do";
+    check::http_url("cloud_controller.proxy", &url, instead)?;
+    let login = match (user, password) {
+        (Some(user), Some(password)) => Some((user, password.read(PASSWORD, dir)?)),
+        (None, None) => None,
+        (Some(_), None) => return Err(Problem::new(USER, format!("needs {PASSWORD} beside it"))),
+        (None, Some(_)) => return Err(Problem::new(PASSWORD, format!("needs {USER} beside it"))),
+    };
+    Ok(ProxyConfig { url, login })
 }
 
 fn base(url: &str) -> String {

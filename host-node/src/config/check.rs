@@ -36,6 +36,10 @@ impl Config {
                 return Err((key.to_owned(), message));
             }
         }
+        if self.nats.url.contains('@') {
+            let message = "must not hold a login: nats.user and nats.password do".to_owned();
+            return Err(("nats.url".to_owned(), message));
+        }
         self.snapshots.as_ref().map_or(Ok(()), SnapshotsConfig::check)?;
         let servers = check_servers(&self.mysql)?;
         if self.offerings.is_empty() {
@@ -241,6 +245,15 @@ capabilities = ["mysql"]
         assert_eq!(
             problem(&text),
             "node.toml:12: password: a secret is a text in quotes, or { file = \"path\" }"
+        );
+    }
+
+    #[test]
+    fn the_url_of_the_bus_holds_no_login_and_none_is_shown() {
+        let text = GOOD.replace("nats://", "nats://u:hunter2@");
+        assert_eq!(
+            problem(&text),
+            "node.toml:5: nats.url: must not hold a login: nats.user and nats.password do"
         );
     }
 

@@ -62,6 +62,52 @@ fn what_does_not_belong_together_is_named() {
 }
 
 #[test]
+fn no_url_holds_a_login_and_none_is_shown() {
+    let cc = |url: &str| EXAMPLE.replacen("http://127.0.0.1:9022", url, 1);
+    check_refused(
+        &cc("https://user:hunter2@cc"),
+        "gw.toml:27: cloud_controller.url must not hold a login (user:password@): it asks for the \
+         offerings' token, or for that of cloud_controller.uaa",
+    );
+    let proxy = |lines: &str| with(&format!("api = \"v1\"\n{lines}"));
+    let public = EXAMPLE.replacen("http://10.0.0.5:8080", "http://u:hunter2@10.0.0.5?x=/", 1);
+    let template = EXAMPLE.replacen("http://dl.vcap.me", "http://u:hunter2@dl.vcap.me", 1);
+    let logo = "version = \"10.11\"\nlogo_url = \"http://u:hunter2@x\"";
+    for (text, key) in [
+        (cc("u:hunter2@cc"), "cloud_controller.url"),
+        (cc("https://hunter2@cc/x"), "cloud_controller.url"),
+        (with(&V2.replace("uaa/", "u:hunter2@uaa/")), "cloud_controller.uaa.url"),
+        (proxy("proxy = \"http://u:hunter2@p:3128\""), "cloud_controller.proxy"),
+        (public, "http.public_url"),
+        (template, "snapshots.download_url_template"),
+        (EXAMPLE.replacen("version = \"10.11\"", logo, 1), "offerings.0.logo_url"),
+        (EXAMPLE.replacen("nats://", "nats://u:hunter2@", 1), "nats.url"),
+    ] {
+        let error = parse(&text).unwrap_err();
+        assert!(error.contains(&format!(": {key} must not hold a login")), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    assert!(parse(&cc("http://cc/a@b?c=@")).is_ok(), "an @ elsewhere is no login");
+}
+
+#[test]
+fn a_proxy_is_logged_in_to_with_user_and_password() {
+    let proxy = |lines: &str| {
+        let lines = format!("api = \"v1\"\nproxy = \"http://p:3128\"\n{lines}");
+        parse(&with(&lines)).map(|config| config.cloud_controller.unwrap().proxy.unwrap())
+    };
+    assert!(proxy("").unwrap().login.is_none());
+    let both = proxy("proxy_user = \"u\"\nproxy_password = \"hunter2\"").unwrap();
+    assert!(!format!("{both:?}").contains("hunter2"));
+    let (user, password) = both.login.unwrap();
+    assert_eq!((user.as_str(), password.reveal()), ("u", "hunter2"));
+    let error = proxy("proxy_user = \"u\"").unwrap_err();
+    assert!(error.ends_with("needs cloud_controller.proxy_password beside it"), "{error}");
+    let error = proxy("proxy_password = \"u\"").unwrap_err();
+    assert!(error.ends_with("needs cloud_controller.proxy_user beside it"), "{error}");
+}
+
+#[test]
 fn certificates_must_be_there() {
     let text = with("api = \"v1\"\nca_file = \"/nosuch\"");
     check_refused(
