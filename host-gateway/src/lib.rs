@@ -12,6 +12,7 @@ pub mod config;
 pub mod crash;
 pub mod gateway;
 mod http;
+mod jitter;
 mod metrics;
 mod nats;
 mod nodes;

@@ -10,7 +10,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::random_range;
 use tenon_protocol::chain;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -20,6 +19,7 @@ use tracing::{Instrument, info_span};
 
 use crate::cloud_controller::CloudController;
 use crate::config::{CloudControllerConfig, OfferingConfig};
+use crate::jitter::jittered;
 use crate::metrics::Metrics;
 use crate::nodes;
 use crate::operations::Operations;
@@ -79,11 +79,6 @@ async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
         () = stop.cancelled() => {}
         () = work => {}
     }
-}
-
-/// With a fifth more or less, so that gateways that were started together do not stay together.
-fn jittered(interval: Duration) -> Duration {
-    interval.mul_f64(random_range(0.8..1.2))
 }
 
 /// Passes at the interval, and when asked.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::random_range;
 use tenon_protocol::chain;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -11,6 +10,7 @@ use tracing::{Instrument, info_span};
 
 use super::until;
 use crate::config::{OfferingConfig, Peers};
+use crate::jitter::jittered;
 use crate::operations::Operations;
 use crate::operations::check_orphan::{check_orphan, listen};
 
@@ -30,10 +30,10 @@ pub(super) fn start(ops: &Arc<Operations>, tasks: &TaskTracker, stop: &Cancellat
     }
 }
 
-/// With a jitter of a fifth, so that gateways do not meet; if they do, nothing is harmed.
+/// If gateways meet, nothing is harmed.
 async fn check_at(ops: Arc<Operations>, offering: Arc<OfferingConfig>, interval: Duration) {
     loop {
-        tokio::time::sleep(interval.mul_f64(random_range(0.8..1.2))).await;
+        tokio::time::sleep(jittered(interval)).await;
         if let Err(error) = check_orphan(&ops, &offering) {
             tracing::warn!(error = %chain(&error), "orphans were not checked");
         }

@@ -9,6 +9,7 @@ use tenon_protocol::subject;
 
 use super::listed;
 use crate::config::OfferingConfig;
+use crate::jitter::jittered;
 use crate::operations::Operations;
 use crate::orphans::{Report, Verdicts};
 
@@ -41,7 +42,7 @@ async fn looks(ops: &Operations, offering: &OfferingConfig) -> Result<Verdicts, 
     let question = bytes::Bytes::from_static(b"Send Me Handles");
     let asked = ops.bus.tell(subject::check_orphan(&offering.service), question).await;
     asked.map_err(|error| format!("nodes were not asked what they have: {}", chain(&error)))?;
-    tokio::time::sleep(offering.double_check_orphan_interval).await;
+    tokio::time::sleep(jittered(offering.double_check_orphan_interval)).await;
     let second = listed(ops, offering).await.map_err(|error| chain(&error).to_string())?;
     Ok(ops.orphans.with_stage(&offering.service, |stage| stage.finish(&first, &second)))
 }
