@@ -66,7 +66,6 @@ pub(crate) async fn request(
         }
         Operation::Unprovision
         | Operation::Unbind
-        | Operation::PurgeOrphan
         | Operation::Restore
         | Operation::DisableInstance
         | Operation::EnableInstance
@@ -79,7 +78,11 @@ pub(crate) async fn request(
         }
         Operation::Unprovision => done(unprovision(offering, message).await),
         Operation::Unbind => done(unbind(offering, message).await),
-        Operation::PurgeOrphan => done(purge_orphan(offering, message).await),
+        Operation::PurgeOrphan => {
+            let purged =
+                if accepted { purge_orphan(offering, message).await } else { busy().map(drop) };
+            done(purged.inspect_err(|fault| tell_refused_purge(offering, message, fault)))
+        }
         Operation::Restore => done(restore(offering, message).await),
         Operation::UpdateInstance => handles(step(offering, operation, message).await),
         Operation::DisableInstance
@@ -180,6 +183,16 @@ async fn unbind(offering: &Offering, message: &Message) -> Result<(), Fault> {
 async fn purge_orphan(offering: &Offering, message: &Message) -> Result<(), Fault> {
     let request: PurgeOrphanRequest = decode(message)?;
     operations::purge_orphan::purge_orphan(offering, &request).await
+}
+
+/// A gateway of 2013 waits for no answer to a purge: whoever reads the log has to hear of it.
+fn tell_refused_purge(offering: &Offering, message: &Message, fault: &Fault) {
+    if message.reply.is_some() {
+        return;
+    }
+    let (offering, subject) = (&offering.config.label, message.subject.as_str());
+    let (code, why) = (fault.msg.code, fault.msg.description.as_str());
+    tracing::warn!(offering, subject, code, why, "a purge failed that nobody waits for");
 }
 
 /// A step of a move: it goes on when nobody waits for it any more.

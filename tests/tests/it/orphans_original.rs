@@ -179,9 +179,16 @@ async fn p08_a_mistaken_purge_of_an_original_gateway_is_refused_or_kept_in_quara
         let order = json!({"plan": "free", "version": version});
         made.push(ask("provision", order).await["credentials"]["name"].clone());
     }
-    // All of them: the gateway's list of handles was cut off. It does not wait for an answer.
-    let refused =
-        ask("purge_orphan", json!({"orphan_ins_list": made, "orphan_binding_list": []})).await;
+    // All of them: the gateway's list of handles was cut off. It waits for no answer, so that the
+    // log has to say it.
+    let all = json!({"orphan_ins_list": made, "orphan_binding_list": []});
+    let subject = format!("{}.purge_orphan.node-1", operator.service);
+    operator.bus.publish(subject, all.to_string().into()).await.unwrap();
+    platform.logs("node-1", "a purge failed that nobody waits for").await.unwrap();
+    let log = platform.log("node-1");
+    let line = log.lines().find(|line| line.contains("nobody waits for")).unwrap();
+    assert!(line.contains("WARN") && line.contains("30303") && line.contains("of the 6"), "{line}");
+    let refused = ask("purge_orphan", all).await;
     assert_eq!(refused["error"]["msg"]["code"], 30303, "{refused}");
     // Few: they are out of sight, and the next bind has them back.
     let one = json!({"orphan_ins_list": [made[0]], "orphan_binding_list": []});
