@@ -21,9 +21,6 @@ use crate::config::{NatsConfig, Peers};
 use crate::dispatch;
 use crate::offering::Offering;
 
-/// How often a node announces itself; the original's interval.
-const ANNOUNCE: Duration = Duration::from_secs(30);
-
 /// Changes within this time become one announcement.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -203,11 +200,12 @@ pub(crate) async fn serve(
 /// Announces at each interval, soon after each change, and when the bus is back.
 async fn keep_announcing(bus: Connection, offering: &Offering) {
     let Connection { client, mut connects } = bus;
-    let mut interval = tokio::time::interval(ANNOUNCE);
-    interval.reset();
+    let interval = Duration::from_secs(offering.config.announce_interval_seconds);
     loop {
+        // Nodes that were started together do not stay together.
+        let pause = interval.mul_f64(rand::rng().random_range(0.8..1.2));
         tokio::select! {
-            _ = interval.tick() => {}
+            () = tokio::time::sleep(pause) => {}
             () = offering.changed.notified() => {
                 tokio::time::sleep(SETTLE).await;
                 if offering.disabled.load(Ordering::Relaxed) {

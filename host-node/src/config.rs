@@ -238,6 +238,9 @@ pub struct OfferingConfig {
     /// Most of the instances that a purge may name; more must be forced.
     #[serde(default = "purge_share_percent")]
     pub purge_share_percent: u32,
+    /// How often it is announced, a fifth more or less.
+    #[serde(default = "announcing")]
+    pub announce_interval_seconds: u64,
     /// Of whom the gateways are.
     #[serde(default)]
     pub peers: Peers,
@@ -381,6 +384,9 @@ const fn capacity() -> u32 {
 }
 const fn quarantine_hours() -> u32 {
     24
+}
+const fn announcing() -> u64 {
+    30
 }
 const fn purge_share_percent() -> u32 {
     20

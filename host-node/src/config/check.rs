@@ -152,6 +152,10 @@ impl OfferingConfig {
             let message = format!("must be 0 to 100, not {}", self.purge_share_percent);
             return Err(("purge_share_percent", message));
         }
+        if !(1..=3_600).contains(&self.announce_interval_seconds) {
+            let message = format!("must be 1 to 3600, not {}", self.announce_interval_seconds);
+            return Err(("announce_interval_seconds", message));
+        }
         if let Some(problem) = self.metering.problem() {
             return Err(problem);
         }

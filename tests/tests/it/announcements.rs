@@ -1,5 +1,8 @@
 //! What nodes announce, and what others announce in their place.
 
+use std::time::Duration;
+
+use futures_util::StreamExt;
 use serde_json::json;
 use tenon_tests::{HarnessError, Options, Platform};
 
@@ -79,4 +82,18 @@ async fn a_silent_node_is_forgotten_and_one_that_stops_at_once() {
         panic!("placed on a node that is gone");
     };
     assert_eq!((refusal.status, refusal.code), (503, 30601));
+}
+
+#[tokio::test]
+async fn a_node_announces_itself_as_often_as_it_is_told() {
+    const PATIENCE: Duration = Duration::from_secs(15);
+    let platform = Platform::start(Options::of(&["echo"])).await.unwrap();
+    settings::set(&platform, "node-1", "[[offerings]]", "announce_interval_seconds = 1").await;
+    let service = platform.dev_file().unwrap().nodes[0].service.clone();
+    let bus = crate::node_stand_in::connect(&platform).await;
+    let mut announced = bus.subscribe(format!("{service}.announce.node-1")).await.unwrap();
+    // Unless it is told, twice a minute.
+    for _ in 0..5 {
+        tokio::time::timeout(PATIENCE, announced.next()).await.unwrap().unwrap();
+    }
 }
