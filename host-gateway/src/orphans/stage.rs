@@ -193,6 +193,16 @@ mod tests {
     }
 
     #[test]
+    fn an_instance_and_a_user_are_two_names_and_not_one_text() {
+        let mut stage = Stage::default();
+        stage.begin();
+        stage.take(report("n1", &[], &[("d1", "u"), ("d", "1u")]));
+        let platform = listed(&[], &[("d1", "u")]);
+        let verdicts = stage.finish(&platform, &platform);
+        assert_eq!(shown(&verdicts), r#"n1: []; n1: ["d/1u"]"#);
+    }
+
+    #[test]
     fn p24_a_report_that_comes_late_is_judged_in_the_next_round() {
         let mut stage = Stage::default();
         let none = Listed::default();

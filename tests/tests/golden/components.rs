@@ -7,6 +7,7 @@ use async_nats::{RequestErrorKind, Subscriber};
 use futures_util::StreamExt;
 use reqwest::Client;
 use serde_json::{Value, json};
+use tenon_tests::wait_until;
 use tokio::time::timeout;
 
 use super::cloud_controller::CloudController;
@@ -227,6 +228,33 @@ async fn p16_whatever_is_asked_for_handles_the_gateway_answers_without_secrets()
     for handle in broken {
         assert_eq!(update(&handle).await, json!(false), "{handle}");
     }
+}
+
+#[tokio::test]
+async fn a_collector_is_shown_a_thousand_handles_and_told_that_there_may_be_more() {
+    let mut rig = Rig::start().await;
+    let mut announced = rig.listen("vcap.component.announce").await;
+    let cloud_controller = CloudController::start().await;
+    let handle = |number: u32| {
+        let id = format!("d{number}");
+        json!({
+            "service_id": id, "configuration": { "plan": "free", "version": "5.5" },
+            "credentials": { "name": id, "node_id": "mysql_node_free_1" },
+        })
+    };
+    let handles: Vec<Value> = (0..1_001).map(handle).collect();
+    cloud_controller.list(&json!({ "handles": handles }).to_string());
+    rig.start_gateway(&cloud_controller.url, Peers::Original);
+    let component = next(&mut announced).await;
+    let collector = Collector::new();
+    let page = wait_until("all handles", DEADLINE, async || {
+        let (_, text) = collector.page(&component, "/varz", Some(login(&component))).await;
+        let varz: Value = serde_json::from_str(&text).unwrap();
+        varz.get("prov_svcs_limit").is_some().then_some(varz)
+    });
+    let varz = page.await.unwrap();
+    assert_eq!(varz["prov_svcs_limit"], 1_000);
+    assert_eq!(varz["prov_svcs"].as_object().unwrap().len(), 1_000);
 }
 
 #[tokio::test]

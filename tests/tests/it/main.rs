@@ -3,6 +3,8 @@
 //! A test panics where it fails, so that the platform's files stay; what it prints says where.
 
 #[cfg(test)]
+mod adopted;
+#[cfg(test)]
 mod aftermath;
 #[cfg(test)]
 mod announcements;

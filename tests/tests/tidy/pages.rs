@@ -52,15 +52,35 @@ fn the_page_of_subjects_lists_every_function_header_and_key() {
 }
 
 #[test]
-fn the_page_of_differences_names_tests_that_are_there() {
-    let page = text("docs/reference/classic-differences.md");
-    let tests = page.lines().filter_map(row).filter_map(Iterator::last);
-    let tests: Vec<&str> = tests.filter_map(|cell| cell.split('`').nth(1)).collect();
-    assert!(tests.len() > 10, "the page is not read as it should be");
-    let files = files();
-    let is_there = |test: &str| files.iter().any(|file| file.path.ends_with(&format!("/{test}")));
-    let missing = tests.into_iter().filter(|test| !is_there(test));
-    assert_none(&missing.map(|test| format!("there is no {test}")).collect::<Vec<_>>());
+fn every_row_of_the_page_of_differences_names_its_test() {
+    let (page, tests, files) =
+        (text("docs/reference/classic-differences.md"), test_functions(), files());
+    let rows: Vec<Vec<&str>> = page.lines().filter_map(row).map(Iterator::collect).collect();
+    assert!(rows.len() > 50, "the page is not read as it should be");
+    let mut problems = Vec::new();
+    for cells in rows.iter().filter(|cells| cells.first().is_some_and(|id| *id != "id")) {
+        let (id, cell) = (cells.first().unwrap_or(&""), cells.last().unwrap_or(&""));
+        // Every second piece stands between backquotes.
+        let (names, functions): (Vec<&str>, Vec<&str>) =
+            cell.split('`').skip(1).step_by(2).partition(|name| name.ends_with(".rs"));
+        if functions.is_empty() {
+            problems.push(format!(
+                "classic-differences.md, row {id}: the last column must name, in backquotes, the \
+                 function of a test that proves it, as in `a_full_node_takes_nothing_new`; names of \
+                 files alone ({cell}) do not say which one it is"
+            ));
+        }
+        let missing = functions.iter().filter(|name| !tests.iter().any(|test| test == *name));
+        problems.extend(missing.map(|name| {
+            format!("classic-differences.md, row {id}: no function below #[test] is called {name}")
+        }));
+        let is_there = |name: &str| files.iter().any(|it| it.path.ends_with(&format!("/{name}")));
+        let missing = names.iter().filter(|name| !is_there(name));
+        problems.extend(
+            missing.map(|name| format!("classic-differences.md, row {id}: no file {name}")),
+        );
+    }
+    assert_none(&problems);
 }
 
 #[test]
@@ -91,12 +111,16 @@ fn every_fault_of_the_original_has_a_test_with_its_number() {
 fn test_functions() -> Vec<String> {
     let mut names = Vec::new();
     for file in files().iter().filter(|file| file.is_rust()) {
-        let code = file.code().map(|(_, line)| line.trim_start());
-        let declared = code.filter_map(|line| {
+        let mut is_marked = false;
+        for line in file.code().map(|(_, line)| line.trim_start()) {
+            is_marked |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
             let line = line.strip_prefix("async ").unwrap_or(line);
-            line.strip_prefix("fn ")?.split('(').next().map(str::to_owned)
-        });
-        names.extend(declared);
+            let declared = line.strip_prefix("fn ").and_then(|line| line.split('(').next());
+            // Other attributes may stand between.
+            if let Some(name) = declared.filter(|_| std::mem::take(&mut is_marked)) {
+                names.push(name.to_owned());
+            }
+        }
     }
     names
 }
