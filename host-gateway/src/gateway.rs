@@ -98,7 +98,11 @@ impl Gateway {
         let epoch = records.epoch_or_new().await?;
         let offerings: Vec<_> = config.offerings.into_iter().map(Arc::new).collect();
         let components = component::bind(&config.component, &offerings).await;
-        let components = components.map_err(BindError::of_component)?;
+        let components = components.map_err(|(address, source)| BindError {
+            key: "component.listen",
+            address,
+            source,
+        })?;
         let own_url = config.http.public_url.clone().unwrap_or_else(|| addresses.http.clone());
         let cloud_controller = config.cloud_controller.as_ref();
         let cloud_controller = cloud_controller.map(|cc| CloudController::new(cc, &own_url));
@@ -258,12 +262,6 @@ struct BindError {
     address: SocketAddr,
     #[source]
     source: std::io::Error,
-}
-
-impl BindError {
-    fn of_component((address, source): (SocketAddr, std::io::Error)) -> Self {
-        Self { key: "component.listen", address, source }
-    }
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {

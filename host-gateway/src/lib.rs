@@ -6,7 +6,6 @@ mod admin;
 mod adoptions;
 mod bus;
 mod cloud_controller;
-mod complaints;
 mod component;
 pub mod config;
 pub mod crash;

@@ -2,6 +2,8 @@
 //!
 //! Speaks NATS and takes no decision. What a message means is in [`crate::dispatch`].
 
+mod slots;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,11 +14,13 @@ use rand::RngExt;
 use tenon_protocol::chain;
 use tenon_protocol::message::{Announcement, DiscoverRequest};
 use tenon_protocol::subject::{self, Operation};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use self::slots::Slots;
+use crate::complaints::complain;
 use crate::config::{NatsConfig, Peers};
 use crate::dispatch;
 use crate::offering::Offering;
@@ -26,9 +30,6 @@ const SETTLE: Duration = Duration::from_millis(100);
 
 /// What gateways sent before they heard a farewell is here by then.
 const LAST_REQUESTS: Duration = Duration::from_millis(100);
-
-/// Requests at once for one offering; more are told that the node is busy.
-const MAX_REQUESTS: usize = 512;
 
 /// Longest pause between two attempts to connect.
 const MAX_PAUSE: u64 = 4_000;
@@ -172,8 +173,9 @@ pub(crate) async fn serve(
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
-    let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
+    let slots = Slots::new();
     let client = bus.client.clone();
+    drop(tasks.spawn(keep_reporting(client.clone(), Arc::clone(&offering), stop.clone())));
     let closing = async {
         stop.cancelled().await;
         say_farewell(&client, &offering).await;
@@ -259,38 +261,39 @@ async fn take(
     client: &Client,
     offering: &Arc<Offering>,
     tasks: &TaskTracker,
-    slots: &Arc<Semaphore>,
+    slots: &Slots,
     incoming: Incoming,
 ) {
-    let message = match incoming {
+    let incoming = match incoming {
         Incoming::Discover(message) => {
-            if asks_for(&message, &offering.config.plan) {
+            if asks_for(offering, &message) {
                 announce(client, offering, message.reply).await;
             }
             return;
         }
         Incoming::CheckOrphan => {
-            let (client, offering) = (client.clone(), Arc::clone(offering));
-            drop(tasks.spawn(async move { report_handles(&client, &offering).await }));
+            offering.report_wanted.notify_one();
             return;
         }
         Incoming::Request(..) | Incoming::Inventory(_) | Incoming::Orphans(_) => incoming,
     };
-    let slot = Arc::clone(slots).try_acquire_owned().ok();
+    let slot = slots.take(&incoming);
     let (client, offering) = (client.clone(), Arc::clone(offering));
     drop(tasks.spawn(async move {
-        let (reply, answer) = match message {
-            Incoming::Request(operation, mut message) => {
-                let reply = message.reply.take();
-                let answer = dispatch::request(&offering, operation, &message, slot.is_some());
-                (reply, answer.instrument(dispatch::span(&offering, operation)).await)
+        let accepted = slot.is_some();
+        let (reply, answer) = match incoming {
+            Incoming::Request(operation, message) => {
+                let answer = dispatch::request(&offering, operation, &message, accepted);
+                let answer = answer.instrument(dispatch::span(&offering, operation)).await;
+                (message.reply, answer)
             }
-            Incoming::Inventory(mut message) => {
-                (message.reply.take(), dispatch::inventory(&offering, &message).await)
+            Incoming::Inventory(message) => {
+                let answer = dispatch::inventory(&offering, &message, accepted).await;
+                (message.reply, answer)
             }
-            Incoming::Orphans(mut message) => {
-                let reply = message.reply.take();
-                (reply, dispatch::orphans(&offering, &message, slot.is_some()).await)
+            Incoming::Orphans(message) => {
+                let answer = dispatch::orphans(&offering, &message, accepted).await;
+                (message.reply, answer)
             }
             Incoming::Discover(_) | Incoming::CheckOrphan => return,
         };
@@ -302,13 +305,16 @@ async fn take(
 }
 
 /// Whether a discover is for this plan. What is no JSON is not answered, as in the original.
-fn asks_for(message: &Message, plan: &str) -> bool {
+fn asks_for(offering: &Offering, message: &Message) -> bool {
     if message.payload.is_empty() {
         return true;
     }
     match serde_json::from_slice::<DiscoverRequest>(&message.payload) {
-        Ok(request) => request.plan.is_none_or(|asked| asked == plan),
-        Err(_no_json) => false,
+        Ok(request) => request.plan.is_none_or(|asked| asked == offering.config.plan),
+        Err(_no_json) => {
+            complain(offering, message, "it cannot be read");
+            false
+        }
     }
 }
 
@@ -326,6 +332,18 @@ fn encode(announcement: &Announcement) -> Vec<u8> {
     serde_json::to_vec(announcement).unwrap_or_default()
 }
 
+/// Reports what is here whenever it was asked for. Who asks while a report is under way, however
+/// often, gets the next one: all gateways read each.
+async fn keep_reporting(client: Client, offering: Arc<Offering>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = offering.report_wanted.notified() => {}
+        }
+        report_handles(&client, &offering).await;
+    }
+}
+
 async fn report_handles(client: &Client, offering: &Offering) {
     let (service, node) = (offering.service(), offering.node());
     let subject = match offering.config.peers {
@@ -333,8 +351,16 @@ async fn report_handles(client: &Client, offering: &Offering) {
         Peers::Original => subject::node_handles_shared(service),
     };
     let max_payload = client.server_info().max_payload;
-    let reports = crate::operations::check_orphan::reports(offering, max_payload);
-    for report in reports.unwrap_or_default() {
+    let reports = match crate::operations::check_orphan::reports(offering, max_payload) {
+        Ok(reports) => reports,
+        Err(fault) => {
+            // Gateways wait for no answer: nobody else tells that they compare without this node.
+            let offering = &offering.config.label;
+            tracing::warn!(offering, %fault, "what this node has was not reported");
+            return;
+        }
+    };
+    for report in reports {
         send(client, subject.clone().into(), serde_json::to_vec(&report).unwrap_or_default()).await;
     }
 }

@@ -17,11 +17,12 @@ use tenon_protocol::message::{
 use tenon_protocol::order::header;
 use tenon_protocol::subject::Operation;
 use tenon_protocol::{
-    BindingId, Fault, Generation, InstanceId, OperationId, Order, RequestId, StoreEpoch,
+    BindingId, Code, Fault, Generation, InstanceId, OperationId, Order, RequestId, StoreEpoch,
 };
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
+use crate::complaints::complain;
 use crate::config::Peers;
 use crate::offering::{Offering, ledger_fault};
 use crate::operations::{self, Task};
@@ -99,10 +100,14 @@ fn counted<T>(made: Result<T, Fault>, served: &AtomicU64) -> Result<T, Fault> {
 }
 
 /// Answers a request for a page of the inventory; an error is an empty answer with its number.
-pub(crate) async fn inventory(offering: &Offering, message: &Message) -> Vec<u8> {
-    let request =
-        if message.payload.is_empty() { Ok(InventoryRequest::default()) } else { decode(message) };
+pub(crate) async fn inventory(offering: &Offering, message: &Message, accepted: bool) -> Vec<u8> {
+    let request = if message.payload.is_empty() {
+        Ok(InventoryRequest::default())
+    } else {
+        decode(offering, message)
+    };
     let page = match request {
+        Ok(_) if !accepted => Err(Fault::unavailable()),
         Ok(request) => operations::inventory::inventory(offering, &request).await,
         Err(fault) => Err(fault),
     };
@@ -114,7 +119,7 @@ pub(crate) async fn inventory(offering: &Offering, message: &Message) -> Vec<u8>
 
 /// Answers an order about orphans.
 pub(crate) async fn orphans(offering: &Offering, message: &Message, accepted: bool) -> Vec<u8> {
-    let result = match decode::<OrphanOrder>(message) {
+    let result = match decode::<OrphanOrder>(offering, message) {
         Ok(_) if !accepted || offering.plugin.current().is_none() => Err(Fault::unavailable()),
         Ok(order) => obey(offering, order).await,
         Err(fault) => Err(fault),
@@ -149,7 +154,7 @@ async fn hear_store(offering: &Offering, message: &Message) {
 }
 
 async fn provision(offering: &Offering, message: &Message) -> Result<Object, Fault> {
-    let request: ProvisionRequest = decode(message)?;
+    let request: ProvisionRequest = decode(offering, message)?;
     let given = request.credentials.as_ref().and_then(|old| old.get("name"));
     let given = given.and_then(|name| name.as_str()).map(instance_id).transpose()?;
     let task = task(offering, message, || Ok(given.unwrap_or_else(InstanceId::random)))?;
@@ -158,14 +163,14 @@ async fn provision(offering: &Offering, message: &Message) -> Result<Object, Fau
 }
 
 async fn unprovision(offering: &Offering, message: &Message) -> Result<(), Fault> {
-    let request: UnprovisionRequest = decode(message)?;
+    let request: UnprovisionRequest = decode(offering, message)?;
     let task = task(offering, message, || named(offering, &request.name))?;
     offering.steps.refuse_while_running(&task.order.instance)?;
     operations::unprovision::unprovision(offering, &task, &request).await
 }
 
 async fn bind(offering: &Offering, message: &Message) -> Result<Object, Fault> {
-    let request: BindRequest = decode(message)?;
+    let request: BindRequest = decode(offering, message)?;
     let mut task = task(offering, message, || named(offering, &request.name))?;
     task.order.binding.get_or_insert_with(BindingId::random);
     offering.steps.refuse_while_running(&task.order.instance)?;
@@ -173,7 +178,7 @@ async fn bind(offering: &Offering, message: &Message) -> Result<Object, Fault> {
 }
 
 async fn unbind(offering: &Offering, message: &Message) -> Result<(), Fault> {
-    let request: UnbindRequest = decode(message)?;
+    let request: UnbindRequest = decode(offering, message)?;
     let name = request.credentials.get("name").and_then(|name| name.as_str()).unwrap_or_default();
     let task = task(offering, message, || named(offering, name))?;
     offering.steps.refuse_while_running(&task.order.instance)?;
@@ -181,7 +186,8 @@ async fn unbind(offering: &Offering, message: &Message) -> Result<(), Fault> {
 }
 
 async fn purge_orphan(offering: &Offering, message: &Message) -> Result<(), Fault> {
-    let request: PurgeOrphanRequest = decode(message)?;
+    let request: PurgeOrphanRequest = decode(offering, message)?;
+    refuse_strangers(offering, message)?;
     operations::purge_orphan::purge_orphan(offering, &request).await
 }
 
@@ -197,10 +203,11 @@ fn tell_refused_purge(offering: &Offering, message: &Message, fault: &Fault) {
 
 /// A step of a move: it goes on when nobody waits for it any more.
 async fn step(offering: &Arc<Offering>, operation: Operation, message: &Message) -> Outcome {
-    let pair: HandlePair = decode(message)?;
+    let pair: HandlePair = decode(offering, message)?;
     let named = operations::handles::instance_of(&pair)?;
     let task = task(offering, message, || Ok(named.clone()))?;
     if task.order.instance != named {
+        complain(offering, message, "its headers name another instance than its body");
         return Err(Fault::malformed());
     }
     let (ours, ordered) = (Arc::clone(offering), task.clone());
@@ -210,7 +217,7 @@ async fn step(offering: &Arc<Offering>, operation: Operation, message: &Message)
 
 /// A restore is as long as a step, and asked for in the same way.
 async fn restore(offering: &Arc<Offering>, message: &Message) -> Result<(), Fault> {
-    let request: RestoreRequest = decode(message)?;
+    let request: RestoreRequest = decode(offering, message)?;
     let task = task(offering, message, || named(offering, &request.instance_id))?;
     let (ours, ordered) = (Arc::clone(offering), task.clone());
     let work = async move {
@@ -260,10 +267,11 @@ fn task(
 ) -> Result<Task, Fault> {
     let get = |name: &str| message.headers.as_ref()?.get(name).map(|value| value.as_str());
     let order = Order::from_headers(get).map_err(|error| {
-        tracing::debug!(subject = %message.subject, error = %chain(&error), "a request has wrong headers");
+        complain(offering, message, &format!("its headers are wrong: {}", chain(&error)));
         Fault::malformed()
     })?;
     let Some(order) = order else {
+        refuse_strangers(offering, message)?;
         let order = original_order(instance()?);
         Span::current().record("instance", order.instance.as_str());
         return Ok(Task { order, recorded: false });
@@ -277,6 +285,20 @@ fn task(
     }
     let recorded = offering.config.peers == Peers::Native;
     Ok(Task { order, recorded })
+}
+
+/// Refuses what a gateway of 2013 asks of a node that does not expect one: nothing fences such a
+/// command off, however late it is, from what our gateways ordered since.
+fn refuse_strangers(offering: &Offering, message: &Message) -> Result<(), Fault> {
+    match offering.config.peers {
+        Peers::Original => Ok(()),
+        Peers::Native => {
+            let named = format!("it has no header {}, and peers are native", header::OPERATION);
+            complain(offering, message, &named);
+            let text = format!("Node {} takes orders of Tenon's gateways only", offering.node());
+            Err(Fault::new(Code::NATIVE_ONLY, text))
+        }
+    }
 }
 
 fn original_order(instance: InstanceId) -> Order {
@@ -303,11 +325,10 @@ fn instance_id(name: &str) -> Result<InstanceId, Fault> {
     InstanceId::new(name).map_err(|_not_an_id| Fault::malformed())
 }
 
-fn decode<T: DeserializeOwned>(message: &Message) -> Result<T, Fault> {
+fn decode<T: DeserializeOwned>(offering: &Offering, message: &Message) -> Result<T, Fault> {
     serde_json::from_slice(&message.payload).map_err(|error| {
         // The class of the error only: its text may show a part of the body, and that a secret.
-        let class = error.classify();
-        tracing::debug!(subject = %message.subject, ?class, "a request is malformed");
+        complain(offering, message, &format!("it cannot be read: {:?}", error.classify()));
         Fault::malformed()
     })
 }

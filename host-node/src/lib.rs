@@ -5,6 +5,7 @@
 mod backups;
 mod bus;
 mod capability;
+mod complaints;
 mod component;
 pub mod config;
 mod crash;
@@ -27,6 +28,7 @@ mod operations;
 mod package;
 mod quarantine;
 mod quota;
+mod rounds;
 mod snapshots;
 mod steps;
 mod store_guard;

@@ -1,10 +1,11 @@
 //! One offering on this node: its configuration, plugin, grants, and what its operations share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
+use tenon_protocol::complaints::Complaints;
 use tenon_protocol::message::Announcement;
 use tenon_protocol::{Blame, Fault, InstanceId, NodeId, SealKey, ServiceName};
 use tokio::sync::Notify;
@@ -18,6 +19,7 @@ use crate::ledger::{InstanceEntry, InstancePhase, Ledger, LedgerError, Note};
 use crate::locks::Locks;
 use crate::quarantine::Quarantine;
 use crate::quota::Figures;
+use crate::rounds::Rounds;
 use crate::snapshots::SnapshotStore;
 use crate::steps::Steps;
 use crate::store_guard::StoreGuard;
@@ -60,6 +62,12 @@ pub(crate) struct Offering {
     pub(crate) provision_served: AtomicU64,
     /// Bindings made since the start.
     pub(crate) binding_served: AtomicU64,
+    /// What is wrong with requests, and in the log already.
+    pub(crate) complaints: Mutex<Complaints<(String, String)>>,
+    /// A gateway asked for the classic report of everything that is here.
+    pub(crate) report_wanted: Notify,
+    /// Looks for what only the service itself has.
+    pub(crate) strangers: Rounds<Result<Vec<String>, Fault>>,
 }
 
 impl Offering {

@@ -60,6 +60,8 @@ impl Code {
     pub const OTHER_STORE: Self = Self::new(30302, 409, Blame::Platform);
     /// A purge names more of what a node has than is allowed. Not in the original.
     pub const LARGE_PURGE: Self = Self::new(30303, 409, Blame::Caller);
+    /// A gateway of 2013 speaks to a node that does not expect one. Not in the original.
+    pub const NATIVE_ONLY: Self = Self::new(30304, 409, Blame::Platform);
     /// What is to be compared did not come whole. Not in the original.
     pub const INCOMPLETE: Self = Self::new(30602, 503, Blame::Platform);
     /// Something failed that is not the caller's to know.

@@ -5,6 +5,7 @@
 
 pub mod chain;
 pub mod clock;
+pub mod complaints;
 pub mod download;
 pub mod fault;
 pub mod id;

@@ -5,10 +5,11 @@
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use tenon_protocol::complaints::Complaints;
 use tenon_protocol::{Fault, RequestId};
 
-use crate::complaints::Complaints;
 use crate::metrics::Metrics;
 use crate::sender::{Peer, Sender};
 
@@ -39,7 +40,7 @@ impl Refusals {
         let is_due = {
             // A panic while it is held leaves whole complaints behind.
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.is_due((sender.peer, code))
+            told.is_due((sender.peer, code), Instant::now())
         };
         if is_due {
             let peer = sender.peer.map(|Peer(address)| tracing::field::display(address));

@@ -4,18 +4,18 @@
 //! are original ones, whose shared subject cannot tell who sent.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::Message;
 use futures_util::StreamExt;
 use tenon_protocol::chain;
+use tenon_protocol::complaints::Complaints;
 use tenon_protocol::subject;
 use tokio_util::sync::CancellationToken;
 
 use super::Nodes;
 use super::announced::{self, Announced};
 use crate::bus::Bus;
-use crate::complaints::Complaints;
 use crate::config::{OfferingConfig, Peers};
 
 /// Pause before a broken subscription is made again.
@@ -103,7 +103,7 @@ fn take(
         Err(wrong) => {
             let (sender, wrong) =
                 (announced::sender(offering.peers, subject, payload), wrong.to_string());
-            if complaints.is_due((sender.clone(), wrong.clone())) {
+            if complaints.is_due((sender.clone(), wrong.clone()), Instant::now()) {
                 let service = &offering.service;
                 tracing::warn!(%service, sender, wrong, "an announcement is ignored");
             }

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cap_std::ambient_authority;
@@ -26,6 +26,7 @@ use crate::locks::Locks;
 use crate::offering::Offering;
 use crate::quarantine::Quarantine;
 use crate::quota::Figures;
+use crate::rounds::Rounds;
 use crate::snapshots::SnapshotStore;
 use crate::steps::Steps;
 use crate::store_guard::StoreGuard;
@@ -147,6 +148,9 @@ impl Parts {
                 disabled: AtomicBool::new(false),
                 provision_served: AtomicU64::new(0),
                 binding_served: AtomicU64::new(0),
+                complaints: Mutex::default(),
+                report_wanted: Notify::new(),
+                strangers: Rounds::default(),
             };
             offering.count_from_ledger()?;
             offerings.push(Arc::new(offering));

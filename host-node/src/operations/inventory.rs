@@ -22,6 +22,12 @@ const MAX_BINDINGS: usize = 4_000;
 const MAX_GUEST_PAGES: usize = 1_000;
 const MAX_STRANGERS: usize = 1_000;
 
+/// Bytes that what a guest finds may take; a guest that goes on is cut off.
+const MAX_FOUND: usize = 64 << 20;
+
+/// Longest name of a stranger: the page with all of them has to fit into a message.
+const MAX_NAME: usize = 255;
+
 /// One page of what the ledger has; with the last one, what only the service itself has.
 ///
 /// # Errors
@@ -39,7 +45,9 @@ pub(crate) async fn inventory(
         InventoryScope::All => {
             let mut page = page(offering, request).map_err(ledger_fault)?;
             if page.next.is_none() {
-                page.strangers = strangers(offering).await.map_err(|failure| failure.to_fault())?;
+                // All who ask at once share one look: it asks the guest for everything.
+                let look = async || strangers(offering).await.map_err(|failure| failure.to_fault());
+                page.strangers = offering.strangers.join(look).await?;
             }
             page
         }
@@ -117,12 +125,15 @@ fn instance(entry: &InstanceEntry, bindings: Vec<BindingEntry>) -> InventoryInst
 /// The guest is asked first: what is provisioned meanwhile is in the ledger before it is there.
 async fn strangers(offering: &Offering) -> Result<Vec<String>, GuestFailure> {
     let mut found = Vec::new();
-    let mut next = None;
+    let (mut next, mut bytes) = (None, 0);
     for _ in 0..MAX_GUEST_PAGES {
         let call = Inventory { page: next };
         let page = offering.call(&CallFacts::internal("inventory"), call).await?.output;
-        found.extend(page.instances);
-        next = page.next;
+        for name in page.instances.into_iter().filter(|name| is_sound(name)) {
+            bytes += size_of::<String>() + name.len();
+            found.push(name);
+        }
+        next = page.next.filter(|_| bytes <= MAX_FOUND);
         if next.is_none() {
             break;
         }
@@ -138,4 +149,29 @@ async fn strangers(offering: &Offering) -> Result<Vec<String>, GuestFailure> {
     found.retain(|id| !known.contains(id) && !is_in_quarantine(id));
     found.truncate(MAX_STRANGERS);
     Ok(found)
+}
+
+/// Whether the service may call something so.
+fn is_sound(name: &str) -> bool {
+    name.len() <= MAX_NAME && !name.contains(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_guest_finds_has_a_name_that_fits_into_a_message() {
+        for (name, expected) in
+            [("d1", true), ("not an id", true), ("", true), ("a\nb", false), ("\u{0}", false)]
+        {
+            assert_eq!(is_sound(name), expected, "{name:?}");
+        }
+        assert!(is_sound(&"\"".repeat(MAX_NAME)) && !is_sound(&"d".repeat(MAX_NAME + 1)));
+        let page = InventoryPage {
+            strangers: vec!["\"".repeat(MAX_NAME); MAX_STRANGERS],
+            ..InventoryPage::default()
+        };
+        assert!(serde_json::to_vec(&page).unwrap().len() < 600 << 10);
+    }
 }

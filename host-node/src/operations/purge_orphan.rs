@@ -18,7 +18,6 @@ use tenon_protocol::{BindingId, Code, Fault, Generation, InstanceId};
 use self::share::check_share;
 use super::quarantine::{admit, period, remove};
 use super::{Task, internal_order, unbind};
-use crate::config::Peers;
 use crate::credentials::user_of;
 use crate::ledger::{BindingPhase, InstancePhase, KnownBy, QuarantineEntry};
 use crate::offering::{Offering, ledger_fault};
@@ -188,15 +187,12 @@ async fn revoke(
 ///
 /// # Errors
 ///
-/// 30302 when a gateway that knows no records speaks to a node of ours, 30303 when it names too
-/// much; nothing was done then. Else the first error, after everything was tried.
+/// 30303 when it names too much; nothing was done then. Else the first error, after everything was
+/// tried.
 pub(crate) async fn purge_orphan(
     offering: &Offering,
     request: &PurgeOrphanRequest,
 ) -> Result<(), Fault> {
-    if offering.config.peers == Peers::Native {
-        return Err(other_store(offering));
-    }
     let named = request.orphan_ins_list.iter();
     let ids = named.filter_map(|name| InstanceId::new(name.as_str()).ok());
     // Such a gateway knows no generation: it means what is here now.

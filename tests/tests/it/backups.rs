@@ -16,6 +16,7 @@ use crate::bus::Bus;
 use crate::crash::dies_at;
 use crate::crash_node::{BACKUPS, points_of};
 use crate::moving::{Orders, Tenant, check_serves};
+use crate::original;
 
 /// A debug build takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,6 +48,15 @@ impl Stage {
         let platform = Platform::start(Options::of(&["mysql"])).await.unwrap();
         let node = Bus::open(&platform, "mysql").await;
         let tenant = Tenant::of(&platform, &node).await;
+        Self { platform, node, tenant }
+    }
+
+    /// The same with a gateway of 2013.
+    async fn of_2013() -> Self {
+        let platform = Platform::start(Options::of(&["mysql"])).await.unwrap();
+        original::expect_2013(&platform, "node-1", "").await;
+        let node = Bus::open(&platform, "mysql").await;
+        let tenant = Tenant::of_2013(&platform, &node).await;
         Self { platform, node, tenant }
     }
 
@@ -115,7 +125,7 @@ fn code(reply: &Reply) -> u32 {
 
 #[tokio::test]
 async fn an_original_gateway_restores_a_backup_of_the_original() {
-    let stage = Stage::set().await;
+    let stage = Stage::of_2013().await;
     let path = stage.place(DUMP);
     assert_eq!(stage.restore(&path).await, 0);
     assert_eq!(stage.letters().await, Some(2));
@@ -127,7 +137,7 @@ async fn an_original_gateway_restores_a_backup_of_the_original() {
 
 #[tokio::test]
 async fn p28_a_backup_that_cannot_be_loaded_leaves_the_data_as_it_was() {
-    let stage = Stage::set().await;
+    let stage = Stage::of_2013().await;
     let broken = DUMP.replace("INSERT INTO `letters`", "INSERT INTO `nosuch`");
     let cut_off = DUMP.replace("-- Dump completed", "-- Dump");
     for (sql, expected) in [(broken, 30806), (cut_off, 30806)] {

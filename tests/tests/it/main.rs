@@ -63,11 +63,17 @@ mod moving;
 #[cfg(test)]
 mod mysql_life;
 #[cfg(test)]
+mod node_requests;
+#[cfg(test)]
 mod node_stand_in;
+#[cfg(test)]
+mod original;
 #[cfg(test)]
 mod orphans;
 #[cfg(test)]
 mod orphans_adopted;
+#[cfg(test)]
+mod orphans_many;
 #[cfg(test)]
 mod orphans_original;
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! An instance moves from one node to another: the steps on the nodes, asked for as an original
 //! gateway does, and as ours does.
 
-use tenon_protocol::Order;
+use std::time::Duration;
+
+use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
     BindRequest, CredentialsReply, Handle, HandlePair, Reply, UpdateReply,
 };
 use tenon_protocol::subject::Operation;
+use tenon_protocol::{BindingId, Order};
 use tenon_tests::{Options, Platform};
 
 use crate::bus::Bus;
 use crate::moving::{Orders, Tenant, check_serves, check_shut_out, logins, take, update};
+use crate::original;
 
 pub(crate) async fn two_nodes() -> (Platform, Bus, Bus) {
     let options = Options { nodes: 2, ..Options::of(&["mysql"]) };
@@ -17,6 +21,16 @@ pub(crate) async fn two_nodes() -> (Platform, Bus, Bus) {
     let mut nodes = Bus::all(&platform, "mysql").await;
     let target = nodes.pop().unwrap();
     (platform, nodes.pop().unwrap(), target)
+}
+
+/// Two nodes that think that their gateways are of 2013, and a tenant of the first.
+async fn original_nodes() -> (Platform, Bus, Bus, Tenant) {
+    let (platform, source, target) = two_nodes().await;
+    for child in ["node-1", "node-2"] {
+        original::expect_2013(&platform, child, "").await;
+    }
+    let tenant = Tenant::of_2013(&platform, &source).await;
+    (platform, source, target, tenant)
 }
 
 /// Files in the tenant's folder of the shared store.
@@ -44,8 +58,7 @@ pub(crate) fn check_moved(before: &[Handle], after: &[Handle]) {
 
 #[tokio::test]
 async fn an_original_gateway_moves_a_database_with_its_accounts() {
-    let (platform, source, target) = two_nodes().await;
-    let tenant = Tenant::of(&platform, &source).await;
+    let (platform, source, target, tenant) = original_nodes().await;
     let before = tenant.logins();
     check_serves(&before).await;
 
@@ -69,8 +82,7 @@ async fn an_original_gateway_moves_a_database_with_its_accounts() {
 
 #[tokio::test]
 async fn an_original_gateway_calls_a_move_off() {
-    let (platform, source, target) = two_nodes().await;
-    let tenant = Tenant::of(&platform, &source).await;
+    let (platform, source, target, tenant) = original_nodes().await;
     take(&source, Operation::DisableInstance, &tenant.pair).await;
     take(&target, Operation::ImportInstance, &tenant.pair).await;
 
@@ -115,7 +127,9 @@ async fn p11_every_step_of_a_move_may_come_twice() {
     let moved = logins(&handles);
     moved[0].execute("INSERT INTO letters VALUES (4)").await.unwrap();
     let unbind = serde_json::json!({"credentials": handles[1].credentials});
-    let reply: Reply = target.ask(Operation::Unbind, &unbind).await;
+    let binding = BindingId::new("b-1").ok();
+    let removal = Order { binding, ..Orders::of(&tenant).at(3) };
+    let reply: Reply = target.step(Operation::Unbind, &removal, &unbind).await;
     assert_eq!(reply.into_result(), Ok(()));
     let reply: Reply = target.step(Operation::ImportInstance, &order, pair).await;
     assert_eq!(code(&reply), 0);
@@ -142,7 +156,9 @@ async fn p11_a_move_that_is_called_off_leaves_no_half_of_it() {
     let reply: Reply = source.step(Operation::DisableInstance, &there, pair).await;
     assert_eq!(code(&reply), 0);
     let bind = BindRequest { name: tenant.name().to_owned(), bind_opts: None, credentials: None };
-    let bound: CredentialsReply = source.ask(Operation::Bind, &bind).await;
+    let deadline = Millis::now().after(Duration::from_secs(60));
+    let order = Order { deadline, binding: Some(BindingId::random()), ..Orders::of(&tenant).at(3) };
+    let bound: CredentialsReply = source.command(Operation::Bind, &order, &bind).await.unwrap();
     assert_eq!(bound.into_result().unwrap_err().msg.code, 30807);
 
     let back = Orders::of(&tenant).at(4);
@@ -165,8 +181,7 @@ async fn p11_a_move_that_is_called_off_leaves_no_half_of_it() {
 
 #[tokio::test]
 async fn p30_damaged_data_is_not_loaded() {
-    let (platform, source, target) = two_nodes().await;
-    let tenant = Tenant::of(&platform, &source).await;
+    let (platform, source, target, tenant) = original_nodes().await;
     take(&source, Operation::DisableInstance, &tenant.pair).await;
     let path = format!("snapshots/MyaaS/{}/move.data", tenant.name());
     let dir = platform.dir().unwrap();

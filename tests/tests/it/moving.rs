@@ -1,5 +1,7 @@
 //! A tenant with a database on one node of two, and the steps that bring it to the other.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
@@ -7,7 +9,7 @@ use tenon_protocol::message::{
     UnprovisionRequest, UpdateReply,
 };
 use tenon_protocol::subject::Operation;
-use tenon_protocol::{Generation, InstanceId, OperationId, Order};
+use tenon_protocol::{BindingId, Generation, InstanceId, OperationId, Order};
 use tenon_tests::{HarnessError, Login, Platform};
 
 use crate::bus::Bus;
@@ -18,8 +20,26 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
-    /// Orders all of it from `node`, as an original gateway does, and writes three letters.
+    /// Orders all of it from `node`, as our gateway does, and writes three letters.
     pub(crate) async fn of(platform: &Platform, node: &Bus) -> Self {
+        Self::ordered(platform, |order, operation, body| async move {
+            node.command(operation, &order, &body).await.unwrap()
+        })
+        .await
+    }
+
+    /// The same, as an original gateway does.
+    pub(crate) async fn of_2013(platform: &Platform, node: &Bus) -> Self {
+        Self::ordered(platform, |_order, operation, body| async move {
+            node.ask(operation, &body).await
+        })
+        .await
+    }
+
+    async fn ordered<A: Future<Output = CredentialsReply>>(
+        platform: &Platform,
+        ask: impl Fn(Order, Operation, Value) -> A,
+    ) -> Self {
         let file = platform.dev_file().unwrap();
         let entry = file.nodes.iter().find(|entry| entry.offering == "mysql").unwrap();
         let version = entry.versions.first().unwrap().clone();
@@ -28,7 +48,8 @@ impl Tenant {
             credentials: None,
             version: Some(version.clone()),
         };
-        let made: CredentialsReply = node.ask(Operation::Provision, &request).await;
+        let mut order = first_order();
+        let made = ask(order.clone(), Operation::Provision, json!(request)).await;
         let credentials = made.into_result().unwrap();
         let name = credentials["name"].as_str().unwrap().to_owned();
         let configuration = json!({"plan": entry.plan, "version": version, "data": {}});
@@ -41,7 +62,9 @@ impl Tenant {
                 bind_opts: options.as_object().cloned(),
                 credentials: None,
             };
-            let made: CredentialsReply = node.ask(Operation::Bind, &request).await;
+            order.operation = OperationId::random();
+            order.binding = Some(BindingId::new(id).unwrap());
+            let made = ask(order.clone(), Operation::Bind, json!(request)).await;
             let mut configuration = configuration.clone();
             configuration["data"]["binding_options"] = options;
             bindings.push(handle(id, &configuration, made.into_result().unwrap()));
@@ -96,6 +119,20 @@ impl Orders {
             traceparent: String::new(),
             request: None,
         }
+    }
+}
+
+/// The first order of an instance, by somebody who waits for it.
+fn first_order() -> Order {
+    Order {
+        operation: OperationId::random(),
+        generation: Generation::FIRST,
+        deadline: Millis::now().after(Duration::from_secs(60)),
+        instance: InstanceId::random(),
+        binding: None,
+        parameters: String::new(),
+        request: None,
+        traceparent: String::new(),
     }
 }
 

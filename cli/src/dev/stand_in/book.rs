@@ -118,10 +118,10 @@ impl Book {
         self.offerings.insert(label.to_owned(), notice);
         let Some(handles) = self.handles.0.get_mut(label) else { return Ok(()) };
         let before = handles.len();
-        let text = |handle: &Value, at: &str| handle.pointer(at)?.as_str().map(str::to_owned);
-        let instance = |handle: &Value| text(handle, "/credentials/name");
+        let instance = |handle: &Value| handle["credentials"]["name"].as_str().map(str::to_owned);
         let is_left = |handle: &Value| {
-            text(handle, "/configuration/plan").is_none_or(|plan| plans.contains(&plan))
+            let plan = handle["configuration"]["plan"].as_str();
+            plan.is_none_or(|plan| plans.iter().any(|known| known == plan))
         };
         let gone: Vec<String> = handles
             .iter()

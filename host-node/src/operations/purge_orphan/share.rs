@@ -34,7 +34,7 @@ pub(super) fn check_share(offering: &Offering, order: &PurgeOrder) -> Result<(),
 }
 
 /// How many instances are in quarantine, and how many of them a batch names.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Quarantine {
     all: usize,
     of_this_batch: usize,
@@ -78,7 +78,7 @@ fn is_too_much(named: usize, have: usize, percent: u32) -> bool {
 }
 
 /// How much this node has.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Have {
     instances: usize,
     bindings: usize,
