@@ -130,6 +130,11 @@ impl Nodes {
         }
     }
 
+    /// Whether a node announced itself, and is alive.
+    pub(crate) fn knows(&self, service: &ServiceName, id: &NodeId) -> bool {
+        self.lock().get(service).and_then(|nodes| nodes.get(id)).is_some_and(Node::is_alive)
+    }
+
     /// Nobody listens there: it is asked no more until it announces itself again.
     pub(crate) fn forget(&self, service: &ServiceName, id: &NodeId) {
         if let Some(nodes) = self.lock().get_mut(service) {

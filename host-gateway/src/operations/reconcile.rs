@@ -4,20 +4,23 @@
 //! record's deadline. A pass reads what was written since the last one, and keeps the keys of
 //! unfinished records in memory; everything is read anew once an hour.
 
+mod open;
 mod settle;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
+use tenon_protocol::ServiceName;
 use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::job::JobStatus;
 use tenon_protocol::record::Life;
 use tokio::time::Instant;
 
+pub(crate) use self::open::Eagerness;
+use self::open::OpenRecords;
 use self::settle::{Pass, Settled};
 use super::{Blamed, OperationError, Operations};
 use crate::metrics::Metrics;
@@ -27,23 +30,17 @@ use crate::state::{Bucket, Entry, KeepSeen, StateError, decode_job, decode_move}
 const PAGE: usize = 256;
 /// Records that are worked on at once.
 const AT_ONCE: usize = 8;
-/// Records of one bucket that a pass takes up; the rest waits for the next one.
-const MAX_DUE: usize = 128;
 /// Unfinished records that are remembered for each bucket; a pass stops reading at them.
 const MAX_OPEN: usize = 10_000;
 /// How often everything is read anew.
 const REREAD: Duration = Duration::from_secs(3600);
-/// Longest pause before a record is tried again.
-const MAX_BACKOFF: Duration = Duration::from_secs(300);
-/// First pause.
-const MIN_BACKOFF: Duration = Duration::from_secs(5);
 
 /// What one pass did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
     /// Records read because they are new or changed.
     pub(crate) read: u64,
-    /// Unfinished ones, whoever works on them.
+    /// Unfinished ones of this gateway's offerings, whoever works on them.
     pub(crate) open: u64,
     /// Taken up by this pass, and ended.
     pub(crate) settled: u64,
@@ -53,14 +50,6 @@ pub(crate) struct Counts {
     pub(crate) requeued: u64,
     /// Records that cannot be read.
     pub(crate) damaged: u64,
-}
-
-/// Whether records that failed shortly before are tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Eagerness {
-    Patient,
-    /// An operator asked.
-    Eager,
 }
 
 /// What passes remember. One task owns it.
@@ -76,19 +65,13 @@ struct Shard {
     bucket: Bucket,
     /// Everything below was read.
     from: u64,
-    open: HashMap<String, Open>,
-}
-
-/// An unfinished record.
-#[derive(Debug, Clone, Copy, Default)]
-struct Open {
-    failures: u32,
-    not_before: Option<Instant>,
+    open: OpenRecords,
 }
 
 /// The part of a record that says whether it is finished.
 #[derive(Deserialize)]
 struct Glance {
+    service: ServiceName,
     life: Life,
 }
 
@@ -97,7 +80,7 @@ impl Reconciler {
     pub(crate) fn new(ops: Arc<Operations>, metrics: Arc<Metrics>) -> Self {
         let buckets = ops.records.buckets().iter().chain([ops.jobs.bucket()]).cloned();
         let shards =
-            buckets.map(|bucket| Shard { bucket, from: 1, open: HashMap::new() }).collect();
+            buckets.map(|bucket| Shard { bucket, from: 1, open: OpenRecords::default() }).collect();
         Self { ops, metrics, shards, reread: Instant::now() + REREAD }
     }
 
@@ -129,7 +112,7 @@ impl Reconciler {
         let pass = Arc::new(Pass::new(Arc::clone(&self.ops)));
         let mut working = Vec::new();
         for (number, shard) in self.shards.iter().enumerate() {
-            for key in shard.due(eagerness) {
+            for key in shard.open.due(eagerness, Instant::now()) {
                 let (pass, bucket) = (Arc::clone(&pass), shard.bucket.clone());
                 working.push(async move {
                     let settled = pass.settle(&bucket, &key).await;
@@ -154,13 +137,9 @@ impl Shard {
             let page = self.bucket.page(">", self.from, PAGE).await?;
             for entry in &page.entries {
                 counts.read += 1;
-                match is_open(entry) {
-                    Ok(Openness::Open) => {
-                        self.open.entry(entry.key.clone()).or_default();
-                    }
-                    Ok(Openness::Closed) => {
-                        self.open.remove(&entry.key);
-                    }
+                match is_open(ops, entry) {
+                    Ok(Openness::Open(until)) => self.open.found(&entry.key, moment(until)),
+                    Ok(Openness::Closed) => self.open.finished(&entry.key),
                     Ok(Openness::Expiring) => expire(ops, entry).await?,
                     Err(error) => {
                         counts.damaged += 1;
@@ -178,38 +157,27 @@ impl Shard {
         Ok(())
     }
 
-    /// Keys of some unfinished records that are not waiting after a failure.
-    fn due(&self, eagerness: Eagerness) -> Vec<String> {
-        let now = Instant::now();
-        let is_due = |open: &Open| {
-            eagerness == Eagerness::Eager || open.not_before.is_none_or(|moment| moment <= now)
-        };
-        let due = self.open.iter().filter(|(_, open)| is_due(open));
-        due.take(MAX_DUE).map(|(key, _)| key.clone()).collect()
-    }
-
     fn note(&mut self, key: &str, settled: Result<Settled, OperationError>, counts: &mut Counts) {
         match settled {
             Ok(Settled::Done) => {
                 counts.settled += 1;
-                self.open.remove(key);
+                self.open.finished(key);
             }
-            Ok(Settled::Nothing) => {
-                self.open.remove(key);
+            Ok(Settled::Nothing) => self.open.finished(key),
+            Ok(Settled::Requeued) => {
+                counts.requeued += 1;
+                self.open.waits(key, Instant::now());
             }
-            Ok(Settled::Requeued) => counts.requeued += 1,
-            Ok(Settled::NotOurs) => {}
+            Ok(Settled::NotOurs) => self.open.waits(key, Instant::now()),
             Err(error) => {
                 counts.failed += 1;
-                let open = self.open.entry(key.to_owned()).or_default();
-                open.not_before = Some(Instant::now() + backoff(open.failures));
-                open.failures = open.failures.saturating_add(1);
+                let failures = self.open.failed(key, Instant::now());
                 let fault = error.fault();
                 tracing::warn!(
                     error = %chain(&error),
                     code = fault.msg.code,
                     key,
-                    failures = open.failures,
+                    failures = failures.saturating_add(1),
                     "left-over work failed"
                 );
             }
@@ -217,22 +185,26 @@ impl Shard {
     }
 }
 
-/// How long a record waits after it failed that often.
-fn backoff(failures: u32) -> Duration {
-    MIN_BACKOFF.saturating_mul(1 << failures.min(10)).min(MAX_BACKOFF)
+/// When the wall clock will say `until`, at once if it has; the lease of a clock that is far ahead
+/// is looked at again.
+fn moment(until: Millis) -> Instant {
+    let left = until.as_millis().saturating_sub(Millis::now().as_millis());
+    Instant::now() + Duration::from_millis(left).min(REREAD)
 }
 
 enum Openness {
-    Open,
+    /// Somebody may be at work until then.
+    Open(Millis),
+    /// There is no work, or none for this gateway.
     Closed,
     /// A finished job that stays for ever unless it is told to go.
     Expiring,
 }
 
-fn is_open(entry: &Entry) -> Result<Openness, StateError> {
+fn is_open(ops: &Operations, entry: &Entry) -> Result<Openness, StateError> {
     if entry.key.starts_with("job.") {
         return Ok(match (decode_job(entry)?.record.status, entry.keep) {
-            (JobStatus::Queued | JobStatus::Working, _) => Openness::Open,
+            (JobStatus::Queued | JobStatus::Working, _) => Openness::Open(Millis::default()),
             (JobStatus::Completed | JobStatus::Failed | JobStatus::Killed, KeepSeen::Forever) => {
                 Openness::Expiring
             }
@@ -241,9 +213,14 @@ fn is_open(entry: &Entry) -> Result<Openness, StateError> {
             }
         });
     }
+    let open = |service: &ServiceName, work: bool, until| {
+        // What another gateway offers is its own to finish.
+        let is_ours = ops.offering(service).is_some();
+        if work && is_ours { Openness::Open(until) } else { Openness::Closed }
+    };
     if entry.key.starts_with("move.") {
-        let ended = decode_move(entry)?.record.step.is_final();
-        return Ok(if ended { Openness::Closed } else { Openness::Open });
+        let record = decode_move(entry)?.record;
+        return Ok(open(&record.service, !record.step.is_final(), record.deadline));
     }
     if !entry.key.starts_with("inst.") && !entry.key.starts_with("bind.") {
         return Ok(Openness::Closed);
@@ -252,7 +229,7 @@ fn is_open(entry: &Entry) -> Result<Openness, StateError> {
         .map_err(|source| StateError::Damaged { key: entry.key.clone(), source })?;
     // Long after every deadline, whatever is unfinished is left over.
     let ever = Millis::from_millis(u64::MAX);
-    Ok(if glance.life.is_left_over(ever) { Openness::Open } else { Openness::Closed })
+    Ok(open(&glance.service, glance.life.is_left_over(ever), glance.life.deadline))
 }
 
 /// Nodes write the end of a job; that it may be forgotten later is written here.
@@ -260,16 +237,4 @@ async fn expire(ops: &Operations, entry: &Entry) -> Result<(), StateError> {
     let stored = decode_job(entry)?;
     ops.jobs.replace(&stored, &stored.record).await?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_that_fails_waits_longer_each_time() {
-        assert_eq!(backoff(0), MIN_BACKOFF);
-        assert_eq!(backoff(1), MIN_BACKOFF * 2);
-        assert_eq!(backoff(40), MAX_BACKOFF);
-    }
 }

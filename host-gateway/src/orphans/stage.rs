@@ -5,14 +5,22 @@
 //! orphan. Reports that come late wait for the next round; the original lost them (P24).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
 use tenon_protocol::NodeId;
 use tenon_protocol::message::{NodeHandlesReport, Object};
+use tokio::time::Instant;
 
 use super::OrphanBindings;
 
 /// Items that are kept at most; anybody can report on the shared subject.
 const MAX_STAGED: usize = 1_000_000;
+/// Bytes of them.
+const MAX_BYTES: usize = 128 << 20;
+/// What an item takes besides its text.
+const AROUND: usize = 64;
+/// What no check asked for by then is forgotten.
+const KEPT: Duration = Duration::from_secs(24 * 3_600);
 /// What stands for a secret.
 const HIDDEN: &str = "********";
 /// The password that nodes report, which is none.
@@ -61,14 +69,47 @@ pub(crate) struct Stage {
     nodes: BTreeMap<NodeId, Reported>,
     round: u64,
     items: usize,
+    bytes: usize,
     dropped: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Reported {
     round: u64,
+    heard: Instant,
     instances: BTreeSet<String>,
-    bindings: BTreeMap<String, Object>,
+    /// JSON by account: as values they take a multiple of it.
+    bindings: BTreeMap<String, String>,
+}
+
+impl Reported {
+    fn new(round: u64) -> Self {
+        let (instances, bindings) = (BTreeSet::new(), BTreeMap::new());
+        Self { round, heard: Instant::now(), instances, bindings }
+    }
+
+    fn items(&self) -> usize {
+        self.instances.len() + self.bindings.len()
+    }
+
+    fn bytes(&self) -> usize {
+        let instances = self.instances.iter().map(|id| size_of_item(id, ""));
+        let bindings = self.bindings.iter().map(|(account, json)| size_of_item(account, json));
+        instances.chain(bindings).sum()
+    }
+}
+
+const fn size_of_item(key: &str, value: &str) -> usize {
+    key.len() + value.len() + AROUND
+}
+
+/// What is odd about a report that was taken down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Odd {
+    /// Bindings that name no user: they cannot be compared.
+    pub(crate) nameless: usize,
+    /// Items that did not fit.
+    pub(crate) dropped: usize,
 }
 
 /// What a round found.
@@ -87,35 +128,76 @@ impl Stage {
     }
 
     /// A batch of a report. Batches of one round add up; a newer round's replace what came late.
-    pub(crate) fn take(&mut self, report: NodeHandlesReport) {
-        let round = self.round;
-        let node = self.nodes.entry(report.node_id).or_default();
-        if node.round != round {
-            self.items -= node.instances.len() + node.bindings.len();
-            *node = Reported { round, ..Reported::default() };
-        }
+    /// The same batch again changes nothing.
+    pub(crate) fn take(&mut self, report: NodeHandlesReport) -> Odd {
+        self.forget_old();
+        let (round, id) = (self.round, report.node_id);
+        let mut node = match self.nodes.remove(&id) {
+            Some(node) if node.round == round => node,
+            late => {
+                late.iter().for_each(|late| self.give_back(late));
+                Reported::new(round)
+            }
+        };
+        node.heard = Instant::now();
+        let mut odd = Odd::default();
         for id in report.instances_list {
-            if self.items >= MAX_STAGED {
-                self.dropped += 1;
-            } else if node.instances.insert(id) {
-                self.items += 1;
+            if node.instances.contains(&id) {
+                continue;
+            }
+            if self.room_for(size_of_item(&id, "")) {
+                node.instances.insert(id);
+            } else {
+                odd.dropped += 1;
             }
         }
         for credentials in report.bindings_list {
-            let Some(account) = account_of(&credentials) else { continue };
-            if self.items >= MAX_STAGED {
-                self.dropped += 1;
-            } else if node.bindings.insert(account, hidden(credentials)).is_none() {
-                self.items += 1;
+            let Some(account) = account_of(&credentials) else {
+                odd.nameless += 1;
+                continue;
+            };
+            if node.bindings.contains_key(&account) {
+                continue;
+            }
+            let json = serde_json::to_string(&hidden(credentials)).unwrap_or_default();
+            if self.room_for(size_of_item(&account, &json)) {
+                node.bindings.insert(account, json);
+            } else {
+                odd.dropped += 1;
             }
         }
+        self.nodes.insert(id, node);
+        self.dropped += odd.dropped;
+        odd
+    }
+
+    /// Whether one more item of `bytes` fits; it is counted then.
+    fn room_for(&mut self, bytes: usize) -> bool {
+        let fits = self.items < MAX_STAGED && bytes <= MAX_BYTES.saturating_sub(self.bytes);
+        if fits {
+            self.items += 1;
+            self.bytes += bytes;
+        }
+        fits
+    }
+
+    fn give_back(&mut self, node: &Reported) {
+        self.items = self.items.saturating_sub(node.items());
+        self.bytes = self.bytes.saturating_sub(node.bytes());
+    }
+
+    /// Forgets what was reported long ago: nobody looks for orphans here.
+    pub(crate) fn forget_old(&mut self) {
+        let old = self.nodes.extract_if(.., |_, node| node.heard.elapsed() > KEPT);
+        let old: Vec<Reported> = old.map(|(_, node)| node).collect();
+        old.iter().for_each(|node| self.give_back(node));
     }
 
     /// Ends the round: what neither look lists is an orphan. Who reported and has none is named
     /// too, as by the original: its list is empty.
     pub(crate) fn finish(&mut self, first: &Listed, second: &Listed) -> Verdicts {
         let nodes = std::mem::take(&mut self.nodes);
-        self.items = 0;
+        (self.items, self.bytes) = (0, 0);
         let mut verdicts =
             Verdicts { dropped: std::mem::take(&mut self.dropped), ..Verdicts::default() };
         for (node, reported) in nodes {
@@ -127,7 +209,8 @@ impl Stage {
                 first.accounts.contains(account) || second.accounts.contains(account)
             };
             let bindings = reported.bindings.into_iter().filter(|(account, _)| !listed(account));
-            let bindings: Vec<Object> = bindings.map(|(_, credentials)| credentials).collect();
+            let read = |(_, json): (String, String)| serde_json::from_str(&json).ok();
+            let bindings: Vec<Object> = bindings.filter_map(read).collect();
             verdicts.bindings.insert(node, bindings);
         }
         verdicts
@@ -243,7 +326,56 @@ mod tests {
     #[test]
     fn a_flood_of_reports_is_cut_off_and_said_so() {
         let mut stage = Stage { items: MAX_STAGED - 1, ..Stage::default() };
-        stage.take(report("n1", &["d1", "d2"], &[("d1", "u1")]));
+        let odd = stage.take(report("n1", &["d1", "d2"], &[("d1", "u1")]));
+        assert_eq!(odd, Odd { dropped: 2, nameless: 0 });
         assert_eq!(stage.finish(&Listed::default(), &Listed::default()).dropped, 2);
+    }
+
+    #[test]
+    fn a_flood_of_long_names_is_cut_off_by_its_bytes() {
+        let mut stage = Stage::default();
+        let mut dropped = 0;
+        for number in 0..200 {
+            let long = format!("{number}{}", "d".repeat(1 << 20));
+            dropped += stage.take(report("n1", &[&long], &[])).dropped;
+        }
+        assert!((70..80).contains(&dropped), "{dropped}");
+        assert!(stage.bytes <= MAX_BYTES);
+        assert_eq!(stage.take(report("n1", &["d1"], &[])).dropped, 0, "what fits is taken");
+        stage.begin();
+        // The node reports anew: what it reported before takes no room any more.
+        stage.take(report("n1", &["d1"], &[("d1", "u1")]));
+        assert_eq!(
+            (stage.items, stage.bytes),
+            (2, stage.nodes.values().map(Reported::bytes).sum())
+        );
+        stage.finish(&Listed::default(), &Listed::default());
+        assert_eq!((stage.items, stage.bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_report_that_comes_twice_counts_once() {
+        let mut stage = Stage::default();
+        for _ in 0..2 {
+            stage.take(report("n1", &["d1", "d1"], &[("d1", "u1"), ("d1", "u1")]));
+        }
+        assert_eq!(stage.items, 2);
+        let found = stage.finish(&Listed::default(), &Listed::default());
+        assert_eq!(shown(&found), r#"n1: ["d1"]; n1: ["d1/u1"]"#);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p24_what_was_reported_waits_for_a_day() {
+        let mut stage = Stage::default();
+        stage.take(report("n1", &["d1"], &[("d1", "u1")]));
+        tokio::time::advance(KEPT / 2).await;
+        stage.take(report("n2", &["d2"], &[]));
+        stage.forget_old();
+        assert_eq!(stage.items, 3);
+        tokio::time::advance(KEPT / 2 + Duration::from_secs(1)).await;
+        stage.forget_old();
+        assert_eq!((stage.nodes.len(), stage.items), (1, 1));
+        let found = stage.finish(&Listed::default(), &Listed::default());
+        assert_eq!(shown(&found), r#"n2: ["d2"]; n2: []"#);
     }
 }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tenon_tests::{Options, Platform, wait_until};
 use tokio::time::timeout;
 
+use crate::node_stand_in::nodes;
+use crate::original;
 use crate::orphans::Operator;
 use crate::settings;
 
@@ -30,6 +32,16 @@ impl Operator {
         // A flush only writes: an answer, "nobody" too, shows that the server has read this far.
         self.bus.request("tenon.nobody", "".into()).await.unwrap_err();
         messages
+    }
+
+    /// Announces the node of 2013 until the gateway has heard of it.
+    async fn is_known(&self, platform: &Platform, announcement: &Value) {
+        wait_until("the gateway knows the node", DEADLINE, async || {
+            self.say("announce", announcement).await;
+            nodes(platform).await.contains(&OLD.to_owned()).then_some(())
+        })
+        .await
+        .unwrap();
     }
 
     async fn say(&self, subject: &str, body: &Value) {
@@ -58,7 +70,7 @@ async fn p24_our_gateway_looks_twice_at_original_nodes_and_tells_them_once() {
     // Asked by the timer. Nobody was provisioned: all of it is unknown, but for what two
     // reports name and the platform lists.
     timeout(DEADLINE, asked.next()).await.unwrap().unwrap();
-    operator.say("announce", &announcement).await;
+    operator.is_known(&platform, &announcement).await;
     let report = |instances: Value, bindings: Value| json!({"instances_list": instances, "bindings_list": bindings, "node_id": OLD});
     operator.say("node_handles", &report(json!(["d1", "d2"]), json!([]))).await;
     let batch = report(json!([]), json!([binding("d1", "u1"), {"name": "d1", "username": null}]));
@@ -88,34 +100,55 @@ async fn p24_our_gateway_looks_twice_at_original_nodes_and_tells_them_once() {
     assert_eq!(told, expected);
 }
 
-/// A node of ours that thinks its gateways are of 2013. Their shared subjects are no node's, so it
-/// logs in as one that may use them.
-async fn set_original_node(platform: &Platform, quarantine_hours: u32) {
-    let file = platform.dev_file().unwrap();
-    let text = settings::read(platform, "node-1");
-    let lines = text.lines().scan("", |section, line| {
-        if line.starts_with('[') {
-            *section = line;
+#[tokio::test]
+async fn p16_odd_reports_of_what_nodes_have_are_told_once_and_harm_no_other() {
+    let platform = Platform::start(Options::of(&["echo"])).await.unwrap();
+    let lines = "peers = \"original\"\ndouble_check_orphan_interval_seconds = 1";
+    settings::set(&platform, "gateway-1", "[[offerings]]", lines).await;
+    let operator = Operator::of(&platform).await;
+    let announcement = json!({"id": OLD, "plan": "free", "available_capacity": 9,
+        "capacity_unit": 1, "supported_versions": ["1"]});
+    operator.is_known(&platform, &announcement).await;
+    let report = |node: &str, instances: Value, bindings: Value| {
+        json!({"instances_list": instances, "bindings_list": bindings, "node_id": node}).to_string()
+    };
+    let nameless = json!([{"name": "d1", "username": null, "password": "hunter2"}]);
+    let subject = format!("{}.node_handles", operator.service);
+    for payload in [
+        "{bad".to_owned(),
+        json!({"node_id": "half", "instances_list": ["d9"]}).to_string(),
+        json!({"node_id": "list", "instances_list": "hunter2", "bindings_list": []}).to_string(),
+        // Of a node of another service, or of none.
+        report("stranger", json!(["d8"]), json!([])),
+        report("stranger", json!([]), json!([])),
+        report(OLD, json!(["d1", "d1"]), json!([binding("d1", "u1"), binding("d1", "u1")])),
+        report(OLD, json!([]), nameless),
+    ] {
+        for _again in 0..3 {
+            operator.bus.publish(subject.clone(), payload.clone().into()).await.unwrap();
         }
-        let is_login = *section == "[nats]";
-        Some(match line.split_once(" = ") {
-            Some(("user", _)) if is_login => format!("user = {:?}", file.nats.user),
-            Some(("password", _)) if is_login => {
-                format!("password = {:?}", file.nats.password.reveal())
-            }
-            _ => line.to_owned(),
-        })
-    });
-    let text = lines.collect::<Vec<_>>().join("\n");
-    platform.dir().unwrap().write("node-1.toml", text).unwrap();
-    let lines = format!("peers = \"original\"\nquarantine_hours = {quarantine_hours}");
-    settings::set(platform, "node-1", "[[offerings]]", &lines).await;
+    }
+    // They wait for the next round, and the last of them was taken.
+    platform.logs("gateway-1", "some of its bindings name no user").await.unwrap();
+    let found = operator.check().await;
+    assert_eq!(found["orphan_instances"], json!({OLD: ["d1"]}), "{found}");
+    assert_eq!(found["orphan_bindings"], json!({OLD: [binding("d1", "u1")]}));
+    let log = platform.log("gateway-1");
+    let odd = |sender: &str| {
+        let is_of = |line: &&str| line.contains(&format!("{sender}\"")) && line.contains(&subject);
+        let lines = log.lines().filter(|line| line.contains("odd: what a node reports"));
+        lines.filter(|line| line.contains("WARN")).filter(is_of).count()
+    };
+    for sender in ["no node_id", "half", "list", "stranger", OLD] {
+        assert_eq!(odd(sender), 1, "{sender} in\n{log}");
+    }
+    assert!(!log.contains("hunter2"));
 }
 
 #[tokio::test]
 async fn p25_our_node_purges_for_an_original_gateway_what_it_wrote_down_itself() {
     let platform = Platform::start(Options::of(&["mysql"])).await.unwrap();
-    set_original_node(&platform, 0).await;
+    original::expect_2013(&platform, "node-1", "quarantine_hours = 0").await;
     let operator = Operator::of(&platform).await;
     let version = platform.dev_file().unwrap().nodes[0].versions[0].clone();
     let ask = async |operation: &str, body: Value| -> Value {
@@ -166,7 +199,7 @@ async fn p25_our_node_purges_for_an_original_gateway_what_it_wrote_down_itself()
 #[tokio::test]
 async fn p08_a_mistaken_purge_of_an_original_gateway_is_refused_or_kept_in_quarantine() {
     let platform = Platform::start(Options::of(&["mysql"])).await.unwrap();
-    set_original_node(&platform, 24).await;
+    original::expect_2013(&platform, "node-1", "quarantine_hours = 24").await;
     let operator = Operator::of(&platform).await;
     let version = platform.dev_file().unwrap().nodes[0].versions[0].clone();
     let ask = async |operation: &str, body: Value| -> Value {
