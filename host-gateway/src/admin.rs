@@ -1,6 +1,7 @@
 //! The operators' interface: own listener, own credential. `docs/reference/admin.openapi.yaml`.
 
 mod moves;
+mod nodes;
 mod orphans;
 mod records;
 
@@ -78,8 +79,10 @@ fn table(desk: Arc<Desk>) -> Router {
     Router::new()
         .route(HEALTH, get(health))
         .route("/metrics", get(metrics))
-        .route("/nodes", get(nodes))
         .route("/offerings", get(offerings))
+        .route("/nodes", get(nodes::list))
+        .route("/nodes/gone", get(nodes::gone))
+        .route("/nodes/{node}/gone", post(nodes::forget).delete(nodes::remember))
         .route("/orphans", get(orphans::reports))
         .route("/orphans/check", post(orphans::check))
         .route("/orphans/purge", post(orphans::purge).layer(orphans::body_limit()))
@@ -152,10 +155,6 @@ async fn metrics(State(desk): Shared) -> impl IntoResponse {
         },
     ];
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], desk.metrics.render(&gauges))
-}
-
-async fn nodes(State(desk): Shared) -> impl IntoResponse {
-    Json(desk.ops.nodes.view())
 }
 
 /// An offering, for operators.

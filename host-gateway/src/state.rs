@@ -4,6 +4,7 @@
 
 mod bucket;
 mod jobs;
+mod lost_nodes;
 mod moves;
 mod platform;
 mod records;

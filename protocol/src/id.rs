@@ -200,7 +200,8 @@ impl OperationId {
         Self(random_uuid())
     }
 
-    /// The same id for the same `order`: a platform that repeats a request meets its first one.
+    /// The same id for the same `order`: who repeats a request, or goes on with somebody else's work,
+    /// meets what was begun.
     #[must_use]
     pub fn derived(order: &[&str]) -> Self {
         Self(uuid(digest(order), UUID_DERIVED))

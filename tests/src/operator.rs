@@ -56,6 +56,16 @@ impl Operator {
         serde_json::from_value(step).map_err(|error| HarnessError::Form(record.to_string(), error))
     }
 
+    /// Says that `node` is gone for good.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin_move`]; 409 while it announces itself.
+    pub async fn forget_node(&self, node: &str) -> Result<Value, HarnessError> {
+        let url = format!("{}/nodes/{node}/gone", self.base);
+        self.send(self.http.request(Method::POST, url)).await
+    }
+
     async fn send(&self, request: RequestBuilder) -> Result<Value, HarnessError> {
         let response = request.bearer_auth(self.token.reveal()).send().await?;
         let status = response.status();

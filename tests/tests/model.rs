@@ -119,7 +119,7 @@ fn nothing_is_lost_or_leaked_under_a_broker_platform() {
 
 #[test]
 fn p11_a_move_loses_nothing_whoever_dies_and_whatever_comes_late() {
-    check_holds("moves", Moves { variant: moving::Variant::Whole }, 290_000);
+    check_holds("moves", Moves { variant: moving::Variant::Whole }, 730_000);
 }
 
 #[test]
@@ -135,6 +135,11 @@ fn without_compare_and_set_two_gateways_carry_a_move_to_two_ends() {
 #[test]
 fn a_return_that_fences_nothing_is_shut_by_a_late_order() {
     check_broken_move(moving::Variant::ReturnUnfenced, "a ready record is true");
+}
+
+#[test]
+fn a_gateway_that_does_not_ask_whose_a_move_is_takes_back_what_another_gave() {
+    check_broken_move(moving::Variant::Unowned, "a ready record is true");
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn view(record: &MoveRecord) -> Value {
     let mut value = serde_json::to_value(record).unwrap_or_default();
     if let Some(object) = value.as_object_mut() {
         object.remove("credentials");
+        object.remove("handles");
     }
     value
 }

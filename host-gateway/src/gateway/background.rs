@@ -142,7 +142,7 @@ async fn hear_of_another(ops: &Operations, offering: &OfferingConfig) {
             ops.adoptions.done(&offering.service);
         }
         Ok(None) => {}
-        Err(error) => tracing::debug!(error = &error as &dyn Error, "records are away"),
+        Err(error) => tracing::debug!(error = %chain(&error), "records are away"),
     }
 }
 

@@ -27,9 +27,10 @@ pub(super) async fn forget_snapshots(
     let (service, node, id) = (&instance.service, &instance.life.node, &instance.id);
     let listed = ops.jobs.snapshots(service, id);
     let queued = ops.jobs.queued(service, node, id);
-    let (listed, queued) = tokio::try_join!(listed, queued)?;
-    // A job that is under way may still make one.
-    if listed.is_empty() && queued.is_none() {
+    let moved = ops.records.last_move(id);
+    let (listed, queued, moved) = tokio::try_join!(listed, queued, moved)?;
+    // A job that is under way may still make one, and a move has left its data lying about.
+    if listed.is_empty() && queued.is_none() && moved.is_none() {
         return Ok(());
     }
     let generation = instance.life.generation.get().to_string();

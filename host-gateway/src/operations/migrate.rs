@@ -45,8 +45,8 @@ pub(crate) async fn migrate(
     if to == from {
         return Err(OperationError::Conflict(format!("{id} is on node {to} already")));
     }
-    let begun = begin(ops, offering, last.as_ref(), &instance.record, (MoveKind::Migrate, to));
-    let begun = begun.await?;
+    let ordered = first(offering, &instance.record, MoveKind::Migrate, to);
+    let begun = begin(ops, last.as_ref(), ordered).await?;
     // Before the answer: whoever reads credentials after it is told to wait for the new ones.
     let set_out = moving::set_out(ops, offering, &begun).await;
     moving::carry_on_in_background(ops, offering, begun.clone());
@@ -109,20 +109,15 @@ pub(super) fn target(
     picked.map_err(|why| OperationError::NotPlaced { plan: record.plan.clone(), why })
 }
 
-/// Writes the record of a move that begins, in the place of `last`, which has ended.
-///
-/// # Errors
-///
-/// [`OperationError::Busy`] when somebody else began one.
-pub(super) async fn begin(
-    ops: &Operations,
+/// The record of a move of the instance of `record`, as it begins.
+pub(super) fn first(
     offering: &OfferingConfig,
-    last: Option<&StoredMove>,
     record: &InstanceRecord,
-    (kind, to): (MoveKind, NodeId),
-) -> Result<StoredMove, OperationError> {
+    kind: MoveKind,
+    to: NodeId,
+) -> MoveRecord {
     let now = Millis::now();
-    let begun = MoveRecord {
+    MoveRecord {
         v: RECORD_VERSION,
         id: JobId::random(),
         instance: record.id.clone(),
@@ -130,16 +125,33 @@ pub(super) async fn begin(
         kind,
         from: record.life.node.clone(),
         to,
+        generation: record.life.generation,
+        found: record.life.phase,
         step: MoveStep::Away,
         created: now,
         stepped: now,
         deadline: moving::lease(offering.node_timeout),
         credentials: None,
+        handles: None,
+        data_left: false,
         failure: None,
-    };
-    let MoveRecord { from, to, .. } = &begun;
-    tracing::info!(move_record = key::moving(&record.id), %from, %to, "a move begins");
-    let begun = ops.records.write_move(last, begun).await?;
+    }
+}
+
+/// Writes the record of a move, in the place of `last`, which has ended.
+///
+/// # Errors
+///
+/// [`OperationError::Busy`] when somebody else began one.
+pub(super) async fn begin(
+    ops: &Operations,
+    last: Option<&StoredMove>,
+    first: MoveRecord,
+) -> Result<StoredMove, OperationError> {
+    let MoveRecord { from, to, .. } = &first;
+    let instance = first.instance.clone();
+    tracing::info!(move_record = key::moving(&instance), %from, %to, "a move begins");
+    let begun = ops.records.write_move(last, first).await?;
     ops.crash.point("move.recorded");
-    begun.ok_or_else(|| OperationError::Busy(record.id.clone()))
+    begun.ok_or(OperationError::Busy(instance))
 }

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Reply, UpdateReply};
-use tenon_protocol::record::{InstanceRecord, Life, LifeError, Phase};
+use tenon_protocol::record::{
+    InstanceRecord, Life, LifeError, MoveKind, MoveRecord, MoveStep, Phase,
+};
 use tenon_protocol::subject::Operation;
-use tenon_protocol::{InstanceId, NodeId};
+use tenon_protocol::{Generation, InstanceId, NodeId, OperationId};
 
-use super::migrate::{ordered, running};
-use super::moving::{Asking, Handles, pair, switch, tell};
+use super::migrate::{begin, first, ordered, running};
+use super::moving::{Asking, carry_on, pair, sealed, tell};
 use super::{OperationError, Operations, bare, shown, unprovision};
-use crate::config::OfferingConfig;
+use crate::config::{OfferingConfig, Peers};
 use crate::patience::Patience;
 use crate::state::{Cas, Record, Stored};
 
@@ -86,6 +88,21 @@ pub(crate) async fn migration_step(
     }
 }
 
+/// The operation of the order to disable the instance of `record` under `generation`.
+fn disabling(record: &InstanceRecord, generation: Generation) -> OperationId {
+    OperationId::derived(&["disable", record.id.as_str(), &generation.get().to_string()])
+}
+
+/// Whether an instance is on its way by an order to disable it. Any other, such as one that goes
+/// back, has its own generation: what is still under way of it must not reach this one.
+fn is_this_order(record: &InstanceRecord) -> bool {
+    record.life.operation == disabling(record, record.life.generation)
+}
+
+fn back(life: &Life) -> Result<Life, LifeError> {
+    life.returning(OperationId::random(), Millis::now())
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
     Check,
@@ -126,12 +143,14 @@ impl Desk<'_> {
     async fn disable(&self, found: Stored<InstanceRecord>) -> Result<(), OperationError> {
         self.check_home(&found)?;
         let found = match found.record.life.phase {
+            Phase::Moving if is_this_order(&found.record) => found,
             // Where to is not known yet.
-            Phase::Ready => {
-                let away = |life: &Life| life.moving(life.node.clone(), Millis::now());
+            Phase::Ready | Phase::Moving => {
+                let operation = disabling(&found.record, found.record.life.generation.next());
+                let away = |life: &Life| life.moving(life.node.clone(), operation, Millis::now());
                 self.replace(&found, away).await?
             }
-            Phase::Moving | Phase::Intent | Phase::Deleting | Phase::Tomb => found,
+            Phase::Intent | Phase::Deleting | Phase::Tomb => found,
         };
         self.ask(&found, Operation::DisableInstance).await
     }
@@ -140,9 +159,10 @@ impl Desk<'_> {
     async fn enable(&self, found: Stored<InstanceRecord>) -> Result<(), OperationError> {
         self.check_home(&found)?;
         if found.record.life.phase == Phase::Ready {
-            return Ok(());
+            // It may be shut there all the same; else there is nothing to do, and it says so.
+            return self.ask(&found, Operation::EnableInstance).await;
         }
-        let found = self.replace(&found, |life| life.returning(Millis::now())).await?;
+        let found = self.replace(&found, back).await?;
         self.ask(&found, Operation::EnableInstance).await?;
         self.replace(&found, Life::returned).await.map(drop)
     }
@@ -168,13 +188,29 @@ impl Desk<'_> {
             return Err(OperationError::Conflict(text));
         }
         if !arrived {
-            let pair = pair(self.ops, &found.record).await?;
-            let asking = self.asking(&found, Operation::UpdateInstance);
-            let handles = asking.within::<_, UpdateReply>(&pair, self.patience).await?;
-            let handles = Handles::of(handles)?;
-            switch(self.ops, &found, &self.node, handles).await?;
+            return self.arrive(found).await;
         }
         tell(self.ops, self.offering, &id).await
+    }
+
+    /// All is on the node now: the rest is a move like any other, which nothing leaves half done.
+    async fn arrive(&self, found: Stored<InstanceRecord>) -> Result<(), OperationError> {
+        let pair = pair(self.ops, &found.record).await?;
+        let asking = self.asking(&found, Operation::UpdateInstance);
+        let handles = asking.within::<_, UpdateReply>(&pair, self.patience).await?;
+        let first = first(self.offering, &found.record, MoveKind::Stepwise, self.node.clone());
+        let handles = match self.offering.peers {
+            Peers::Native => None,
+            // It would make everything twice if it were asked twice.
+            Peers::Original => Some(sealed(self.ops, &first, &handles)?),
+        };
+        let switching = MoveRecord { step: MoveStep::Switch, handles, ..first };
+        let last = self.ops.records.last_move(&found.record.id).await?;
+        if last.as_ref().is_some_and(|last| !last.record.step.is_final()) {
+            return Err(OperationError::Busy(found.record.id));
+        }
+        let begun = begin(self.ops, last.as_ref(), switching).await?;
+        carry_on(self.ops, self.offering, begun).await.map(drop)
     }
 
     /// A node that does not have it any more, or is not to have it, removes its copy.
@@ -187,7 +223,7 @@ impl Desk<'_> {
             return Ok(());
         }
         let found = match found.record.life.phase {
-            Phase::Moving => self.replace(&found, |life| life.returning(Millis::now())).await?,
+            Phase::Moving => self.replace(&found, back).await?,
             Phase::Ready | Phase::Intent | Phase::Deleting | Phase::Tomb => found,
         };
         let (ops, offering) = (self.ops, self.offering);

@@ -19,9 +19,12 @@ use tenon_protocol::subject::Operation;
 use tenon_protocol::{Code, Fault};
 
 pub(super) use command::{Asking, Outcome};
-pub(super) use held::{Held, lease};
-pub(super) use switch::{Handles, handles, switch};
+pub(super) use held::{lease, sealed};
+pub(super) use switch::{Handles, handles};
 pub(super) use tell::tell;
+
+use held::Held;
+use switch::switch;
 
 use super::{OperationError, Operations};
 use crate::config::{OfferingConfig, Peers};
@@ -147,7 +150,11 @@ async fn instance(
     }))
 }
 
-/// The record of a moving instance, put on its way if it is not yet.
+/// The record of a moving instance, put on its way by this move if it is not yet.
+///
+/// # Errors
+///
+/// [`OperationError::Overtaken`] when it is not as this move found it, nor as it left it.
 async fn on_its_way(
     ops: &Operations,
     held: &Held,
@@ -155,11 +162,15 @@ async fn on_its_way(
     let Some(found) = instance(ops, held).await? else {
         return Ok(None);
     };
-    if found.record.life.phase == Phase::Moving {
+    let (record, life) = (held.record(), &found.record.life);
+    if life.phase == Phase::Moving && life.operation == record.operation() {
         return Ok(Some(found));
     }
     let overtaken = || OperationError::Overtaken(found.record.key());
-    let moving = found.record.life.moving(held.record().to.clone(), Millis::now());
+    if life.generation != record.generation {
+        return Err(overtaken());
+    }
+    let moving = life.moving(record.to.clone(), record.operation(), Millis::now());
     let moving = moving.map_err(|_not_there| overtaken())?;
     match ops.records.replace(&found, moving).await? {
         Cas::Written(found) => {
@@ -205,7 +216,9 @@ async fn load(
         return Ok(Next::Gone);
     };
     let loaded = match held.record().kind.clone() {
-        MoveKind::Migrate => command::import(ops, offering, &moving.record, held).await?,
+        MoveKind::Migrate | MoveKind::Stepwise => {
+            command::import(ops, offering, &moving.record, held).await?
+        }
         MoveKind::Recover { backup_path } => {
             command::rebuild(ops, offering, &moving.record, held, backup_path).await?
         }
@@ -222,10 +235,13 @@ async fn adopt(
         return Ok(Next::Gone);
     };
     let adopted = command::update(ops, offering, &moving.record, held).await?;
+    if let (Peers::Original, Outcome::Done(handles)) = (offering.peers, &adopted) {
+        held.keep(ops, handles).await?;
+    }
     Ok(then(ops, adopted, "move.adopt-done", MoveStep::Switch))
 }
 
-/// Lets the records name the target. The target is asked for the credentials once more: they are
+/// Lets the records name the target. One of ours is asked for the credentials once more: they are
 /// its own to tell, whoever asks and how often.
 async fn arrive(
     ops: &Operations,
@@ -235,22 +251,32 @@ async fn arrive(
     let Some(found) = instance(ops, held).await? else {
         return Ok(Next::Gone);
     };
-    if found.record.life.phase == Phase::Ready {
+    let (record, life) = (held.record(), &found.record.life);
+    if life.phase == Phase::Ready {
         return Ok(Next::Step(MoveStep::Tell));
     }
-    let handles = match command::update(ops, offering, &found.record, held).await? {
-        Outcome::Done(handles) => handles,
-        Outcome::Failed(fault) => {
-            return Err(OperationError::Node { node: held.record().to.clone(), fault });
-        }
+    let by_hand = record.kind == MoveKind::Stepwise && life.generation == record.generation;
+    if life.operation != record.operation() && !by_hand {
+        return Err(OperationError::Overtaken(found.record.key()));
+    }
+    let to = record.to.clone();
+    if ops.records.is_gone(&to).await? {
+        return Ok(Next::Fail(Fault::unavailable()));
+    }
+    let handles = match held.kept(ops)? {
+        Some(handles) => handles,
+        None => match command::update(ops, offering, &found.record, held).await? {
+            Outcome::Done(handles) => handles,
+            Outcome::Failed(fault) => return Err(OperationError::Node { node: to, fault }),
+        },
     };
-    let to = held.record().to.clone();
     switch(ops, &found, &to, Handles::of(handles)?).await?;
     ops.crash.point("move.arrived");
     Ok(Next::Step(MoveStep::Tell))
 }
 
-/// Has the data in the snapshot store removed. Original nodes share a folder; ours a store, and the
+/// Has the data in the snapshot store removed, or lets the record say that it is still there: it
+/// goes with the instance then. Original nodes share a folder; ours a store, and the
 /// old one may be gone.
 async fn tidy(
     ops: &Operations,
@@ -272,7 +298,10 @@ async fn tidy(
     match asking.once::<_, Reply>(&pair).await {
         Outcome::Done(()) => {}
         // The next move of the instance overwrites it.
-        Outcome::Failed(fault) => tracing::warn!(%fault, "a move's data stays in the store"),
+        Outcome::Failed(fault) => {
+            tracing::warn!(%fault, "a move's data stays in the store");
+            held.leave_data(ops).await?;
+        }
     }
     Ok(())
 }
@@ -290,22 +319,18 @@ async fn give_back(
         return Ok(Next::Step(MoveStep::Failed));
     }
     let overtaken = || OperationError::Overtaken(found.record.key());
-    let returning = found.record.life.returning(Millis::now());
+    if !held.record().owns(&found.record.life) {
+        return Err(overtaken());
+    }
+    let operation = held.record().return_operation();
+    let returning = found.record.life.returning(operation, Millis::now());
     let returning = returning.map_err(|_not_moving| overtaken())?;
     let Cas::Written(found) = ops.records.replace(&found, returning).await? else {
         return Err(overtaken());
     };
     ops.crash.point("move.returning");
-    if held.record().kind == MoveKind::Migrate {
-        match command::enable(ops, offering, &found.record, held).await? {
-            Outcome::Done(()) => {}
-            // A service that cannot suspend was not suspended.
-            Outcome::Failed(fault) if fault.is(Code::NO_EXTENSION) => {}
-            Outcome::Failed(fault) => {
-                return Err(OperationError::Node { node: held.record().from.clone(), fault });
-            }
-        }
-    }
+    open(ops, offering, &found.record, held).await?;
+    command::stay(ops, offering, &found.record, held).await?;
     let returned = found.record.life.returned();
     let returned = returned.map_err(|_not_moving| overtaken())?;
     let Cas::Written(_ready) = ops.records.replace(&found, returned).await? else {
@@ -314,6 +339,27 @@ async fn give_back(
     ops.crash.point("move.returned");
     tidy(ops, offering, held).await?;
     Ok(Next::Step(MoveStep::Failed))
+}
+
+/// Has the old node let everybody in again, if it may have shut them out.
+async fn open(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    record: &InstanceRecord,
+    held: &mut Held,
+) -> Result<(), OperationError> {
+    let was_open = held.record().found == Phase::Ready;
+    if matches!(held.record().kind, MoveKind::Recover { .. }) && was_open {
+        return Ok(());
+    }
+    match command::enable(ops, offering, record, held).await? {
+        Outcome::Done(()) => Ok(()),
+        // A service that cannot suspend was not suspended.
+        Outcome::Failed(fault) if fault.is(Code::NO_EXTENSION) => Ok(()),
+        Outcome::Failed(fault) => {
+            Err(OperationError::Node { node: held.record().from.clone(), fault })
+        }
+    }
 }
 
 async fn fail(ops: &Operations, held: &mut Held, fault: Fault) -> Result<(), OperationError> {

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 pub(crate) use self::open::Eagerness;
 use self::open::OpenRecords;
 use self::settle::{Pass, Settled};
+use super::lost_nodes::greet_nodes;
 use super::{Blamed, OperationError, Operations};
 use crate::metrics::Metrics;
 use crate::state::{Bucket, Entry, KeepSeen, StateError, decode_job, decode_move};
@@ -97,6 +98,9 @@ impl Reconciler {
         }
         for shard in &mut self.shards {
             shard.read(&self.ops, &mut counts).await?;
+        }
+        if let Err(error) = greet_nodes(&self.ops).await {
+            tracing::debug!(error = %chain(&error), "nodes that are gone for good could not be listed");
         }
         self.work(eagerness, &mut counts).await;
         let open: usize = self.shards.iter().map(|shard| shard.open.len()).sum();

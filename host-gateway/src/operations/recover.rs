@@ -8,7 +8,7 @@ use tenon_protocol::clock::Millis;
 use tenon_protocol::record::{InstanceRecord, MoveKind, MoveRecord, MoveStep};
 use tenon_protocol::{Fault, InstanceId, JobId};
 
-use super::migrate::{begin, ordered, target};
+use super::migrate::{begin, first, ordered, target};
 use super::{OperationError, Operations, moving};
 use crate::config::OfferingConfig;
 use crate::patience::Patience;
@@ -84,7 +84,7 @@ async fn start(
     // The node itself may have come back empty, and be the only one.
     let to = target(ops, offering, instance, &lost);
     let to = to.or_else(|_nobody_else| target(ops, offering, instance, &[]))?;
-    let begun: StoredMove = begin(ops, offering, last, instance, (kind, to)).await?;
+    let begun = begin(ops, last, first(offering, instance, kind, to)).await?;
     let id = begun.record.id.clone();
     moving::carry_on_in_background(ops, offering, begun);
     Ok(id)

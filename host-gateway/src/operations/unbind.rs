@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenon_protocol::BindingId;
 use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Reply, UnbindHandleRequest, UnbindRequest};
 use tenon_protocol::record::{BindingRecord, InstanceRecord, Phase};
 use tenon_protocol::subject::Operation;
+use tenon_protocol::{BindingId, NodeId};
 use tracing::Span;
 
+use super::clean::{Cleaned, removed};
 use super::{
     OperationError, Operations, binding_id, command, credentials, instance_id, order, shown,
-    unprovision,
 };
-use crate::bus::Answer;
 use crate::config::{OfferingConfig, Peers};
 use crate::patience::Patience;
 use crate::sender::going_on;
@@ -69,7 +68,7 @@ pub(crate) async fn unbind(
             match ops.records.replace(&found, going).await? {
                 Cas::Written(going) => {
                     ops.crash.point("unbind.deleting-written");
-                    clean(ops, offering, going, patience).await.map(drop)
+                    clean_home(ops, offering, going, patience).await
                 }
                 Cas::Lost => join(ops, offering, &found.record, patience).await,
             }
@@ -105,10 +104,11 @@ async fn join(
         };
         match found.record.life.phase {
             Phase::Tomb => return Ok(()),
+            Phase::Deleting if !found.record.life.is_at_home() => return Ok(()),
             Phase::Deleting if found.record.life.is_left_over(Millis::now()) => {
                 let claimed = found.record.life.claimed(patience.lease());
                 if let Cas::Written(claimed) = ops.records.replace(&found, claimed).await? {
-                    return clean(ops, offering, claimed, patience).await.map(drop);
+                    return clean_home(ops, offering, claimed, patience).await;
                 }
             }
             Phase::Deleting | Phase::Intent | Phase::Ready | Phase::Moving => {
@@ -121,30 +121,42 @@ async fn join(
     }
 }
 
+/// [`clean`], for who waits until the node that serves the binding has removed it.
+async fn clean_home(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    stored: Stored<BindingRecord>,
+    patience: Patience,
+) -> Result<(), OperationError> {
+    let home = stored.record.life.node.clone();
+    clean(ops, offering, stored, patience).await?.1.at(&home)
+}
+
 /// Has every node that may have something of a binding remove it; then it becomes a tomb.
 ///
 /// # Errors
 ///
-/// [`OperationError`] at the first node that has not confirmed; the record says which are left.
+/// [`OperationError`] when the record could not be written. Nodes that have not confirmed are named
+/// by the record, and by [`Cleaned`].
 pub(crate) async fn clean(
     ops: &Operations,
     offering: &OfferingConfig,
-    mut stored: Stored<BindingRecord>,
+    stored: Stored<BindingRecord>,
     patience: Patience,
-) -> Result<Stored<BindingRecord>, OperationError> {
-    for node in stored.record.life.garbage.clone() {
-        ask(ops, offering, &stored.record, &node, patience).await?;
-        ops.crash.point("unbind.answered");
-        let cleaned = stored.record.life.cleaned(&node);
-        stored = match ops.records.replace(&stored, cleaned).await? {
-            Cas::Written(stored) => stored,
-            Cas::Lost => return Err(OperationError::Overtaken(stored.record.key())),
-        };
-    }
+) -> Result<(Stored<BindingRecord>, Cleaned), OperationError> {
+    let (record, life) = (&stored.record, &stored.record.life);
+    let cleaned = Cleaned::by(life, |node| ask(ops, offering, record, node, patience)).await;
+    let Some(left) = cleaned.applied_to(life) else {
+        return Ok((stored, cleaned));
+    };
+    ops.crash.point("unbind.answered");
+    let Cas::Written(stored) = ops.records.replace(&stored, left).await? else {
+        return Err(OperationError::Overtaken(stored.record.key()));
+    };
     if stored.record.life.phase == Phase::Tomb {
         ops.crash.point("unbind.tomb-written");
     }
-    Ok(stored)
+    Ok((stored, cleaned))
 }
 
 /// [`clean`], while somebody is answered already.
@@ -157,7 +169,8 @@ pub(crate) fn clean_in_background(
     let (ops, offering) = (Arc::clone(ops), Arc::clone(offering));
     let tasks = ops.tasks.clone();
     let work = async move {
-        if let Err(error) = clean(&ops, &offering, stored, patience).await {
+        let cleaned = clean(&ops, &offering, stored, patience).await;
+        if let Err(error) = cleaned.and_then(|(_, cleaned)| cleaned.everywhere()) {
             tracing::warn!(error = %chain(&error), "remains are not removed yet, the reconciler goes on");
         }
     };
@@ -168,7 +181,7 @@ async fn ask(
     ops: &Operations,
     offering: &OfferingConfig,
     record: &BindingRecord,
-    node: &tenon_protocol::NodeId,
+    node: NodeId,
     patience: Patience,
 ) -> Result<(), OperationError> {
     let credentials = credentials(&ops.seal_key, &record.key(), &record.life)?;
@@ -180,12 +193,8 @@ async fn ask(
     }
     let body = UnbindRequest { credentials };
     let order = order(&record.life, &record.instance, Some(&record.id), patience);
-    let command = command(offering, Operation::Unbind, node, &body, &order);
+    let command = command(offering, Operation::Unbind, &node, &body, &order);
     let asking = ops.bus.command::<_, Reply>(&command, patience);
-    match ops.crash.during("unbind.asking", asking).await {
-        Answer::Done(()) => Ok(()),
-        Answer::Refused(fault) if unprovision::is_gone(&fault) => Ok(()),
-        Answer::Refused(fault) => Err(OperationError::Node { node: node.clone(), fault }),
-        Answer::Nobody | Answer::Silent => Err(OperationError::Silent(node.clone())),
-    }
+    let answer = ops.crash.during("unbind.asking", asking).await;
+    removed(ops, offering, node, answer).await
 }

@@ -8,12 +8,12 @@ use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Object, Reply, UnprovisionRequest};
 use tenon_protocol::record::{BindingRecord, InstanceRecord, Life, Phase};
 use tenon_protocol::subject::Operation;
-use tenon_protocol::{Fault, InstanceId, NodeId};
+use tenon_protocol::{InstanceId, NodeId};
 use tracing::Span;
 
+use super::clean::{Cleaned, removed};
 use super::forget_snapshots::forget_snapshots;
 use super::{OperationError, Operations, command, credentials, instance_id, order, shown};
-use crate::bus::Answer;
 use crate::config::OfferingConfig;
 use crate::patience::Patience;
 use crate::sender::going_on;
@@ -53,7 +53,7 @@ pub(crate) async fn unprovision(
             match ops.records.replace(&found, going).await? {
                 Cas::Written(going) => {
                     ops.crash.point("unprovision.deleting-written");
-                    clean(ops, offering, going, patience).await.map(drop)
+                    clean_home(ops, offering, going, patience).await
                 }
                 Cas::Lost => join(ops, offering, found.record.id, patience).await,
             }
@@ -74,10 +74,11 @@ async fn join(
         };
         match found.record.life.phase {
             Phase::Tomb => return Ok(()),
+            Phase::Deleting if !found.record.life.is_at_home() => return Ok(()),
             Phase::Deleting if found.record.life.is_left_over(Millis::now()) => {
                 let claimed = found.record.life.claimed(patience.lease());
                 if let Cas::Written(claimed) = ops.records.replace(&found, claimed).await? {
-                    return clean(ops, offering, claimed, patience).await.map(drop);
+                    return clean_home(ops, offering, claimed, patience).await;
                 }
             }
             Phase::Deleting | Phase::Intent | Phase::Ready | Phase::Moving => {
@@ -90,37 +91,50 @@ async fn join(
     }
 }
 
+/// [`clean`], for who waits until the node that serves the instance has removed it.
+async fn clean_home(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    stored: Stored<InstanceRecord>,
+    patience: Patience,
+) -> Result<(), OperationError> {
+    let home = stored.record.life.node.clone();
+    clean(ops, offering, stored, patience).await?.1.at(&home)
+}
+
 /// Has every node that may have something of an instance remove it. A record that is `Deleting`
 /// becomes a tomb, one that is `Ready` stays.
 ///
 /// # Errors
 ///
-/// [`OperationError`] at the first node that has not confirmed; the record says which are left.
+/// [`OperationError`] when the record could not be written. Nodes that have not confirmed are named
+/// by the record, and by [`Cleaned`].
 pub(crate) async fn clean(
     ops: &Operations,
     offering: &OfferingConfig,
-    mut stored: Stored<InstanceRecord>,
+    stored: Stored<InstanceRecord>,
     patience: Patience,
-) -> Result<Stored<InstanceRecord>, OperationError> {
-    let bindings = binding_credentials(ops, &stored.record.id).await?;
-    for node in stored.record.life.garbage.clone() {
-        ask(ops, offering, &stored.record, &node, bindings.clone(), patience).await?;
-        ops.crash.point("unprovision.answered");
-        let cleaned = stored.record.life.cleaned(&node);
-        if cleaned.phase == Phase::Tomb {
-            bury_bindings(ops, &stored.record.id).await?;
-            forget_snapshots(ops, offering, &stored.record).await?;
-            ops.crash.point("unprovision.bindings-buried");
-        }
-        stored = match ops.records.replace(&stored, cleaned).await? {
-            Cas::Written(stored) => stored,
-            Cas::Lost => return Err(OperationError::Overtaken(stored.record.key())),
-        };
+) -> Result<(Stored<InstanceRecord>, Cleaned), OperationError> {
+    let (record, life) = (&stored.record, &stored.record.life);
+    let bindings = binding_credentials(ops, &record.id).await?;
+    let ask = |node| ask(ops, offering, record, node, bindings.clone(), patience);
+    let cleaned = Cleaned::by(life, ask).await;
+    let Some(left) = cleaned.applied_to(life) else {
+        return Ok((stored, cleaned));
+    };
+    ops.crash.point("unprovision.answered");
+    if left.phase == Phase::Tomb {
+        bury_bindings(ops, &record.id).await?;
+        forget_snapshots(ops, offering, record).await?;
+        ops.crash.point("unprovision.bindings-buried");
     }
+    let Cas::Written(stored) = ops.records.replace(&stored, left).await? else {
+        return Err(OperationError::Overtaken(stored.record.key()));
+    };
     if stored.record.life.phase == Phase::Tomb {
         ops.crash.point("unprovision.tomb-written");
     }
-    Ok(stored)
+    Ok((stored, cleaned))
 }
 
 /// Has `node` alone remove what it has of an instance that is elsewhere.
@@ -137,7 +151,7 @@ pub(super) async fn clean_node(
 ) -> Result<Stored<InstanceRecord>, OperationError> {
     // An original node removes the accounts that it is told, and no others.
     let bindings = binding_credentials(ops, &stored.record.id).await?;
-    ask(ops, offering, &stored.record, node, bindings, patience).await?;
+    ask(ops, offering, &stored.record, node.clone(), bindings, patience).await?;
     let (key, generation) = (stored.record.key(), stored.record.life.generation);
     let mut found = Some(stored);
     for _round in 0..BURIAL_ROUNDS {
@@ -165,7 +179,8 @@ pub(crate) fn clean_in_background(
     let (ops, offering) = (Arc::clone(ops), Arc::clone(offering));
     let tasks = ops.tasks.clone();
     let work = async move {
-        if let Err(error) = clean(&ops, &offering, stored, patience).await {
+        let cleaned = clean(&ops, &offering, stored, patience).await;
+        if let Err(error) = cleaned.and_then(|(_, cleaned)| cleaned.everywhere()) {
             tracing::warn!(error = %chain(&error), "remains are not removed yet, the reconciler goes on");
         }
     };
@@ -176,28 +191,16 @@ async fn ask(
     ops: &Operations,
     offering: &OfferingConfig,
     record: &InstanceRecord,
-    node: &NodeId,
+    node: NodeId,
     bindings: Vec<Object>,
     patience: Patience,
 ) -> Result<(), OperationError> {
     let body = UnprovisionRequest { name: record.id.to_string(), bindings };
     let order = order(&record.life, &record.id, None, patience);
-    let command = command(offering, Operation::Unprovision, node, &body, &order);
+    let command = command(offering, Operation::Unprovision, &node, &body, &order);
     let asking = ops.bus.command::<_, Reply>(&command, patience);
-    match ops.crash.during("unprovision.asking", asking).await {
-        Answer::Done(()) => Ok(()),
-        Answer::Refused(fault) if is_gone(&fault) => Ok(()),
-        Answer::Refused(fault) => Err(OperationError::Node { node: node.clone(), fault }),
-        Answer::Nobody | Answer::Silent => Err(OperationError::Silent(node.clone())),
-    }
-}
-
-/// Whether a node says that it has nothing of the kind: gone is what was wanted.
-///
-/// Source: the original's node does the same since `412041d`; reference, section 0.5.
-pub(super) fn is_gone(fault: &Fault) -> bool {
-    const NOT_FOUND: u16 = 404;
-    fault.status == NOT_FOUND
+    let answer = ops.crash.during("unprovision.asking", asking).await;
+    removed(ops, offering, node, answer).await
 }
 
 async fn binding_credentials(

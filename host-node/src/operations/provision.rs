@@ -24,13 +24,24 @@ enum Decision {
     Start,
 }
 
+/// What is written before the guest is called.
+enum Begun {
+    /// Nothing: the operation was done before.
+    Done(Box<InstanceEntry>),
+    /// That it is being made.
+    New,
+    /// Nothing: it is there, and is made once more where it lacks something (recovery).
+    Over,
+}
+
 /// Creates the instance that `task` names.
 ///
 /// Returns its credentials, with `name` and `node_id`.
 ///
 /// # Errors
 ///
-/// A numbered error. After one, the instance does not exist, or is being removed.
+/// A numbered error. After one, the instance does not exist or is being removed; one that was there
+/// before is there still.
 pub(crate) async fn provision(
     offering: &Offering,
     task: &Task,
@@ -53,8 +64,9 @@ pub(crate) async fn provision_alone(
     request: ProvisionRequest,
 ) -> Result<Object, Fault> {
     let version = check(offering, &request)?;
-    if let Some(done) = begin(offering, task, &request.plan, &version).await? {
-        return answer(offering, &done);
+    let begun = begin(offering, task, &request.plan, &version).await?;
+    if let Begun::Done(done) = &begun {
+        return answer(offering, done);
     }
     offering.crash.point("provision.begun");
     let reuse = request.credentials.map(Credentials::from_message);
@@ -65,6 +77,8 @@ pub(crate) async fn provision_alone(
         match made {
             Ok(entry) => break entry,
             Err(GuestFailure::StateConflict) if tries < STATE_RETRIES => {}
+            // What was there before stays, whatever is wrong now.
+            Err(failure) if matches!(begun, Begun::Over) => return Err(failure.to_fault()),
             Err(failure) => return Err(undo(offering, task, &failure).await),
         }
     };
@@ -85,13 +99,13 @@ fn check(offering: &Offering, request: &ProvisionRequest) -> Result<String, Faul
     Ok(version)
 }
 
-/// Writes the intent. `Some` when the operation was done before.
+/// Writes the intent, if there is to be one.
 async fn begin(
     offering: &Offering,
     task: &Task,
     plan: &str,
     version: &str,
-) -> Result<Option<InstanceEntry>, Fault> {
+) -> Result<Begun, Fault> {
     let room = offering.reserve();
     let has_room = room.is_some();
     let service = offering.service().clone();
@@ -99,8 +113,9 @@ async fn begin(
     let found = offering.ledger.instance(&service, &task.order.instance).map_err(ledger_fault)?;
     let before = found.as_ref().map(|entry| entry.phase);
     match decide(found, task, has_room) {
-        Decision::Repeat(entry) => Ok(Some(*entry)),
+        Decision::Repeat(entry) => Ok(Begun::Done(entry)),
         Decision::Refuse(fault) => Err(fault),
+        Decision::Start if before == Some(InstancePhase::Present) => Ok(Begun::Over),
         Decision::Start => {
             let intent = Note::Instance(service, intent(task, plan, version));
             offering.intend(task.recorded, intent).await.map_err(ledger_fault)?;
@@ -109,7 +124,7 @@ async fn begin(
             if let Some(room) = room.filter(|_| !again) {
                 room.keep();
             }
-            Ok(None)
+            Ok(Begun::New)
         }
     }
 }

@@ -42,6 +42,18 @@ pub fn platform(service: &ServiceName) -> String {
     format!("platform.{service}")
 }
 
+/// `gone.<node>`, in the first bucket: an operator says that the node will not come back.
+#[must_use]
+pub fn gone(node: &NodeId) -> String {
+    format!("gone.{node}")
+}
+
+/// All such nodes.
+#[must_use]
+pub fn gone_nodes() -> String {
+    "gone.*".to_owned()
+}
+
 /// `inst.<id>`.
 #[must_use]
 pub fn instance(id: &InstanceId) -> String {

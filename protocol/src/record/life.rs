@@ -156,6 +156,13 @@ impl Life {
         life
     }
 
+    /// Whether the node that served it may still have it; a removal that goes on elsewhere only is
+    /// not what anybody waits for.
+    #[must_use]
+    pub fn is_at_home(&self) -> bool {
+        self.phase != Phase::Deleting || self.garbage.contains(&self.node)
+    }
+
     /// Somebody else takes over the work until `deadline`.
     #[must_use]
     pub fn claimed(&self, deadline: Millis) -> Self {
@@ -185,8 +192,12 @@ impl Life {
     }
 
     fn renew(&mut self, deadline: Millis) {
+        self.renew_as(OperationId::random(), deadline);
+    }
+
+    fn renew_as(&mut self, operation: OperationId, deadline: Millis) {
         self.generation = self.generation.next();
-        self.operation = OperationId::random();
+        self.operation = operation;
         self.deadline = deadline;
     }
 }

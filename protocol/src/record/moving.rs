@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::fault::Fault;
-use crate::id::{InstanceId, JobId, NodeId, ServiceName};
+use crate::id::{Generation, InstanceId, JobId, NodeId, OperationId, ServiceName};
+use crate::record::{Life, Phase};
 use crate::seal::Sealed;
 
 /// Where the data comes from.
@@ -13,6 +14,8 @@ use crate::seal::Sealed;
 pub enum MoveKind {
     /// From the node that has the instance.
     Migrate,
+    /// The same, ordered step by step from outside; the record begins with [`MoveStep::Switch`].
+    Stepwise,
     /// From a periodic backup: that node is lost.
     Recover {
         /// A directory that the target sees.
@@ -24,12 +27,12 @@ pub enum MoveKind {
 ///
 /// ```text
 /// Away ──▶ Load ──▶ Adopt ──▶ Switch ──▶ Tell ──▶ Tidy ──▶ Done
-///   └───────┴─────────┴──▶ Return ──▶ Failed
+///   └───────┴─────────┴──────────┴──▶ Return ──▶ Failed
 /// ```
 ///
-/// Each step is one command that may be repeated. From `Switch` on there is no way back, and none
-/// is needed: all is on the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Each step is one command that may be repeated. At `Switch` all is on the target: the way back
+/// from there is taken only when an operator says that the target is gone for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MoveStep {
     /// The old node revokes all access, and writes the data into the snapshot store.
@@ -67,17 +70,6 @@ impl MoveStep {
             | Self::Return => false,
         }
     }
-
-    /// Whether the instance may still stay where it is.
-    #[must_use]
-    pub const fn can_return(self) -> bool {
-        match self {
-            Self::Away | Self::Load | Self::Adopt => true,
-            Self::Switch | Self::Tell | Self::Tidy | Self::Done | Self::Return | Self::Failed => {
-                false
-            }
-        }
-    }
 }
 
 /// `move.<instance>`, beside the instance's record.
@@ -98,6 +90,10 @@ pub struct MoveRecord {
     pub from: NodeId,
     /// The node that gets it.
     pub to: NodeId,
+    /// The instance's generation when the move began.
+    pub generation: Generation,
+    /// Its phase then: one that was on its way already may be shut off where it is.
+    pub found: Phase,
     /// How far it is.
     pub step: MoveStep,
     /// When it was ordered.
@@ -109,6 +105,12 @@ pub struct MoveRecord {
     /// The instance's credentials on the target, once it told them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Sealed>,
+    /// What the target told of everyone with access, if it cannot be asked twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handles: Option<Sealed>,
+    /// Its data could not be removed from the snapshot store: it goes with the instance.
+    #[serde(default)]
+    pub data_left: bool,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Fault>,
@@ -121,6 +123,27 @@ impl MoveRecord {
         Self { step, stepped: Millis::now(), deadline, ..self.clone() }
     }
 
+    /// The operation that an instance's record names while it is on its way by this move.
+    #[must_use]
+    pub fn operation(&self) -> OperationId {
+        OperationId::derived(&["move", self.id.as_str()])
+    }
+
+    /// The same while it goes back.
+    #[must_use]
+    pub fn return_operation(&self) -> OperationId {
+        OperationId::derived(&["return", self.id.as_str()])
+    }
+
+    /// Whether an instance with `life` is this move's: as it was found, or as this move left it.
+    /// Otherwise somebody else has gone on with it, and this move is over.
+    #[must_use]
+    pub fn owns(&self, life: &Life) -> bool {
+        life.generation == self.generation
+            || life.operation == self.operation()
+            || life.operation == self.return_operation()
+    }
+
     /// Whether there is work left that nobody does at `now`.
     #[must_use]
     pub fn is_left_over(&self, now: Millis) -> bool {
@@ -131,10 +154,10 @@ impl MoveRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Abandon;
 
-    #[test]
-    fn a_move_is_written_as_one_flat_object() {
-        let record = MoveRecord {
+    fn record() -> MoveRecord {
+        MoveRecord {
             v: 1,
             id: JobId::new("0123456789abcdef0123456789abcdef").unwrap(),
             instance: InstanceId::new("d1").unwrap(),
@@ -142,18 +165,42 @@ mod tests {
             kind: MoveKind::Recover { backup_path: "/backups/1".to_owned() },
             from: NodeId::new("n1").unwrap(),
             to: NodeId::new("n2").unwrap(),
+            generation: Generation::FIRST,
+            found: Phase::Ready,
             step: MoveStep::Load,
             created: Millis::from_millis(1),
             stepped: Millis::from_millis(2),
             deadline: Millis::from_millis(3),
             credentials: None,
+            handles: None,
+            data_left: false,
             failure: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_move_is_written_as_one_flat_object() {
+        let record = record();
         let text = serde_json::to_string(&record).unwrap();
         assert!(text.contains(r#""kind":"recover","backup_path":"/backups/1""#), "{text}");
         assert_eq!(serde_json::from_str::<MoveRecord>(&text).unwrap(), record);
         assert!(record.is_left_over(Millis::from_millis(4)));
         let done = record.at(MoveStep::Done, Millis::default());
         assert!(!done.is_left_over(Millis::from_millis(4)));
+    }
+    #[test]
+    fn a_move_knows_the_instance_that_it_found_and_the_one_that_it_left() {
+        let record = record();
+        let found = Life::intent(record.from.clone(), Millis::default(), Abandon::Undo);
+        let found = Life { phase: Phase::Ready, ..found };
+        assert!(record.owns(&found));
+        let to = || record.to.clone();
+        let away = found.moving(to(), record.operation(), Millis::default()).unwrap();
+        assert!(record.owns(&away));
+        let back = away.returning(record.return_operation(), Millis::default()).unwrap();
+        assert!(record.owns(&back));
+        let other = OperationId::random();
+        assert!(!record.owns(&back.moving(to(), other.clone(), Millis::default()).unwrap()));
+        assert!(!record.owns(&away.returning(other, Millis::default()).unwrap()));
     }
 }

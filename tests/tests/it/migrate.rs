@@ -18,7 +18,7 @@ const GATEWAY: &str = include_str!("../../../host-gateway/src/crash.rs");
 /// Points of a move that goes back; they need one that fails.
 const BACK: [&str; 3] = ["move.returning", "move.return-asking", "move.returned"];
 
-async fn platform() -> Platform {
+pub(crate) async fn platform() -> Platform {
     let options = Options { nodes: 2, gateways: 2, ..Options::of(&["mysql"]) };
     let platform = Platform::start(options).await.unwrap();
     hurry(&platform, "gateway-1").await;
@@ -27,7 +27,7 @@ async fn platform() -> Platform {
 }
 
 /// Nothing is left on the node that is not to have it.
-async fn check_rest(platform: &Platform, moved: &Moved, home: &str) {
+pub(crate) async fn check_rest(platform: &Platform, moved: &Moved, home: &str) {
     come_to_rest(&platform.records().await.unwrap()).await;
     for (number, node) in [(1, "node-1"), (2, "node-2")] {
         let databases = platform.server(number).unwrap().databases().await.unwrap();
@@ -185,7 +185,12 @@ async fn p11_nodes_killed_at_any_step_of_a_move_take_it_again() {
     }
 }
 
-async fn step(classic: &Classic, node: &str, id: &str, action: &str) -> Result<bool, HarnessError> {
+pub(crate) async fn step(
+    classic: &Classic,
+    node: &str,
+    id: &str,
+    action: &str,
+) -> Result<bool, HarnessError> {
     let path = format!("/service/internal/v1/migration/{node}/{id}/{action}");
     classic.send(Method::POST, &path, &json!({})).await
 }

@@ -22,16 +22,20 @@ const NOT_PASSED: [&str; 5] =
 /// A debug build takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Two nodes behind two gateways, and a tenant with a backup.
-struct Stage {
-    platform: Platform,
+/// Nodes behind two gateways, and a tenant with a backup.
+pub(crate) struct Stage {
+    pub(crate) platform: Platform,
     /// Of the second gateway, which nobody kills.
-    classic: Classic,
+    pub(crate) classic: Classic,
 }
 
 impl Stage {
     async fn set() -> Self {
-        let options = Options { nodes: 2, gateways: 2, ..Options::of(&["mysql"]) };
+        Self::of_nodes(2).await
+    }
+
+    pub(crate) async fn of_nodes(nodes: u32) -> Self {
+        let options = Options { nodes, gateways: 2, ..Options::of(&["mysql"]) };
         let platform = Platform::start(options).await.unwrap();
         hurry(&platform, "gateway-1").await;
         hurry(&platform, "gateway-2").await;
@@ -40,7 +44,7 @@ impl Stage {
     }
 
     /// A tenant, and the directory of a backup of its letters.
-    async fn tenant(&self) -> (Moved, String) {
+    pub(crate) async fn tenant(&self) -> (Moved, String) {
         let moved = Moved::order(&self.platform, &self.classic).await;
         self.platform.back_up(moved.nodes().0).unwrap();
         let backup = wait_until("a backup", PATIENCE, async || self.backup_of(&moved.id));
@@ -63,7 +67,7 @@ impl Stage {
     }
 
     /// Waits for the end of the recovery, which is asked for until it has begun.
-    async fn recovered(&self, moved: &Moved, backup: &str) -> MoveStep {
+    pub(crate) async fn recovered(&self, moved: &Moved, backup: &str) -> MoveStep {
         let operator = Operator::at(&self.platform, 2);
         wait_until("the end of the recovery", PATIENCE * 2, async || {
             let step = operator.step_of(&moved.id).await;
@@ -76,7 +80,7 @@ impl Stage {
         .unwrap()
     }
 
-    async fn check_rest(&self, moved: &Moved, home: &str) {
+    pub(crate) async fn check_rest(&self, moved: &Moved, home: &str) {
         come_to_rest(&self.platform.records().await.unwrap()).await;
         for (number, node) in [(1, "node-1"), (2, "node-2")] {
             let databases = self.platform.server(number).unwrap().databases().await.unwrap();
@@ -85,7 +89,11 @@ impl Stage {
     }
 }
 
-async fn recover(classic: &Classic, id: &str, backup: &str) -> Result<Value, HarnessError> {
+pub(crate) async fn recover(
+    classic: &Classic,
+    id: &str,
+    backup: &str,
+) -> Result<Value, HarnessError> {
     let body = json!({ "instance_id": id, "backup_path": backup });
     classic.send(Method::POST, "/service/internal/v1/recover", &body).await
 }

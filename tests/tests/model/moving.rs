@@ -18,7 +18,7 @@ use tenon_protocol::record::{MoveStep, Phase};
 
 use self::node::{Command, Ending, Node};
 use self::step::{Held, Work};
-use super::record::{PLACES, Place, Record};
+use super::record::{Order, PLACES, Place, Record};
 
 /// The protocol of moves as it is, or without one of its ingredients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +27,12 @@ pub(crate) enum Variant {
     Whole,
     /// Nodes know no generations.
     NoFence,
-    /// Whoever holds the move's record writes it, whatever stands there.
+    /// Whoever holds a record writes it, whatever stands there.
     NoCas,
     /// The old node is given back without raising the generation first.
     ReturnUnfenced,
+    /// Any instance is this move's, whoever has gone on with it.
+    Unowned,
 }
 
 /// Everything at one moment.
@@ -40,6 +42,8 @@ pub(crate) struct State {
     pub(crate) record: Record,
     /// The move's record, once it is written: what is next.
     pub(crate) moving: Option<MoveStep>,
+    /// The record's generation when the move was ordered.
+    pub(crate) found: u8,
     pub(crate) nodes: [Node; 2],
     /// Generation of the data in the snapshot store.
     pub(crate) export: Option<u8>,
@@ -94,16 +98,28 @@ impl Model for Moves {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State {
-            record: Record::served_by(Place::First),
+        let served = Record::served_by(Place::First);
+        let ready = State {
+            record: served,
             moving: None,
+            found: 0,
             nodes: [Node::SERVING, Node::EMPTY],
             export: None,
             gateways: [Work::Idle; 2],
             sent: BTreeSet::new(),
             left: Left { moves: 1, deletes: 1, failures: 1, deaths: 1, claims: 2 },
             deleted: false,
-        }]
+        };
+        // Somebody who moves instances step by step has shut it off, and went.
+        let record = served.moving(Place::First, Order::Any).expect("what is ready can move");
+        let node = Node::SERVING.shut(record.generation);
+        let shut = State {
+            record,
+            nodes: [node, Node::EMPTY],
+            export: Some(record.generation),
+            ..ready.clone()
+        };
+        vec![ready, shut]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -211,13 +227,15 @@ impl Moves {
 impl State {
     fn ordered(&self, at: usize) -> Option<Self> {
         let ended = self.moving.is_none_or(MoveStep::is_final);
-        let may = self.record.phase == Phase::Ready && self.record.node == Place::First;
+        let there = matches!(self.record.phase, Phase::Ready | Phase::Moving);
+        let may = there && self.record.node == Place::First;
         if self.left.moves == 0 || !ended || !may {
             return None;
         }
         let mut next = self.with_move(MoveStep::Away);
         next.left.moves -= 1;
-        next.gateways[at] = Work::Step { fresh: true };
+        next.found = self.record.generation;
+        next.gateways[at] = Work::Step { fresh: true, step: MoveStep::Away };
         Some(next)
     }
 
@@ -234,7 +252,7 @@ impl State {
         let step = self.moving.filter(|step| !step.is_final())?;
         let mut next = self.with_move(step);
         next.left.claims = next.left.claims.checked_sub(1)?;
-        next.gateways[at] = Work::Step { fresh: true };
+        next.gateways[at] = Work::Step { fresh: true, step };
         Some(next)
     }
 
@@ -281,6 +299,11 @@ impl State {
         next.moving = Some(step);
         next.gateways.iter_mut().for_each(Work::outdate_move);
         next
+    }
+
+    /// Whether the instance is the move's still: as it was found, or as the move left it.
+    pub(crate) fn owns(&self) -> bool {
+        self.record.generation == self.found || self.record.order != Order::Any
     }
 
     fn is_quiet(&self) -> bool {

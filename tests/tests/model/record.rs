@@ -49,18 +49,34 @@ pub(crate) struct Record {
     pub(crate) generation: u8,
     /// Whether each node may still have something of it.
     pub(crate) garbage: [bool; 2],
+    /// Whose operation it names, where that is looked at.
+    pub(crate) order: Order,
 }
+
+/// Whose operation a record names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Order {
+    /// Nobody looks.
+    Any,
+    /// The move's.
+    Away,
+    /// The move's, going back.
+    Back,
+}
+
+const ORDERS: [Order; 3] = [Order::Any, Order::Away, Order::Back];
 
 /// Ids of both nodes, and credentials: made once, as the checker needs them a million times.
 struct Values {
     nodes: [NodeId; 2],
-    operation: OperationId,
+    operations: [OperationId; 3],
     credentials: Sealed,
 }
 
 static VALUES: LazyLock<Values> = LazyLock::new(|| Values {
     nodes: ["first", "second"].map(|name| NodeId::new(name).expect("a word is an id")),
-    operation: OperationId::new("the-one-of-its-generation").expect("a word is an id"),
+    operations: ["the-one-of-its-generation", "move", "return"]
+        .map(|name| OperationId::new(name).expect("a word is an id")),
     credentials: SealKey::from_hex(&SealKey::random_hex())
         .expect("a random key is a key")
         .seal("inst.d1", &"secret")
@@ -94,17 +110,17 @@ impl Record {
 
     /// An instance that `node` serves.
     pub(crate) fn served_by(node: Place) -> Self {
-        Self { phase: Phase::Ready, node, generation: 1, garbage: [false; 2] }
+        Self { phase: Phase::Ready, node, generation: 1, garbage: [false; 2], order: Order::Any }
     }
 
     /// [`Life::moving`]; `None` where it refuses.
-    pub(crate) fn moving(self, to: Place) -> Option<Self> {
-        self.life().moving(id(to), DEADLINE).ok().map(|life| Self::of(&life))
+    pub(crate) fn moving(self, to: Place, order: Order) -> Option<Self> {
+        self.life().moving(id(to), operation(order), DEADLINE).ok().map(|life| Self::of(&life))
     }
 
     /// [`Life::returning`]; `None` where it refuses.
     pub(crate) fn returning(self) -> Option<Self> {
-        self.life().returning(DEADLINE).ok().map(|life| Self::of(&life))
+        self.life().returning(operation(Order::Back), DEADLINE).ok().map(|life| Self::of(&life))
     }
 
     /// [`Life::arrived`]; `None` where it refuses.
@@ -161,7 +177,7 @@ impl Record {
             phase: self.phase,
             node: id(self.node),
             generation: Generation::new(self.generation.into()),
-            operation: VALUES.operation.clone(),
+            operation: operation(self.order),
             deadline: DEADLINE,
             // No transition looks at it; what gateways do about it is the rules' business.
             on_abandon: Abandon::Undo,
@@ -177,8 +193,16 @@ impl Record {
             node: place(&life.node).expect("a node of the model"),
             generation: u8::try_from(life.generation.get()).expect("generations stay small"),
             garbage: PLACES.map(|place| life.garbage.contains(&id(place))),
+            order: ORDERS
+                .into_iter()
+                .find(|order| operation(*order) == life.operation)
+                .unwrap_or(Order::Any),
         }
     }
+}
+
+fn operation(order: Order) -> OperationId {
+    VALUES.operations[order as usize].clone()
 }
 
 fn id(place: Place) -> NodeId {
@@ -188,8 +212,10 @@ fn id(place: Place) -> NodeId {
 /// Any order that is one: gateways are sorted by what they do.
 impl Ord for Record {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key =
-            |record: &Self| (record.phase as u8, record.node, record.generation, record.garbage);
+        let key = |record: &Self| {
+            let Self { phase, node, generation, garbage, order } = *record;
+            (phase as u8, node, generation, garbage, order)
+        };
         key(self).cmp(&key(other))
     }
 }

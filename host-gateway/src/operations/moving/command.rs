@@ -12,7 +12,8 @@ use tenon_protocol::record::{InstanceRecord, MoveKind};
 use tenon_protocol::subject::Operation;
 use tenon_protocol::{BindingId, Code, Fault, NodeId, Order};
 
-use super::{Held, pair};
+use super::switch::follow_all;
+use super::{Handles, Held, pair};
 use crate::bus::{Answer, Envelope};
 use crate::config::{OfferingConfig, Peers};
 use crate::operations::{OperationError, Operations, command, order};
@@ -245,6 +246,33 @@ pub(super) async fn update(
     }
     let asking = Asking::of(ops, offering, record, Operation::UpdateInstance, &to);
     asking.within_step::<_, UpdateReply>(&pair, held, "move.adopt-asking").await
+}
+
+/// The bindings whose records name the target already are the old node's again: only it can tell
+/// where they reach it.
+///
+/// # Errors
+///
+/// [`OperationError`]; it is repeated whole.
+pub(super) async fn stay(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    record: &InstanceRecord,
+    held: &mut Held,
+) -> Result<(), OperationError> {
+    let home = record.life.node.clone();
+    let bindings = ops.records.bindings(&record.id).await?;
+    if bindings.iter().all(|binding| binding.record.life.node == home) {
+        return Ok(());
+    }
+    let pair = pair(ops, record).await?;
+    let asking = Asking::of(ops, offering, record, Operation::UpdateInstance, &home);
+    match asking.within_step::<_, UpdateReply>(&pair, held, "move.return-asking").await? {
+        Outcome::Done(handles) => {
+            follow_all(ops, &record.id, &home, Handles::of(handles)?.bindings).await
+        }
+        Outcome::Failed(fault) => Err(OperationError::Node { node: home, fault }),
+    }
 }
 
 /// An original node that recovers an instance is told of each binding by itself.

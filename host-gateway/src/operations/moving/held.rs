@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tenon_protocol::Fault;
 use tenon_protocol::clock::Millis;
-use tenon_protocol::message::Object;
+use tenon_protocol::message::{Handle, Object};
 use tenon_protocol::record::{MoveRecord, MoveStep, key};
+use tenon_protocol::{Fault, SealError, Sealed};
 
 use crate::operations::{OperationError, Operations};
 use crate::state::StoredMove;
@@ -87,12 +87,49 @@ impl Held {
         }
     }
 
+    /// Remembers what the target said of everyone with access: it cannot be asked twice.
+    pub(super) async fn keep(
+        &mut self,
+        ops: &Operations,
+        handles: &[Handle],
+    ) -> Result<(), OperationError> {
+        let handles = sealed(ops, self.record(), handles)?;
+        let record = MoveRecord { handles: Some(handles), ..self.record().clone() };
+        self.write(ops, record).await
+    }
+
+    /// What [`Self::keep`] remembered; `None` when nothing was.
+    pub(super) fn kept(&self, ops: &Operations) -> Result<Option<Vec<Handle>>, OperationError> {
+        let place = key::moving(&self.record().instance);
+        let sealed = self.record().handles.as_ref();
+        Ok(sealed.map(|sealed| ops.seal_key.open(&place, sealed)).transpose()?)
+    }
+
+    /// Remembers that the data is still in the snapshot store.
+    pub(super) async fn leave_data(&mut self, ops: &Operations) -> Result<(), OperationError> {
+        let record = MoveRecord { data_left: true, ..self.record().clone() };
+        self.write(ops, record).await
+    }
+
     async fn write(&mut self, ops: &Operations, record: MoveRecord) -> Result<(), OperationError> {
         let key = key::moving(&record.instance);
         let written = ops.records.write_move(Some(&self.stored), record).await?;
         self.stored = written.ok_or(OperationError::Overtaken(key))?;
         Ok(())
     }
+}
+
+/// `handles` as the record of a move keeps them.
+///
+/// # Errors
+///
+/// [`SealError`] when they cannot be sealed.
+pub(in crate::operations) fn sealed(
+    ops: &Operations,
+    record: &MoveRecord,
+    handles: &[Handle],
+) -> Result<Sealed, SealError> {
+    ops.seal_key.seal(&key::moving(&record.instance), &handles)
 }
 
 /// Until when a move is claimed by whoever claims it now.

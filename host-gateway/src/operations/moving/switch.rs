@@ -87,10 +87,7 @@ pub(in crate::operations) async fn switch(
     handles: Handles,
 ) -> Result<(), OperationError> {
     let id = &moving.record.id;
-    for handle in handles.bindings {
-        follow(ops, id, to, handle).await?;
-        ops.crash.point("move.binding-switched");
-    }
+    follow_all(ops, id, to, handles.bindings).await?;
     let mut credentials = handles.instance.credentials;
     if !is_named(&credentials, id) {
         return Err(foreign(to));
@@ -104,6 +101,20 @@ pub(in crate::operations) async fn switch(
         Cas::Written(_arrived) => Ok(()),
         Cas::Lost => Err(overtaken()),
     }
+}
+
+/// Lets the records of bindings name `to`.
+pub(super) async fn follow_all(
+    ops: &Operations,
+    instance: &InstanceId,
+    to: &NodeId,
+    bindings: Vec<Handle>,
+) -> Result<(), OperationError> {
+    for handle in bindings {
+        follow(ops, instance, to, handle).await?;
+        ops.crash.point("move.binding-switched");
+    }
+    Ok(())
 }
 
 /// One binding. One that was removed while its instance moved is cleaned on the target.

@@ -94,7 +94,9 @@ impl Pass {
         let left = match taken.record.life.phase {
             Phase::Intent => return finish_instance(ops, &offering, taken, patience).await,
             Phase::Ready | Phase::Moving | Phase::Deleting | Phase::Tomb => {
-                unprovision::clean(ops, &offering, taken, patience).await?
+                let (left, cleaned) = unprovision::clean(ops, &offering, taken, patience).await?;
+                cleaned.everywhere()?;
+                left
             }
         };
         let phase = left.record.life.phase;
@@ -119,7 +121,9 @@ impl Pass {
                 bind::carry_out(ops, &offering, (taken, Origin::TakenOver), patience).await?
             }
             Phase::Ready | Phase::Moving | Phase::Deleting | Phase::Tomb => {
-                unbind::clean(ops, &offering, taken, patience).await?
+                let (left, cleaned) = unbind::clean(ops, &offering, taken, patience).await?;
+                cleaned.everywhere()?;
+                left
             }
         };
         let phase = left.record.life.phase;
@@ -127,8 +131,8 @@ impl Pass {
         Ok(Settled::Done)
     }
 
-    /// The offering of a record with work that is due; `None` when there is none, or its node has
-    /// let this pass wait already.
+    /// The offering of a record with work that is due; `None` when there is none, or all nodes that
+    /// would be asked have let this pass wait already.
     fn take_up(
         &self,
         record: &impl Record,
@@ -136,8 +140,9 @@ impl Pass {
     ) -> Option<(Arc<OfferingConfig>, Patience)> {
         let offering = self.ops.offering(service)?;
         let life = record.life();
-        let mut asked = life.garbage.iter().chain([&life.node]);
-        let waits = asked.any(|node| self.silent().contains(node));
+        let home = (life.phase == Phase::Intent).then_some(&life.node);
+        let mut asked = life.garbage.iter().chain(home);
+        let waits = asked.all(|node| self.silent().contains(node));
         let due = life.is_left_over(Millis::now()) && !waits;
         due.then(|| (Arc::clone(offering), Patience::of(offering.node_timeout)))
     }

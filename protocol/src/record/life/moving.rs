@@ -2,23 +2,28 @@
 
 use super::{Life, LifeError, Phase};
 use crate::clock::Millis;
-use crate::id::NodeId;
+use crate::id::{NodeId, OperationId};
 use crate::seal::Sealed;
 
 impl Life {
-    /// It shall go to `target`: what was ordered of it before is not obeyed any more. Until it has
-    /// arrived, `target` is among the garbage.
+    /// It shall go to `target`, as `operation` says: what was ordered of it before is not obeyed any
+    /// more. Until it has arrived, `target` is among the garbage.
     ///
     /// # Errors
     ///
     /// [`LifeError`] unless it is there, or on its way.
-    pub fn moving(&self, target: NodeId, deadline: Millis) -> Result<Self, LifeError> {
+    pub fn moving(
+        &self,
+        target: NodeId,
+        operation: OperationId,
+        deadline: Millis,
+    ) -> Result<Self, LifeError> {
         if !matches!(self.phase, Phase::Ready | Phase::Moving) {
             return Err(LifeError { from: self.phase, to: Phase::Moving });
         }
         let mut life = self.clone();
         life.phase = Phase::Moving;
-        life.renew(deadline);
+        life.renew_as(operation, deadline);
         if target != life.node {
             life.add_garbage(target);
         }
@@ -38,14 +43,15 @@ impl Life {
         Ok(life)
     }
 
-    /// It stays where it was, or goes back: orders of the way there are not obeyed any more.
+    /// It stays where it was, or goes back, as `operation` says: orders of the way there are not
+    /// obeyed any more.
     ///
     /// # Errors
     ///
     /// [`LifeError`] when it is not on its way.
-    pub fn returning(&self, deadline: Millis) -> Result<Self, LifeError> {
+    pub fn returning(&self, operation: OperationId, deadline: Millis) -> Result<Self, LifeError> {
         let mut life = self.at(Phase::Moving, Phase::Moving)?;
-        life.renew(deadline);
+        life.renew_as(operation, deadline);
         Ok(life)
     }
 
@@ -112,6 +118,10 @@ mod tests {
         SealKey::from_hex(&SealKey::random_hex()).unwrap().seal("x", &1).unwrap()
     }
 
+    fn operation() -> OperationId {
+        OperationId::derived(&["move", "1"])
+    }
+
     fn intent() -> Life {
         Life::intent(node("n1"), Millis::from_millis(5), Abandon::Undo)
     }
@@ -122,9 +132,9 @@ mod tests {
 
     #[test]
     fn an_instance_that_moved_leaves_the_old_node_as_garbage() {
-        let moving = ready().moving(node("n2"), Millis::default()).unwrap();
+        let moving = ready().moving(node("n2"), operation(), Millis::default()).unwrap();
         assert_eq!((moving.node.clone(), moving.generation.get()), (node("n1"), 2));
-        assert_eq!(moving.garbage, [node("n2")]);
+        assert_eq!((moving.garbage.clone(), &moving.operation), (vec![node("n2")], &operation()));
         assert!(!moving.is_left_over(Millis::from_millis(u64::MAX)));
 
         let arrived = moving.arrived(node("n2"), sealed()).unwrap();
@@ -135,8 +145,8 @@ mod tests {
 
     #[test]
     fn an_instance_that_returned_leaves_the_target_as_garbage_and_fences_its_orders() {
-        let moving = ready().moving(node("n2"), Millis::default()).unwrap();
-        let back = moving.returning(Millis::default()).unwrap();
+        let moving = ready().moving(node("n2"), operation(), Millis::default()).unwrap();
+        let back = moving.returning(operation(), Millis::default()).unwrap();
         assert_eq!((back.phase, back.generation.get()), (Phase::Moving, 3));
         let ready = back.returned().unwrap();
         assert_eq!((ready.phase, ready.node.clone()), (Phase::Ready, node("n1")));
@@ -146,7 +156,7 @@ mod tests {
 
     #[test]
     fn an_instance_that_moves_can_be_removed_from_both_nodes() {
-        let moving = ready().moving(node("n2"), Millis::default()).unwrap();
+        let moving = ready().moving(node("n2"), operation(), Millis::default()).unwrap();
         let going = moving.deleting(Millis::default()).unwrap();
         assert_eq!(going.garbage, [node("n2"), node("n1")]);
         assert!(going.arrived(node("n2"), sealed()).is_err());
@@ -155,15 +165,24 @@ mod tests {
 
     #[test]
     fn an_instance_is_recovered_on_its_own_node_without_garbage() {
-        let moving = ready().moving(node("n1"), Millis::default()).unwrap();
+        let moving = ready().moving(node("n1"), operation(), Millis::default()).unwrap();
         let arrived = moving.arrived(node("n1"), sealed()).unwrap();
         assert_eq!((arrived.node.clone(), arrived.garbage.len()), (node("n1"), 0));
     }
 
     #[test]
+    fn a_second_move_of_an_instance_on_its_way_is_told_from_the_first() {
+        let first = ready().moving(node("n2"), operation(), Millis::default()).unwrap();
+        let other = OperationId::derived(&["move", "2"]);
+        let second = first.moving(node("n3"), other.clone(), Millis::default()).unwrap();
+        assert_eq!((second.generation.get(), second.operation.clone()), (3, other));
+        assert_eq!(second.garbage, [node("n2"), node("n3")]);
+    }
+
+    #[test]
     fn only_what_is_there_moves() {
-        assert!(intent().moving(node("n2"), Millis::default()).is_err());
-        assert!(ready().returning(Millis::default()).is_err());
+        assert!(intent().moving(node("n2"), operation(), Millis::default()).is_err());
+        assert!(ready().returning(operation(), Millis::default()).is_err());
         assert!(ready().arrived(node("n2"), sealed()).is_err());
     }
 

@@ -62,6 +62,11 @@ impl Node {
     pub(crate) const EMPTY: Self =
         Self { entry: Entry::Unknown, generation: 0, has_data: false, is_open: false };
 
+    /// The same, shut off under `generation`.
+    pub(crate) const fn shut(self, generation: u8) -> Self {
+        Self { generation, is_open: false, ..self }
+    }
+
     /// What becomes of it when `command` reaches it. `None` when the command cannot end so.
     pub(crate) fn obey(
         self,

@@ -5,17 +5,19 @@
 
 use tenon_protocol::record::{MoveStep, Phase};
 
-use super::super::record::{Place, Record};
+use super::super::record::{Order, Place, Record};
 use super::node::{Command, Deed, Reply};
 use super::{State, Variant};
 
-/// Where a gateway is in its work. `fresh`: the move's record is as it wrote it.
+/// Where a gateway is in its work. `fresh`: the move's record is as it wrote it, which it does not
+/// know: a claim is a matter of clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Work {
     Idle,
-    /// It holds the move, and does the step that the record names.
+    /// It holds the move, and does the step that the record named when it wrote it.
     Step {
         fresh: bool,
+        step: MoveStep,
     },
     /// A node was asked to do the step, by the instance's record as it was then.
     Waiting {
@@ -125,7 +127,7 @@ impl Work {
 
     pub(crate) fn outdate_move(&mut self) {
         match self {
-            Self::Step { fresh }
+            Self::Step { fresh, .. }
             | Self::Waiting { fresh, .. }
             | Self::Done { fresh, .. }
             | Self::Failed { fresh } => *fresh = false,
@@ -138,7 +140,7 @@ impl Work {
 pub(crate) fn on(state: &State, at: usize, variant: Variant) -> Option<State> {
     match state.gateways[at] {
         Work::Idle | Work::Waiting { .. } | Work::Cleaning(..) => None,
-        Work::Step { fresh } => Some(begin(state, at, fresh, variant)),
+        Work::Step { fresh, step } => Some(begin(state, at, fresh, step, variant)),
         Work::Done { fresh, step: Tag::Switch, held } => {
             Some(arrive(state, at, fresh, held, variant))
         }
@@ -175,15 +177,12 @@ fn advance(state: &State, at: usize, fresh: bool, step: MoveStep, variant: Varia
     if !fresh && variant != Variant::NoCas {
         return state.with_work(at, Work::Idle);
     }
-    let work = if step.is_final() { Work::Idle } else { Work::Step { fresh: true } };
+    let work = if step.is_final() { Work::Idle } else { Work::Step { fresh: true, step } };
     state.with_move(step).with_work(at, work)
 }
 
-fn begin(state: &State, at: usize, fresh: bool, variant: Variant) -> State {
-    // A gateway renews its claim before each step.
-    if !fresh && variant != Variant::NoCas {
-        return state.with_work(at, Work::Idle);
-    }
+/// What it finds tells it whether the move is still its own.
+fn begin(state: &State, at: usize, fresh: bool, step: MoveStep, variant: Variant) -> State {
     let gone = match state.record.phase {
         Phase::Ready | Phase::Moving => false,
         Phase::Intent | Phase::Deleting | Phase::Tomb => true,
@@ -191,41 +190,42 @@ fn begin(state: &State, at: usize, fresh: bool, variant: Variant) -> State {
     if gone {
         return advance(state, at, fresh, MoveStep::Failed, variant);
     }
-    match state.moving {
-        Some(MoveStep::Away) => ask_on_its_way(state, at, fresh, Tag::Away),
-        Some(MoveStep::Load) => ask_on_its_way(state, at, fresh, Tag::Load),
-        Some(MoveStep::Adopt) => ask_on_its_way(state, at, fresh, Tag::Adopt),
-        Some(MoveStep::Switch) if state.record.phase == Phase::Ready => {
-            advance(state, at, fresh, MoveStep::Done, variant)
-        }
-        Some(MoveStep::Switch) => ask(state, at, fresh, Tag::Switch),
-        Some(MoveStep::Return) if state.record.phase == Phase::Ready => {
-            advance(state, at, fresh, MoveStep::Failed, variant)
-        }
-        Some(MoveStep::Return) => {
+    let is_ready = state.record.phase == Phase::Ready;
+    match step {
+        MoveStep::Away => ask_on_its_way(state, at, fresh, Tag::Away, variant),
+        MoveStep::Load => ask_on_its_way(state, at, fresh, Tag::Load, variant),
+        MoveStep::Adopt => ask_on_its_way(state, at, fresh, Tag::Adopt, variant),
+        MoveStep::Switch if is_ready => advance(state, at, fresh, MoveStep::Done, variant),
+        MoveStep::Switch if state.record.order == Order::Away => ask(state, at, fresh, Tag::Switch),
+        MoveStep::Return if is_ready => advance(state, at, fresh, MoveStep::Failed, variant),
+        MoveStep::Return if state.owns() => {
             let returning = match variant {
                 Variant::ReturnUnfenced => Some(state.record),
-                Variant::Whole | Variant::NoFence | Variant::NoCas => state.record.returning(),
+                Variant::Whole | Variant::NoFence | Variant::NoCas | Variant::Unowned => {
+                    state.record.returning()
+                }
             };
             match returning {
                 Some(returning) => ask(&state.with_record(returning), at, fresh, Tag::Return),
                 None => state.with_work(at, Work::Idle),
             }
         }
-        Some(MoveStep::Tell | MoveStep::Tidy | MoveStep::Done | MoveStep::Failed) | None => {
+        MoveStep::Switch | MoveStep::Return | MoveStep::Tell | MoveStep::Tidy => {
             state.with_work(at, Work::Idle)
         }
+        MoveStep::Done | MoveStep::Failed => state.with_work(at, Work::Idle),
     }
 }
 
-fn ask_on_its_way(state: &State, at: usize, fresh: bool, tag: Tag) -> State {
-    let moving = match state.record.phase {
-        Phase::Moving => Some(state.record),
-        Phase::Ready => state.record.moving(Place::Second),
-        Phase::Intent | Phase::Deleting | Phase::Tomb => None,
-    };
-    match moving {
-        Some(moving) if moving == state.record => ask(state, at, fresh, tag),
+fn ask_on_its_way(state: &State, at: usize, fresh: bool, tag: Tag, variant: Variant) -> State {
+    let record = state.record;
+    let is_away = record.phase == Phase::Moving
+        && (record.order == Order::Away || variant == Variant::Unowned);
+    if is_away {
+        return ask(state, at, fresh, tag);
+    }
+    let is_as_found = record.generation == state.found || variant == Variant::Unowned;
+    match record.moving(Place::Second, Order::Away).filter(|_| is_as_found) {
         Some(moving) => ask(&state.with_record(moving), at, fresh, tag),
         None => state.with_work(at, Work::Idle),
     }
@@ -238,14 +238,14 @@ fn ask(state: &State, at: usize, fresh: bool, step: Tag) -> State {
 
 /// The instance's record names the target.
 fn arrive(state: &State, at: usize, fresh: bool, held: Held, variant: Variant) -> State {
-    match held.record.arrived(Place::Second).filter(|_| held.fresh) {
+    match held.record.arrived(Place::Second).filter(|_| held.fresh || variant == Variant::NoCas) {
         Some(arrived) => advance(&state.with_record(arrived), at, fresh, MoveStep::Done, variant),
         None => state.with_work(at, Work::Idle),
     }
 }
 
 fn returned(state: &State, at: usize, fresh: bool, held: Held, variant: Variant) -> State {
-    match held.record.returned().filter(|_| held.fresh) {
+    match held.record.returned().filter(|_| held.fresh || variant == Variant::NoCas) {
         Some(returned) => {
             advance(&state.with_record(returned), at, fresh, MoveStep::Failed, variant)
         }
