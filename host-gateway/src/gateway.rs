@@ -98,18 +98,12 @@ impl Gateway {
         let epoch = records.epoch_or_new().await?;
         let offerings: Vec<_> = config.offerings.into_iter().map(Arc::new).collect();
         let components = component::bind(&config.component, &offerings).await;
-        let components = components.map_err(|(address, source)| BindError {
-            key: "component.listen",
-            address,
-            source,
-        })?;
+        let components = components.map_err(BindError::of_component)?;
         let own_url = config.http.public_url.clone().unwrap_or_else(|| addresses.http.clone());
         let cloud_controller = config.cloud_controller.as_ref();
         let cloud_controller = cloud_controller.map(|cc| CloudController::new(cc, &own_url));
-        let adoptions = match cloud_controller {
-            Some(_) => Adoptions::read(&records, &offerings).await?,
-            None => Adoptions::default(),
-        };
+        let known = if cloud_controller.is_some() { offerings.as_slice() } else { &[] };
+        let adoptions = Adoptions::read(&records, known).await?;
         let packages = packages(config.snapshots.as_ref(), &config.state.seal_key, &own_url)?;
         let ops = Arc::new(Operations {
             offerings,
@@ -262,6 +256,12 @@ struct BindError {
     address: SocketAddr,
     #[source]
     source: std::io::Error,
+}
+
+impl BindError {
+    fn of_component((address, source): (SocketAddr, std::io::Error)) -> Self {
+        Self { key: "component.listen", address, source }
+    }
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {

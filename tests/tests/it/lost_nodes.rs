@@ -130,16 +130,16 @@ async fn a_move_whose_target_is_lost_at_the_switch_goes_back() {
     let again = platform.classic_at(2, "mysql").unwrap();
     let moved = Moved::order(&platform, &again).await;
     let ((_, to), id) = (moved.nodes(), moved.id.as_str());
-    let first = Operator::at(&platform, 1);
-    let _lost = dies_at(&platform, "gateway-1", "move.binding-switched", async {
-        platform.pause("gateway-2").unwrap();
-        let answer = first.order_move(id, to).await;
-        platform.is_gone("gateway-1").await.unwrap();
-        lose(&platform, to).await;
-        platform.go_on("gateway-2").unwrap();
-        answer
-    })
-    .await;
+    let control = platform.control().unwrap();
+    control.stop("gateway-1").await.unwrap();
+    control.start("gateway-1", Some("move.binding-switched")).await.unwrap();
+    // The other one must not finish it before the node is lost.
+    platform.pause("gateway-2").unwrap();
+    let _lost = Operator::at(&platform, 1).order_move(id, to).await;
+    platform.is_gone("gateway-1").await.unwrap();
+    lose(&platform, to).await;
+    platform.go_on("gateway-2").unwrap();
+    control.start("gateway-1", None).await.unwrap();
     give_up(&platform, to).await;
     assert_eq!(Operator::at(&platform, 2).moved(id, to).await, MoveStep::Failed);
     moved.check_stayed("its target is lost").await;
