@@ -118,9 +118,11 @@ impl Book {
         self.offerings.insert(label.to_owned(), notice);
         let Some(handles) = self.handles.0.get_mut(label) else { return Ok(()) };
         let before = handles.len();
-        let instance = |handle: &Value| handle["credentials"]["name"].as_str().map(str::to_owned);
+        let instance = |handle: &Value| {
+            handle.pointer("/credentials/name").and_then(Value::as_str).map(str::to_owned)
+        };
         let is_left = |handle: &Value| {
-            let plan = handle["configuration"]["plan"].as_str();
+            let plan = handle.pointer("/configuration/plan").and_then(Value::as_str);
             plan.is_none_or(|plan| plans.iter().any(|known| known == plan))
         };
         let gone: Vec<String> = handles
