@@ -73,7 +73,7 @@ async fn p12_a_certificate_that_nobody_vouches_for_is_refused() {
 }
 
 /// What a line of the log says about `error`.
-fn logged(error: &CloudControllerError, form: Form) -> String {
+fn logged(error: &(dyn std::error::Error + 'static), form: Form) -> String {
     let mut file = tempfile::tempfile().unwrap();
     let writer = Arc::new(file.try_clone().unwrap());
     let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false);
@@ -106,5 +106,27 @@ async fn p29_the_log_says_why_in_the_end_and_shows_no_login() {
         assert!(line.contains("Connection refused"), "{line}");
         assert!(!line.contains("hunter2"), "{line}");
         assert_eq!(line.matches(&closed.to_string()).count(), 1, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_tells_a_certificate_a_name_and_a_closed_door_apart() {
+    crate::gateway::install_tls();
+    let (untrusted, _server) = tls_server(&issuer("nobody")).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    // A name that no server may ever give an address.
+    let unnamed = "http://cloud-controller.invalid".to_owned();
+    for (url, cause) in
+        [(untrusted, "certificate"), (unnamed, "dns error"), (closed, "Connection refused")]
+    {
+        let error = notify(&url, None).await.unwrap_err();
+        // As operations hand it on.
+        let error = crate::operations::OperationError::Untold(error);
+        for form in [Form::Text, Form::Json] {
+            let line = logged(&error, form);
+            assert!(line.contains("did not answer: ") && line.contains(cause), "{line}");
+        }
     }
 }

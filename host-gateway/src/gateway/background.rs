@@ -1,29 +1,26 @@
 //! What a gateway does unasked: listens to nodes, reconciles, keeps the platform informed.
 
+mod handles;
 mod offer;
 mod orphans;
 
 pub(super) use offer::deactivate;
 
-use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenon_protocol::chain;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span};
 
-use crate::cloud_controller::CloudController;
-use crate::config::{CloudControllerConfig, OfferingConfig};
+use crate::config::CloudControllerConfig;
 use crate::jitter::jittered;
 use crate::metrics::Metrics;
 use crate::nodes;
 use crate::operations::Operations;
-use crate::operations::adopt_handles::adopt_handles;
 use crate::operations::reconcile::{Counts, Eagerness, Reconciler};
 use crate::questions;
 
@@ -58,9 +55,8 @@ impl Background {
                 continue;
             };
             let span = || info_span!("platform", offering = offering.label.as_str());
-            let interval = config.handle_fetch_interval;
-            let fetch =
-                fetch(Arc::clone(&self.ops), Arc::clone(offering), client.clone(), interval);
+            let (ops, of) = (Arc::clone(&self.ops), Arc::clone(offering));
+            let fetch = handles::fetch(ops, of, client.clone(), config.clone());
             tasks.spawn(until(stop.clone(), fetch.instrument(span())));
             let interval = config.heartbeat_interval;
             let (ops, offering) = (Arc::clone(&self.ops), Arc::clone(offering));
@@ -109,54 +105,4 @@ async fn reconcile(
             tracing::debug!("whoever asked for a pass is gone");
         }
     }
-}
-
-/// Takes over what the platform has, until it worked once.
-async fn fetch(
-    ops: Arc<Operations>,
-    offering: Arc<OfferingConfig>,
-    client: CloudController,
-    interval: Duration,
-) {
-    if ops.adoptions.is_pending(&offering.service) {
-        tracing::warn!("not served until the cloud controller's handles have been read once");
-    }
-    loop {
-        match take_over(&ops, &offering, &client).await {
-            Ok(()) => return,
-            Err(error) => tracing::warn!(error = %chain(&*error), "no handles yet"),
-        }
-        hear_of_another(&ops, &offering).await;
-        tokio::time::sleep(jittered(interval)).await;
-    }
-}
-
-/// Another gateway may have taken them over.
-async fn hear_of_another(ops: &Operations, offering: &OfferingConfig) {
-    if !ops.adoptions.is_pending(&offering.service) {
-        return;
-    }
-    match ops.records.platform(&offering.service).await {
-        Ok(Some(_)) => {
-            tracing::info!("another gateway has read the handles");
-            ops.adoptions.done(&offering.service);
-        }
-        Ok(None) => {}
-        Err(error) => tracing::debug!(error = %chain(&error), "records are away"),
-    }
-}
-
-async fn take_over(
-    ops: &Arc<Operations>,
-    offering: &Arc<OfferingConfig>,
-    client: &CloudController,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let began = Instant::now();
-    let fetched = client.handles(offering).await?;
-    let fetch_seconds = began.elapsed().as_secs_f64();
-    let adopted = adopt_handles(ops, offering, &fetched).await?;
-    let adopt_seconds = began.elapsed().as_secs_f64() - fetch_seconds;
-    let unreadable = fetched.unreadable;
-    tracing::info!(?adopted, unreadable, fetch_seconds, adopt_seconds, "handles fetched");
-    Ok(())
 }
