@@ -3,6 +3,7 @@
 //! Takes a node's id from its subject; from the body only where the operator says that the peers
 //! are original ones, whose shared subject cannot tell who sent.
 
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use tenon_protocol::subject;
 use tokio_util::sync::CancellationToken;
 
 use super::Nodes;
-use super::announced::{self, Announced};
+use super::announced::{self, Announced, Wrong};
 use crate::bus::Bus;
 use crate::config::{OfferingConfig, Peers};
 
@@ -50,12 +51,12 @@ async fn listen_once(
     let client = &bus.connection().client;
     let mut connects = bus.connection().connects.clone();
     let mut announcements = client.subscribe(subject_of(offering)).await?;
-    let mut complaints = Complaints::default();
+    let mut told = Told::default();
     discover(offering, bus).await;
     loop {
         tokio::select! {
             message = announcements.next() => match message {
-                Some(message) => take(nodes, offering, &message, &mut complaints),
+                Some(message) => take(nodes, offering, &message, &mut told),
                 None => return Err("the subscription ended".into()),
             },
             // Whoever came while this gateway was away is asked to say so.
@@ -74,6 +75,13 @@ fn subject_of(offering: &OfferingConfig) -> String {
     }
 }
 
+/// What was told of whom: by kind, because the words of a kind may be others each time.
+type Told = Complaints<(String, Discriminant<Wrong>)>;
+
+fn is_news(told: &mut Told, sender: &str, wrong: &Wrong, now: Instant) -> bool {
+    told.is_due((sender.to_owned(), discriminant(wrong)), now)
+}
+
 /// Asks all nodes to announce themselves, once the subscription is surely known to the server.
 async fn discover(offering: &OfferingConfig, bus: &Bus) {
     // A flush only writes: an answer, "nobody" too, shows that the server has read this far.
@@ -85,12 +93,7 @@ async fn discover(offering: &OfferingConfig, bus: &Bus) {
     }
 }
 
-fn take(
-    nodes: &Nodes,
-    offering: &OfferingConfig,
-    message: &Message,
-    complaints: &mut Complaints<(String, String)>,
-) {
+fn take(nodes: &Nodes, offering: &OfferingConfig, message: &Message, told: &mut Told) {
     let (subject, payload) = (message.subject.as_str(), &message.payload);
     match announced::read(offering.peers, subject, payload) {
         Ok(Announced { node, announcement }) if announcement.closing => {
@@ -101,12 +104,28 @@ fn take(
             nodes.heard(&offering.service, &node, announcement, offering.forget_node);
         }
         Err(wrong) => {
-            let (sender, wrong) =
-                (announced::sender(offering.peers, subject, payload), wrong.to_string());
-            if complaints.is_due((sender.clone(), wrong.clone()), Instant::now()) {
-                let service = &offering.service;
+            let sender = announced::sender(offering.peers, subject, payload);
+            if is_news(told, &sender, &wrong, Instant::now()) {
+                let (service, wrong) = (&offering.service, wrong.to_string());
                 tracing::warn!(%service, sender, wrong, "an announcement is ignored");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p16_what_is_wrong_in_other_words_each_time_is_told_once() {
+        let (mut told, now) = (Told::default(), Instant::now());
+        let mut is_news = |sender: &str, wrong: Wrong| is_news(&mut told, sender, &wrong, now);
+        assert!(is_news("n1", Wrong::Unreadable("at column 1".to_owned())));
+        for column in 2..100 {
+            assert!(!is_news("n1", Wrong::Unreadable(format!("at column {column}"))));
+        }
+        assert!(is_news("n1", Wrong::TooLong(70_000)) && !is_news("n1", Wrong::TooLong(70_001)));
+        assert!(is_news("n2", Wrong::Unreadable("at column 1".to_owned())));
     }
 }
