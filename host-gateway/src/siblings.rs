@@ -79,6 +79,14 @@ impl Siblings {
         if let Err(error) = told {
             tracing::debug!(error = %chain(&error), "other gateways were not told");
         }
+        // The process ends soon, and what was not written until then is lost.
+        match tokio::time::timeout(ANSWER, self.client.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(error = %chain(&error), "other gateways were not told");
+            }
+            Err(_elapsed) => tracing::debug!("other gateways were not told: the bus is slow"),
+        }
     }
 }
 
