@@ -190,8 +190,12 @@ impl Learned {
                 | Value::Object(_) => recorded == ours,
             };
         }
-        let known = self.pairs.iter().find(|(theirs, mine)| theirs == recorded || mine == ours);
+        let mut pairs = self.pairs.iter_mut();
+        let known = pairs.find(|(theirs, mine)| theirs == recorded || mine == ours);
         if let Some((theirs, mine)) = known {
+            if theirs == recorded && is_signed_anew(mine, ours) {
+                *mine = ours.clone();
+            }
             return theirs == recorded && mine == ours;
         }
         let is_alike = matches!((recorded, ours), (Value::String(_), Value::String(own)) if !own.is_empty())
@@ -210,6 +214,12 @@ fn in_order(mut value: Value) -> Value {
     value
 }
 
+/// Whether two texts are one link, which is signed each time that it is asked for.
+fn is_signed_anew(before: &Value, now: &Value) -> bool {
+    let place = |link: &Value| link.as_str()?.split_once('?').map(|(place, _)| place.to_owned());
+    place(before).is_some_and(|before| place(now) == Some(before))
+}
+
 /// How a time is written, whichever it is.
 fn shape(text: &str) -> String {
     text.replace(|character: char| character.is_ascii_digit(), "0")
@@ -220,6 +230,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_link_that_is_signed_anew_is_the_same_link() {
+        let mut learned = Learned::default();
+        let link = |ours: &str| json!({ "url": ours });
+        let recorded = link("http://sds/1?token=abc");
+        for ours in ["http://gw/1?expires=5&token=x", "http://gw/1?expires=6&token=y"] {
+            assert_eq!(learned.compare(&recorded, &link(ours)), [""; 0]);
+            assert_eq!(learned.translate("http://sds/1?token=abc"), ours);
+        }
+        assert_eq!(learned.compare(&recorded, &link("http://gw/2?token=x")).len(), 1);
+    }
 
     #[test]
     fn what_is_made_anew_is_learned_once() {
