@@ -52,6 +52,7 @@ mod late;
 mod letters;
 #[cfg(test)]
 mod load_errors;
+#[cfg(test)]
 mod lost_nodes;
 #[cfg(test)]
 mod migrate;
