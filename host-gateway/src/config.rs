@@ -9,10 +9,11 @@ mod defaults;
 mod error;
 mod file;
 mod secret;
+mod snapshots;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -21,6 +22,7 @@ use tenon_protocol::{SealKey, Secret, ServiceName};
 pub use cloud_controller::{Api, CloudControllerConfig, Grant, ProxyConfig, UaaConfig};
 pub use error::ConfigError;
 use file::ConfigFile;
+pub use snapshots::{SnapshotsConfig, UploadsConfig};
 
 /// All that the operator decides.
 #[derive(Debug)]
@@ -124,30 +126,6 @@ pub struct StateConfig {
     pub tomb_life: Duration,
     /// A job that has not ended by then has failed.
     pub job_life: Duration,
-}
-
-/// `[snapshots]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SnapshotsConfig {
-    /// The directory that the nodes share. It is only read here.
-    pub dir: PathBuf,
-    /// What links look like; `None` leads to this gateway.
-    pub download_url_template: Option<String>,
-    /// How long a link is good.
-    #[serde(default = "defaults::link_seconds")]
-    pub link_seconds: u64,
-    /// More downloads at once get 30600.
-    #[serde(default = "defaults::max_downloads")]
-    pub max_downloads: usize,
-}
-
-impl SnapshotsConfig {
-    /// How long a link is good.
-    #[must_use]
-    pub const fn link_life(&self) -> Duration {
-        Duration::from_secs(self.link_seconds)
-    }
 }
 
 /// Copies of each record, and so the shape of the store.

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tenon_protocol::SealKey;
-use tenon_protocol::download::LinkKey;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -221,7 +220,8 @@ fn classic(
     let metrics = Arc::clone(metrics);
     let refusals = Arc::new(Refusals::new(Arc::clone(&metrics)));
     let preflight = Preflight::new(ops.offerings.clone(), ready, Arc::clone(&refusals));
-    let front = Front { ops: Arc::clone(ops), metrics, refusals, permits };
+    let stall = config.stall();
+    let front = Front { ops: Arc::clone(ops), metrics, refusals, permits, stall };
     Classic::new(config, preflight, Arc::new(front))
 }
 
@@ -232,8 +232,7 @@ fn packages(
     own_url: &str,
 ) -> Result<Option<Packages>, StoreError> {
     let opened = config.map(|snapshots| {
-        let key = LinkKey::of(seal_key);
-        Packages::open_store(snapshots, key, own_url)
+        Packages::open_store(snapshots, seal_key, own_url)
             .map_err(|source| StoreError { dir: snapshots.dir.clone(), source })
     });
     opened.transpose()

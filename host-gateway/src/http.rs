@@ -6,6 +6,7 @@ mod answer;
 mod body;
 mod download;
 mod listener;
+mod paced;
 mod preflight;
 mod range;
 mod refusals;
@@ -13,8 +14,10 @@ mod routes;
 mod run;
 mod snapshots;
 mod steady;
+mod upload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -44,6 +47,8 @@ pub(crate) struct Front {
     pub(crate) refusals: Arc<Refusals>,
     /// One for each operation that may run at once.
     pub(crate) permits: Arc<Semaphore>,
+    /// How long whoever uploads may send nothing.
+    pub(crate) stall: Duration,
 }
 
 /// The whole front as one service: checks that cost nothing, then the routes.
@@ -60,7 +65,7 @@ pub(crate) struct Classic {
 enum Doors {
     /// Nobody.
     Platform,
-    /// Whoever has a link to a download.
+    /// Whoever has a link to a download, or the token of uploads.
     Downloads,
 }
 

@@ -24,6 +24,7 @@ mod questions;
 mod sender;
 mod siblings;
 mod state;
+mod uploads;
 
 pub use config::Config;
 pub use gateway::Gateway;

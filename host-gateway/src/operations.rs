@@ -12,7 +12,9 @@ pub(crate) mod create_serialized_url;
 pub(crate) mod create_snapshot;
 pub(crate) mod create_snapshot_v2;
 pub(crate) mod delete_snapshot;
+pub(crate) mod delete_upload;
 pub(crate) mod download_snapshot;
+pub(crate) mod download_upload;
 mod error;
 mod forget_snapshots;
 pub(crate) mod get_serialized_url;
@@ -37,6 +39,7 @@ pub(crate) mod tend_orphans;
 pub(crate) mod unbind;
 pub(crate) mod unprovision;
 pub(crate) mod update_handle;
+pub(crate) mod upload_package;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +67,7 @@ use crate::packages::Packages;
 use crate::patience::Patience;
 use crate::sender::Sender;
 use crate::state::{Jobs, Records, StateError, Stored};
+use crate::uploads::Uploads;
 
 /// All that operations need.
 pub(crate) struct Operations {
@@ -108,6 +112,16 @@ impl Operations {
     /// [`OperationError::NoExtension`] when this gateway has none.
     fn packages(&self) -> Result<&Packages, OperationError> {
         self.packages.as_ref().ok_or(OperationError::NoExtension(Extension::Serialization))
+    }
+
+    /// What users upload.
+    ///
+    /// # Errors
+    ///
+    /// [`OperationError::NoExtension`] when this gateway takes none.
+    fn uploads(&self) -> Result<&Arc<Uploads>, OperationError> {
+        let uploads = self.packages()?.uploads.as_ref();
+        uploads.ok_or(OperationError::NoExtension(Extension::Serialization))
     }
 
     /// Refuses at once what could not be carried out.

@@ -1,21 +1,24 @@
 //! Packages of snapshots that users download: where they lie, and who may fetch them.
 //!
-//! Reads the store that nodes write, and never writes. Knows no HTTP.
+//! Reads the store that nodes write; what users upload is in `uploads.rs`. Knows no HTTP.
 
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use tenon_protocol::Secret;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::download::{Download, LinkKey};
 use tenon_protocol::record::Package;
+use tenon_protocol::upload::UploadKey;
+use tenon_protocol::{SealKey, Secret};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::SnapshotsConfig;
 use crate::operations::OperationError;
+use crate::uploads::Uploads;
 
 /// What a link looks like when the operator does not say.
 pub(crate) const PATH: &str =
@@ -26,15 +29,20 @@ pub(crate) struct Packages {
     dir: Arc<Dir>,
     key: LinkKey,
     template: String,
-    config: SnapshotsConfig,
+    link_life: Duration,
     slots: Arc<Semaphore>,
+    /// `None` when nothing can be uploaded.
+    pub(crate) uploads: Option<Arc<Uploads>>,
 }
 
 /// A package that is being sent.
 pub(crate) struct OpenPackage {
     pub(crate) file: File,
-    pub(crate) package: Package,
-    pub(crate) download: Download,
+    pub(crate) size: u64,
+    /// The same as long as the bytes are.
+    pub(crate) tag: String,
+    /// What its receiver calls it.
+    pub(crate) file_name: String,
     /// One download fewer than may be on its way.
     pub(crate) slot: OwnedSemaphorePermit,
 }
@@ -47,23 +55,28 @@ impl Packages {
     /// The system's error.
     pub(crate) fn open_store(
         config: &SnapshotsConfig,
-        key: LinkKey,
+        seal_key: &SealKey,
         own_url: &str,
     ) -> io::Result<Self> {
         let dir = Dir::open_ambient_dir(&config.dir, ambient_authority())?;
+        let uploads = config.uploads.clone();
+        let uploads = uploads
+            .map(|uploads| Uploads::open(&dir, uploads, UploadKey::of(seal_key), own_url))
+            .transpose()?;
         let own = format!("{}{PATH}", own_url.trim_end_matches('/'));
         Ok(Self {
             dir: Arc::new(dir),
-            key,
+            key: LinkKey::of(seal_key),
             template: config.download_url_template.clone().unwrap_or(own),
             slots: Arc::new(Semaphore::new(config.max_downloads)),
-            config: config.clone(),
+            link_life: config.link_life,
+            uploads: uploads.map(Arc::new),
         })
     }
 
     /// A new link to `download`, good from now on for as long as the operator says.
     pub(crate) fn link(&self, download: &Download) -> Secret {
-        let token = self.key.sign(download, Millis::now().after(self.config.link_life()));
+        let token = self.key.sign(download, Millis::now().after(self.link_life));
         Secret::new(fill(&self.template, download, &token))
     }
 
@@ -82,8 +95,7 @@ impl Packages {
         download: &Download,
         package: Package,
     ) -> Result<Option<OpenPackage>, OperationError> {
-        let slot = Arc::clone(&self.slots).try_acquire_owned();
-        let slot = slot.map_err(|_none_left| OperationError::Crowded)?;
+        let slot = self.slot()?;
         let Download { service, instance, snapshot } = download;
         let path = format!("{service}/{instance}/{snapshot}.zip");
         let dir = Arc::clone(&self.dir);
@@ -98,8 +110,20 @@ impl Packages {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(OperationError::Store(error)),
         };
-        let download = download.clone();
-        Ok((size == package.size).then_some(OpenPackage { file, package, download, slot }))
+        let file_name = format!("{snapshot}.zip");
+        let tag = package.sha256;
+        let open = OpenPackage { file, size, tag, file_name, slot };
+        Ok((size == package.size).then_some(open))
+    }
+
+    /// A place for one download.
+    ///
+    /// # Errors
+    ///
+    /// [`OperationError::Crowded`].
+    pub(crate) fn slot(&self) -> Result<OwnedSemaphorePermit, OperationError> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        slot.map_err(|_none_left| OperationError::Crowded)
     }
 }
 

@@ -12,6 +12,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use sha2::{Digest, Sha256};
 use tenon_protocol::chain;
+use tenon_protocol::upload::UploadId;
 use tenon_protocol::{InstanceId, JobId, ServiceName, SnapshotId};
 
 use crate::config::SnapshotsConfig;
@@ -66,6 +67,19 @@ impl SnapshotStore {
             Err(error) => {
                 tracing::warn!(%job, error = %chain(&error), "what a job left cannot be removed")
             }
+        }
+    }
+
+    /// A package that a user handed to a gateway; `None` when it is not there, or no more.
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    pub(crate) fn upload(&self, id: &UploadId) -> io::Result<Option<File>> {
+        match self.dir.open(id.path()) {
+            Ok(file) => Ok(Some(file.into_std())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -80,6 +80,8 @@ impl Code {
     pub const UNAVAILABLE: Self = Self::new(30600, 503, Blame::Platform);
     /// No node of the plan is there. Not in the original, which said 30003 (P21).
     pub const NO_NODE: Self = Self::new(30601, 503, Blame::Platform);
+    /// The disk of the snapshot store is full. Not in the original.
+    pub const NO_SPACE: Self = Self::new(30603, 503, Blame::Platform);
     /// The node did not answer in time.
     pub const GATEWAY_TIMEOUT: Self = Self::new(30700, 504, Blame::Platform);
     /// The instance has as many snapshots as its plan allows.

@@ -18,6 +18,7 @@ pub mod record;
 pub mod seal;
 pub mod secret;
 pub mod subject;
+pub mod upload;
 
 pub use chain::{Chain, chain};
 pub use fault::{Blame, Code, Fault};

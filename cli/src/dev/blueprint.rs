@@ -31,6 +31,8 @@ pub(crate) struct Blueprint {
     pub(crate) api: Api,
     /// Of the gateway's client at the stand-in's UAA.
     pub(crate) uaa_secret: Secret,
+    /// What uploads are allowed with.
+    pub(crate) upload_token: Secret,
     pub(crate) control_token: Secret,
     pub(crate) admin_token: Secret,
     pub(crate) seal_key: Secret,
@@ -135,6 +137,7 @@ impl Blueprint {
             stand_in_port: kept.port("cloud_controller")?,
             api,
             uaa_secret: kept.secret("uaa"),
+            upload_token: kept.secret("uploads"),
             control_token: kept.secret("control"),
             admin_token: kept.secret("admin"),
             seal_key: kept.seal_key(),

@@ -93,6 +93,7 @@ mod tests {
 
             [snapshots]
             dir = "/d/snapshots"
+            upload_token = "<uploads>"
 
             [cloud_controller]
             url = "http://127.0.0.1:<cloud_controller>"

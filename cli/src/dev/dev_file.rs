@@ -44,6 +44,8 @@ pub struct GatewayEntry {
     pub pid: u32,
     /// `X-VCAP-Service-Token` by the offering's label.
     pub tokens: BTreeMap<String, Secret>,
+    /// `X-VCAP-SDS-Upload-Token`.
+    pub upload_token: Secret,
 }
 
 /// One gateway process.

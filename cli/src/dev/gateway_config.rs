@@ -16,7 +16,7 @@ struct Config<'a> {
     admin: Admin<'a>,
     nats: Nats<'a>,
     state: State<'a>,
-    snapshots: Snapshots,
+    snapshots: Snapshots<'a>,
     cloud_controller: CloudController<'a>,
     offerings: Vec<Offering<'a>>,
 }
@@ -46,8 +46,9 @@ struct State<'a> {
 }
 
 #[derive(Serialize)]
-struct Snapshots {
+struct Snapshots<'a> {
     dir: PathBuf,
+    upload_token: &'a Secret,
 }
 
 #[derive(Serialize)]
@@ -106,7 +107,10 @@ pub(crate) fn text(
         },
         // Short, because people and tests watch it happen.
         state: State { seal_key: &blueprint.seal_key, reconcile_interval_seconds: 2 },
-        snapshots: Snapshots { dir: blueprint.snapshots_dir() },
+        snapshots: Snapshots {
+            dir: blueprint.snapshots_dir(),
+            upload_token: &blueprint.upload_token,
+        },
         cloud_controller: cloud_controller(blueprint),
         offerings: blueprint.offerings.iter().map(offering).collect(),
     };

@@ -24,7 +24,12 @@ pub(crate) fn survey(children: &Children) -> Option<DevFile> {
         .collect();
     let first = gateways.first()?;
     Some(DevFile {
-        gateway: GatewayEntry { url: first.url.clone(), pid: first.pid, tokens: tokens(blueprint) },
+        gateway: GatewayEntry {
+            url: first.url.clone(),
+            pid: first.pid,
+            tokens: tokens(blueprint),
+            upload_token: blueprint.upload_token.clone(),
+        },
         admin: AdminEntry { url: first.admin_url.clone(), token: blueprint.admin_token.clone() },
         cloud_controller: CloudControllerEntry {
             url: blueprint.stand_in_url(),

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use super::{
     Api, Config, ConfigError, Extension, HandleUpdates, OfferingConfig, Peers, PlanConfig,
-    SnapshotsConfig,
 };
 use tenon_protocol::position;
 
@@ -57,9 +56,6 @@ pub(super) fn check(config: Config) -> Result<Config, Problem> {
     if let Some(url) = &config.http.public_url {
         http_url("http.public_url", url, "the platform is told it")?;
     }
-    if let Some(snapshots) = &config.snapshots {
-        check_snapshots(snapshots)?;
-    }
     if config.offerings.is_empty() {
         return Err(Problem::new("offerings", "must have at least one entry"));
     }
@@ -75,21 +71,6 @@ pub(super) fn check(config: Config) -> Result<Config, Problem> {
         refuse_serialization(&config.offerings)?;
     }
     Ok(config)
-}
-
-fn check_snapshots(snapshots: &SnapshotsConfig) -> Result<(), Problem> {
-    range("snapshots.link_seconds", snapshots.link_seconds, 1..=604_800)?;
-    range("snapshots.max_downloads", snapshots.max_downloads, 1..=4_096)?;
-    if let Some(template) = &snapshots.download_url_template {
-        const KEY: &str = "snapshots.download_url_template";
-        http_url(KEY, template, "users are told it")?;
-        for part in ["%{service}", "%{name}", "%{snapshot_id}", "%{token}"] {
-            if !template.contains(part) {
-                return Err(Problem::new(KEY, format!("must hold {part}")));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Nothing can be handed out of a store that nobody named.

@@ -35,6 +35,18 @@ pub(super) const fn link_seconds() -> u64 {
 pub(super) const fn max_downloads() -> usize {
     16
 }
+pub(super) const fn upload_max_mib() -> u64 {
+    10
+}
+pub(super) const fn upload_seconds() -> u64 {
+    7_200
+}
+pub(super) const fn upload_timeout_seconds() -> u64 {
+    300
+}
+pub(super) const fn max_uploads() -> usize {
+    64
+}
 pub(super) const fn heartbeat_interval_seconds() -> u64 {
     60
 }

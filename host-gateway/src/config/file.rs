@@ -11,9 +11,10 @@ use tenon_protocol::{SealKey, ServiceName};
 use super::check::{self, Problem};
 use super::cloud_controller::CloudControllerFile;
 use super::secret::SecretSource;
+use super::snapshots::SnapshotsFile;
 use super::{
     AdminConfig, ComponentConfig, Config, HandleUpdates, HttpConfig, Listing, NatsConfig,
-    OfferingConfig, Peers, PlanConfig, Replicas, SnapshotsConfig, StateConfig, defaults,
+    OfferingConfig, Peers, PlanConfig, Replicas, StateConfig, defaults,
 };
 
 /// All of it.
@@ -26,7 +27,7 @@ pub(super) struct ConfigFile {
     component: ComponentFile,
     nats: NatsFile,
     state: StateFile,
-    snapshots: Option<SnapshotsConfig>,
+    snapshots: Option<SnapshotsFile>,
     cloud_controller: Option<CloudControllerFile>,
     offerings: Vec<OfferingFile>,
 }
@@ -130,9 +131,7 @@ impl ConfigFile {
             component: self.component.resolve(dir)?,
             nats: self.nats.resolve(dir)?,
             state: self.state.resolve(dir)?,
-            snapshots: self
-                .snapshots
-                .map(|snapshots| SnapshotsConfig { dir: dir.join(&snapshots.dir), ..snapshots }),
+            snapshots: self.snapshots.map(|snapshots| snapshots.resolve(dir)).transpose()?,
             cloud_controller: self.cloud_controller.map(|cc| cc.resolve(dir)).transpose()?,
             offerings: offerings.collect::<Result<_, _>>()?,
         })

@@ -36,7 +36,7 @@ fn the_page_shows_a_good_file() {
     let gateway = page.split("## Gateway").nth(1).unwrap();
     let block = gateway.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let dir = tempfile::tempdir().unwrap();
-    for name in ["admin.token", "nats.password", "mysql.token", "varz.password"] {
+    for name in ["admin.token", "nats.password", "mysql.token", "varz.password", "upload.token"] {
         #[expect(clippy::disallowed_methods, reason = "a test's own directory")]
         std::fs::write(dir.path().join(name), format!("{name}\n")).unwrap();
     }

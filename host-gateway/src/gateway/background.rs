@@ -23,6 +23,10 @@ use crate::nodes;
 use crate::operations::Operations;
 use crate::operations::reconcile::{Counts, Eagerness, Reconciler};
 use crate::questions;
+use crate::uploads::Uploads;
+
+/// How often it is looked which uploads are over.
+const SWEEP_PAUSE: Duration = Duration::from_secs(15);
 
 /// An operator wants a pass now; told what it did, or why it failed.
 pub(crate) type ReconcileRequest = oneshot::Sender<Result<Counts, String>>;
@@ -62,6 +66,10 @@ impl Background {
             let (ops, offering) = (Arc::clone(&self.ops), Arc::clone(offering));
             let offer = offer::offer(ops, offering, client, interval, stop.clone());
             advertising.spawn(offer.instrument(span()));
+        }
+        let packages = self.ops.packages.as_ref();
+        if let Some(uploads) = packages.and_then(|packages| packages.uploads.clone()) {
+            tasks.spawn(until(stop.clone(), sweep(uploads)));
         }
         orphans::start(&self.ops, tasks, stop);
         let reconciler = Reconciler::new(self.ops, self.metrics);
@@ -104,5 +112,19 @@ async fn reconcile(
         {
             tracing::debug!("whoever asked for a pass is gone");
         }
+    }
+}
+
+/// Removes uploads whose time is over, and what a gateway that died left of others.
+async fn sweep(uploads: Arc<Uploads>) {
+    loop {
+        match uploads.sweep().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "uploads are over"),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "uploads cannot be gone through");
+            }
+        }
+        tokio::time::sleep(jittered(SWEEP_PAUSE)).await;
     }
 }

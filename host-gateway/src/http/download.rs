@@ -16,6 +16,7 @@ use tenon_protocol::chain;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::Instant;
 
+use super::Front;
 use super::answer::refuse;
 use super::body::Names;
 use super::range::{Part, part};
@@ -54,9 +55,19 @@ pub(super) async fn on_download(
         Err(error) => return refuse(&refusal(&error, &front.refusals)),
     };
     tracing::info!(service, instance = name, snapshot, "a snapshot is downloaded");
-    let tag = format!("\"{}\"", open.package.sha256);
+    deliver(&front, open, &method, &headers)
+}
+
+/// Sends a package, or the part of it that `headers` ask for.
+pub(super) fn deliver(
+    front: &Front,
+    open: OpenPackage,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Response<Body> {
+    let tag = format!("\"{}\"", open.tag);
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let part = part(text(RANGE), text(IF_RANGE), &tag, open.package.size);
+    let part = part(text(RANGE), text(IF_RANGE), &tag, open.size);
     let (mut response, sent) = head(&open, &tag, part);
     if let Some(span) = sent.filter(|_| method != Method::HEAD) {
         let (to, from) = mpsc::channel(AHEAD);
@@ -67,7 +78,7 @@ pub(super) async fn on_download(
 }
 
 /// The value of `token` in the query. It is letters, digits and a dash, which are never encoded.
-fn token(uri: &Uri) -> Option<&str> {
+pub(super) fn token(uri: &Uri) -> Option<&str> {
     uri.query()?.split('&').find_map(|pair| pair.strip_prefix("token="))
 }
 
@@ -80,7 +91,7 @@ struct Span {
 
 /// The response without its body, and what the body is.
 fn head(open: &OpenPackage, tag: &str, part: Part) -> (Response<Body>, Option<Span>) {
-    let size = open.package.size;
+    let size = open.size;
     let (status, span, range) = match part {
         Part::Whole => (StatusCode::OK, Some(Span { from: 0, length: size }), None),
         Part::Range { from, length } => {
@@ -93,7 +104,7 @@ fn head(open: &OpenPackage, tag: &str, part: Part) -> (Response<Body>, Option<Sp
     };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
-    let name = format!("attachment; filename=\"{}.zip\"", open.download.snapshot);
+    let name = format!("attachment; filename=\"{}\"", open.file_name);
     let length = span.map_or(0, |span| span.length).to_string();
     let values = [
         (CONTENT_TYPE, "application/octet-stream"),

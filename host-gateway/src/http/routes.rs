@@ -10,7 +10,7 @@ use tenon_protocol::Fault;
 use tenon_protocol::message::{BindHandleRequest, ProvisionServiceRequest, UnbindHandleRequest};
 
 use super::body::{Caller, Json, Names, RequestId};
-use super::{Answer, Front, download, snapshots};
+use super::{Answer, Front, download, snapshots, upload};
 use crate::config::HttpConfig;
 use crate::metrics::Verb;
 use crate::operations::bind::bind;
@@ -31,6 +31,8 @@ pub(super) fn table(config: &HttpConfig, front: Arc<Front>) -> Router {
     const V1: &str = "/gateway/v1/configurations";
     const V2: &str = "/gateway/v2/configurations";
     const INTERNAL: &str = "/service/internal/v1";
+    let uploads = front.ops.packages.as_ref().and_then(|packages| packages.uploads.as_ref());
+    let uploads = uploads.map(|_| upload::table()).unwrap_or_default();
     Router::new()
         .route(V1, post(on_provision))
         .route(&format!("{V1}/{{id}}"), delete(on_unprovision))
@@ -38,6 +40,7 @@ pub(super) fn table(config: &HttpConfig, front: Arc<Front>) -> Router {
         .route(&format!("{V1}/{{id}}/handles/{{handle}}"), delete(on_unbind))
         .merge(snapshots::table(V1, V2))
         .route(download::PATH, get(download::on_download))
+        .merge(uploads)
         .route(&format!("{INTERNAL}/restore"), post(on_restore))
         .route(&format!("{INTERNAL}/recover"), post(on_recover))
         .route(&format!("{INTERNAL}/migration/{{node}}/instances"), get(on_list_instances))

@@ -56,7 +56,8 @@ async fn start_counting(max_in_flight: usize) -> (SocketAddr, Arc<Metrics>) {
     let refusals = Arc::new(Refusals::new(Arc::clone(&metrics)));
     let preflight = Preflight::new(ops.offerings.clone(), |_| Ok(()), Arc::clone(&refusals));
     let permits = Arc::new(Semaphore::new(max_in_flight));
-    let front = Arc::new(Front { ops, metrics: Arc::clone(&metrics), refusals, permits });
+    let stall = config.http.stall();
+    let front = Arc::new(Front { ops, metrics: Arc::clone(&metrics), refusals, permits, stall });
     let classic = Classic::new(&config.http, preflight, front);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -7,6 +7,9 @@ use crate::config::Extension;
 use crate::placement::PlacementError;
 use crate::state::StateError;
 
+/// What stands where 30804 names a URL: a package that is uploaded has none yet.
+const UPLOADED: &str = "upload";
+
 /// Why an operation failed that has no reason of its own.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OperationError {
@@ -35,8 +38,14 @@ pub(crate) enum OperationError {
     #[error("too many downloads at once")]
     Crowded,
     /// The store of snapshots failed.
-    #[error("the store of snapshots cannot be read")]
+    #[error("the store of snapshots cannot be read or written")]
     Store(#[source] std::io::Error),
+    /// The store of snapshots has no room.
+    #[error("the store of snapshots is full")]
+    NoSpace(#[source] std::io::Error),
+    /// Caller's fault.
+    #[error("the upload has {size} bytes, at most {most} are taken")]
+    TooLarge { size: u64, most: u64 },
     /// Caller's fault: the platform knows what is to be purged.
     #[error("{0} is no orphan")]
     NoOrphan(String),
@@ -110,6 +119,10 @@ impl From<&OperationError> for Fault {
             OperationError::SnapshotName(why) => Self::snapshot_name(why),
             OperationError::Forbidden => Self::new(Code::FORBIDDEN, "Forbidden"),
             OperationError::Crowded | OperationError::Store(_) => Self::unavailable(),
+            OperationError::NoSpace(_) => Self::new(Code::NO_SPACE, "The snapshot store is full"),
+            OperationError::TooLarge { size, most } => {
+                Self::package_too_large(UPLOADED, *size, *most)
+            }
             OperationError::Incomplete(what) => {
                 Self::new(Code::INCOMPLETE, format!("Not everything is known: {what}"))
             }
@@ -154,6 +167,7 @@ impl Blamed for OperationError {
             | Self::Conflict(_)
             | Self::SnapshotName(_)
             | Self::Forbidden
+            | Self::TooLarge { .. }
             | Self::Removed(_) => Blame::Caller,
             Self::Node { fault, .. } if fault.status < SERVER_ERROR => Blame::Caller,
             Self::Node { .. } => Blame::Guest,
@@ -168,6 +182,7 @@ impl Blamed for OperationError {
             | Self::Crowded
             | Self::Incomplete(_)
             | Self::Store(_)
+            | Self::NoSpace(_)
             | Self::Busy(_) => Blame::Platform,
             Self::State(StateError::Away | StateError::TimedOut | StateError::Refused(_)) => {
                 Blame::Platform
@@ -210,6 +225,12 @@ mod tests {
             (OperationError::Forbidden, 30200, Blame::Caller),
             (OperationError::Crowded, 30600, Blame::Platform),
             (OperationError::Store(std::io::ErrorKind::Other.into()), 30600, Blame::Platform),
+            (
+                OperationError::NoSpace(std::io::ErrorKind::StorageFull.into()),
+                30603,
+                Blame::Platform,
+            ),
+            (OperationError::TooLarge { size: 2, most: 1 }, 30804, Blame::Caller),
             (OperationError::Incomplete(String::new()), 30602, Blame::Platform),
             (OperationError::NoOrphan("d1".to_owned()), 30301, Blame::Caller),
             (refused(500), 31001, Blame::Guest),

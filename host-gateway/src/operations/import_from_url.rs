@@ -34,7 +34,9 @@ pub(crate) async fn import_from_url(
     let snapshot: SnapshotId = ops.jobs.new_snapshot_id().await?;
     let quota = quota(offering, &instance);
     let from = url.reveal().to_owned();
-    let kind = JobKind::ImportFromUrl { snapshot, url: Some(url), name: None, quota };
+    // A link of our own leads to the store: the node takes the package from there.
+    let upload = ops.uploads().ok().and_then(|uploads| uploads.behind(&from));
+    let kind = JobKind::ImportFromUrl { snapshot, url: Some(url), upload, name: None, quota };
     let wanted = Wanted { kind, words: &["import_from_url", &from], request_id };
     Ok(order_job(ops, &instance, wanted).await?.view())
 }

@@ -1,12 +1,14 @@
-//! Import from a URL: a package is fetched, looked at, and becomes the data of a new snapshot.
-//! Nothing is rolled back.
+//! Import from a URL: a package is fetched, or taken from the store when it was uploaded there,
+//! looked at, and becomes the data of a new snapshot. Nothing is rolled back.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex};
 
 use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::record::{JobRecord, RECORD_VERSION, SnapshotRecord};
+use tenon_protocol::upload::UploadId;
 use tenon_protocol::{Fault, Secret, SnapshotId};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +26,8 @@ use crate::snapshots::{Access, Aside, InstanceDir, SnapshotStore};
 pub(crate) struct Import<'a> {
     pub(crate) snapshot: &'a SnapshotId,
     pub(crate) url: &'a Secret,
+    /// The upload that the URL leads to, if it is one.
+    pub(crate) upload: Option<&'a UploadId>,
     pub(crate) name: Option<&'a str>,
 }
 
@@ -64,18 +68,17 @@ async fn fetch_and_keep(
     let _stops = stop.clone().drop_guard();
     let meter = Meter { progress, stop };
     let aside = dir.aside_of(&job.id);
-    let fetched = InstanceDir::fetched(&job.id);
-    let out = dir.create(&fetched, Access::Node).map_err(storage)?;
-    let size = fetch(import.url, &store.fetching, out, &meter).await.map_err(|error| {
-        let from = shown(import.url.reveal());
-        tracing::warn!(error = %chain(&error), from, "nothing is fetched");
-        error.to_fault(import.url)
-    })?;
+    let package = match import.upload {
+        Some(upload) => uploaded(store, upload, import.url),
+        None => fetched((store, dir), job, import.url, &meter).await,
+    }?;
+    let size = package.metadata().map_err(storage)?.len();
     offering.crash.point("fetch.fetched");
     let work = Work {
         dir: dir.clone(),
         _aside: Arc::clone(&aside),
         job: job.clone(),
+        package,
         formats,
         max: store.max_bytes,
         meter,
@@ -107,11 +110,43 @@ async fn fetch_and_keep(
     })
 }
 
+/// What is behind `url`, fetched.
+async fn fetched(
+    (store, dir): (&SnapshotStore, &InstanceDir),
+    job: &JobRecord,
+    url: &Secret,
+    meter: &Meter,
+) -> Result<File, Fault> {
+    let name = InstanceDir::fetched(&job.id);
+    let out = dir.create(&name, Access::Node).map_err(storage)?;
+    fetch(url, &store.fetching, out, meter).await.map_err(|error| {
+        let from = shown(url.reveal());
+        tracing::warn!(error = %chain(&error), from, "nothing is fetched");
+        error.to_fault(url)
+    })?;
+    Ok(dir.dir().open(name).map_err(storage)?.into_std())
+}
+
+/// What a gateway put into the store; `url` led to it.
+fn uploaded(store: &SnapshotStore, upload: &UploadId, url: &Secret) -> Result<File, Fault> {
+    let from = shown(url.reveal());
+    let Some(file) = store.upload(upload).map_err(storage)? else {
+        tracing::warn!(%upload, from, "an upload is not there, or no more");
+        return Err(Fault::package_invalid(&from));
+    };
+    let (size, most) = (file.metadata().map_err(storage)?.len(), store.fetching.max_bytes);
+    if size > most {
+        return Err(Fault::package_too_large(&from, size, most));
+    }
+    Ok(file)
+}
+
 /// What the blocking part needs.
 struct Work {
     dir: InstanceDir,
     _aside: Arc<Aside>,
     job: JobRecord,
+    package: File,
     formats: Vec<String>,
     max: u64,
     meter: Meter,
@@ -121,12 +156,10 @@ impl Work {
     /// Writes the data aside, durably.
     fn unpack(self) -> Result<(Unpacked, Finished), PackageError> {
         let dir = self.dir.dir();
-        let fetched = InstanceDir::fetched(&self.job.id);
-        let package = dir.open(fetched).map_err(PackageError::Disk)?.into_std();
         let aside = InstanceDir::aside(&self.job.id);
         let sink = Sink::create(dir, &aside, self.max).map_err(PackageError::Disk)?;
         let mut out = io::BufWriter::new(sink.writer());
-        let package = io::BufReader::new(package);
+        let package = io::BufReader::new(self.package);
         let found = unpack(package, &mut out, &self.formats, self.max, self.meter)?;
         out.flush().map_err(PackageError::Disk)?;
         drop(out);

@@ -7,6 +7,7 @@ use crate::clock::Millis;
 use crate::id::{Generation, InstanceId, JobId, NodeId, RequestId, ServiceName, SnapshotId};
 use crate::job::{JobStatus, JobView};
 use crate::secret::Secret;
+use crate::upload::UploadId;
 
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ pub enum JobKind {
         snapshot: SnapshotId,
         /// Where the package is; it often holds a token. `None` once the job has ended.
         url: Option<Secret>,
+        /// The upload that the URL leads to; `None` when the package is somewhere else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upload: Option<UploadId>,
         /// The user's name for it; `None` makes one of the date.
         name: Option<String>,
         /// Most snapshots that the instance may have; `None` is no limit.
@@ -151,13 +155,21 @@ mod tests {
     fn p32_a_job_that_has_ended_does_not_remember_where_it_fetched_from() {
         let url = Some(Secret::new("http://a/b?token=hunter2".to_owned()));
         let snapshot = SnapshotId::from(9);
-        let kind = JobKind::ImportFromUrl { snapshot, url, name: None, quota: None };
+        let kind = JobKind::ImportFromUrl { snapshot, url, upload: None, name: None, quota: None };
         let mut record = record(kind);
         assert!(!format!("{record:?}").contains("hunter2"));
         assert!(serde_json::to_string(&record).unwrap().contains("hunter2"));
         record.end(JobStatus::Failed, None, Millis::from_millis(1));
         assert!(!serde_json::to_string(&record).unwrap().contains("hunter2"));
         assert_eq!(record.completed, Some(Millis::from_millis(1)));
+    }
+
+    #[test]
+    fn an_older_record_of_an_import_names_no_upload() {
+        let text = r#"{"kind":"import_from_url","snapshot":"9","url":"http://a","name":null,"quota":null}"#;
+        let kind: JobKind = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&kind).unwrap(), text);
+        let JobKind::ImportFromUrl { upload: None, .. } = kind else { panic!("{kind:?}") };
     }
 
     #[test]

@@ -114,3 +114,5 @@ mod snapshot_package;
 mod swap;
 #[cfg(test)]
 mod swap_under_load;
+#[cfg(test)]
+mod uploads;

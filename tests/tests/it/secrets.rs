@@ -20,7 +20,7 @@ fn passwords(credentials: &Object) -> Vec<String> {
 
 /// What is secret in the files that the processes were started with.
 fn configured(platform: &Platform) -> BTreeSet<String> {
-    const KEYS: [&str; 3] = ["password", "token", "seal_key"];
+    const KEYS: [&str; 4] = ["password", "token", "upload_token", "seal_key"];
     let mut found = BTreeSet::new();
     for child in ["gateway-1", "node-1"] {
         for line in settings::read(platform, child).lines() {
