@@ -93,7 +93,7 @@ async fn a_gateway_names_what_is_wrong_in_its_file() {
             "api = \"v1\"",
             "api = \"v3\"",
             expect![[r#"
-                error: D/bad.toml:22: api: unknown variant `v3`, expected `v1` or `v2`
+                error: D/bad.toml:23: api: unknown variant `v3`, expected `v1` or `v2`
             "#]],
         )
         .await;
@@ -102,7 +102,7 @@ async fn a_gateway_names_what_is_wrong_in_its_file() {
             "[[offerings]]",
             "[[offerings]]\nnode_timeout_seconds = -1",
             expect![[r#"
-                error: D/bad.toml:25: node_timeout_seconds: invalid value: integer `-1`, expected u64
+                error: D/bad.toml:26: node_timeout_seconds: invalid value: integer `-1`, expected u64
             "#]],
         )
         .await;
@@ -111,7 +111,7 @@ async fn a_gateway_names_what_is_wrong_in_its_file() {
             "default_plan = \"free\"",
             "default_plan = \"gold\"",
             expect![[r#"
-                error: D/bad.toml:32: offerings.0.default_plan must be one of free, not gold
+                error: D/bad.toml:33: offerings.0.default_plan must be one of free, not gold
             "#]],
         )
         .await;
@@ -120,7 +120,7 @@ async fn a_gateway_names_what_is_wrong_in_its_file() {
             "EchoaaS",
             "CounteraaS",
             expect![[r#"
-                error: D/bad.toml:47: offerings.1.service must not be the same as in an entry before it
+                error: D/bad.toml:48: offerings.1.service must not be the same as in an entry before it
             "#]],
         )
         .await;
