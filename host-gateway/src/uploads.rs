@@ -13,7 +13,7 @@ use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use reqwest::Url;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::upload::{DIR, Recipient, UploadId, UploadKey};
-use tenon_protocol::{InstanceId, Secret, ServiceName};
+use tenon_protocol::{InstanceId, Secret, ServiceName, chain};
 use tokio::io::AsyncWriteExt;
 
 use crate::config::UploadsConfig;
@@ -242,7 +242,7 @@ impl Drop for Part {
     fn drop(&mut self) {
         // One that was kept has another name by now.
         if let Err(error) = gone(self.dir.remove_file(&self.name)) {
-            tracing::warn!(%error, "half an upload cannot be removed yet");
+            tracing::warn!(error = %chain(&error), "half an upload cannot be removed yet");
         }
     }
 }
