@@ -122,6 +122,8 @@ pub struct StateConfig {
     pub replicas: Replicas,
     /// How often left-over work is looked for.
     pub reconcile_interval: Duration,
+    /// How often all records are read anew, whatever has changed.
+    pub reread_interval: Duration,
     /// How long a removed record is kept.
     pub tomb_life: Duration,
     /// A job that has not ended by then has failed.

@@ -129,6 +129,7 @@ impl Gateway {
             metrics,
             requests,
             reconcile_interval: config.state.reconcile_interval,
+            reread_interval: config.state.reread_interval,
             cloud_controller: config.cloud_controller,
         };
         Ok(Self {

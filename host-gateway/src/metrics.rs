@@ -75,6 +75,33 @@ impl Verb {
     }
 }
 
+/// What a gateway does unasked, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Duty {
+    /// The platform was told of an offering, and has its catalog.
+    Heartbeat,
+    /// What the platform has of an offering was taken over.
+    Handles,
+    /// A pass over what is unfinished.
+    Reconcile,
+    /// All records were read anew.
+    Reread,
+    /// A check that began because it was due.
+    CheckOrphan,
+}
+
+impl Duty {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Heartbeat => "heartbeat",
+            Self::Handles => "handles",
+            Self::Reconcile => "reconcile",
+            Self::Reread => "reread",
+            Self::CheckOrphan => "check_orphan",
+        }
+    }
+}
+
 /// All counters.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics(Mutex<Counters>);
@@ -89,6 +116,7 @@ struct Counters {
     refused: BTreeMap<u32, u64>,
     /// By what was done to a record.
     reconciled: BTreeMap<&'static str, u64>,
+    performed: BTreeMap<Duty, u64>,
     responses: Responses,
 }
 
@@ -134,6 +162,11 @@ impl Metrics {
         *self.lock().reconciled.entry(what).or_default() += count;
     }
 
+    /// The gateway did what is due at an interval.
+    pub(crate) fn performed(&self, duty: Duty) {
+        *self.lock().performed.entry(duty).or_default() += 1;
+    }
+
     /// The classic front answered with `status`.
     pub(crate) fn responded(&self, status: u16) {
         let responses = &mut self.lock().responses;
@@ -170,6 +203,9 @@ impl Metrics {
             "Left-over work that was taken up.",
             reconciled,
         );
+        let performed = counters.performed.iter();
+        let performed = performed.map(|(duty, n)| (format!("duty=\"{}\"", duty.as_str()), *n));
+        counter(&mut text, "tenon_gateway_duties_total", "What was done unasked.", performed);
         histograms(&mut text, &counters.took);
         for gauge in gauges {
             head(&mut text, gauge.name, gauge.help, "gauge");
@@ -242,6 +278,7 @@ mod tests {
         metrics.done(Verb::Provision, 504, Duration::from_secs(5));
         metrics.refused(30100);
         metrics.reconciled("undone", 2);
+        metrics.performed(Duty::Heartbeat);
         let gauge = Gauge { name: "tenon_gateway_nodes", help: "Nodes alive.", value: 3 };
         expect![[r##"
             # HELP tenon_gateway_operations_total Operations that ended.
@@ -254,6 +291,9 @@ mod tests {
             # HELP tenon_gateway_reconciled_total Left-over work that was taken up.
             # TYPE tenon_gateway_reconciled_total counter
             tenon_gateway_reconciled_total{what="undone"} 2
+            # HELP tenon_gateway_duties_total What was done unasked.
+            # TYPE tenon_gateway_duties_total counter
+            tenon_gateway_duties_total{duty="heartbeat"} 1
             # HELP tenon_gateway_operation_seconds How long operations took.
             # TYPE tenon_gateway_operation_seconds histogram
             tenon_gateway_operation_seconds_bucket{operation="provision",le="0.001"} 0

@@ -23,6 +23,7 @@ use self::slots::Slots;
 use crate::complaints::complain;
 use crate::config::{NatsConfig, Peers};
 use crate::dispatch;
+use crate::duties::Duty;
 use crate::offering::Offering;
 
 /// Changes within this time become one announcement.
@@ -217,6 +218,7 @@ async fn keep_announcing(bus: Connection, offering: &Offering) {
             Ok(()) = connects.changed() => {}
         }
         announce(&client, offering, None).await;
+        offering.duties.performed(Duty::Announce);
     }
 }
 

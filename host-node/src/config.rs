@@ -2,6 +2,7 @@
 
 mod check;
 mod metering;
+mod names;
 mod read;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use tenon_protocol::{NodeId, Secret, ServiceName};
 
 pub use metering::MeteringConfig;
+pub use names::MysqlNamesConfig;
 pub use read::ConfigError;
 
 /// A whole configuration file.
@@ -56,6 +58,9 @@ pub struct NodeConfig {
     /// How long a stop waits for calls in flight.
     #[serde(default = "ten")]
     pub drain_seconds: u64,
+    /// How often the whole ledger is gone through.
+    #[serde(default = "look_interval_seconds")]
+    pub look_interval_seconds: u64,
     /// While this file is there, the node takes no new instances.
     #[serde(default)]
     pub disabled_file: Option<PathBuf>,
@@ -261,22 +266,6 @@ pub struct OfferingConfig {
     pub mysql: MysqlNamesConfig,
 }
 
-/// `[offerings.mysql]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MysqlNamesConfig {
-    /// Of databases.
-    pub database_prefix: String,
-    /// Of accounts.
-    pub account_prefix: String,
-}
-
-impl Default for MysqlNamesConfig {
-    fn default() -> Self {
-        Self { database_prefix: "d".to_owned(), account_prefix: "u".to_owned() }
-    }
-}
-
 /// Whose gateways drive this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -381,6 +370,9 @@ const fn connections() -> usize {
 }
 const fn capacity() -> u32 {
     200
+}
+const fn look_interval_seconds() -> u64 {
+    600
 }
 const fn quarantine_hours() -> u32 {
     24

@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use crate::guest::Guests;
 use crate::offering::Offering;
 
+const DUTIES: &str =
+    "# HELP tenon_duties_total What was done unasked.\n# TYPE tenon_duties_total counter\n";
+
 /// What the page shows.
 #[derive(Clone)]
 pub(crate) struct Page {
@@ -96,6 +99,14 @@ async fn metrics(State(page): State<Page>) -> impl IntoResponse {
         let labels = format!("offering=\"{}\"", offering.config.label);
         let bytes = i64::try_from(offering.figures.bytes()).unwrap_or(i64::MAX);
         gauge("tenon_used_bytes", "What instances use, as last measured.", &labels, bytes);
+    }
+    text += DUTIES;
+    for offering in page.offerings.iter() {
+        for (duty, count) in offering.duties.all() {
+            let label = &offering.config.label;
+            text +=
+                &format!("tenon_duties_total{{offering=\"{label}\",duty=\"{duty}\"}} {count}\n");
+        }
     }
     ([("content-type", "text/plain; version=0.0.4")], text)
 }

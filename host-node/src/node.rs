@@ -19,6 +19,7 @@ use crate::bus::{self, BusError, Connection};
 use crate::component::{self, Registered};
 use crate::config::{Config, Peers};
 use crate::disabled;
+use crate::duties::Duty;
 use crate::guest::{CallFacts, Health, watch, wit};
 use crate::health::{Page, router};
 use crate::identity::Identity;
@@ -32,9 +33,6 @@ use crate::quota::{hold_all, police};
 
 /// How often guests are asked how they are, and what is left is looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
-
-/// How often the whole ledger is gone through, for tombs and what nothing else noticed.
-const FULL_LOOK: Duration = Duration::from_secs(600);
 
 /// How long a start waits for the plugins that are there.
 const FIRST_LOAD: Duration = Duration::from_secs(120);
@@ -205,7 +203,8 @@ async fn serve(
         if let Some(store) = offering.backups.clone() {
             background.spawn(keep_backups(Arc::clone(&offering), store, stop.clone()));
         }
-        background.spawn(keep_house(Arc::clone(&offering), stop.clone()));
+        let every = Duration::from_secs(parts.config.node.look_interval_seconds);
+        background.spawn(keep_house(Arc::clone(&offering), every, stop.clone()));
         background.spawn(maintain(Arc::clone(&offering), stop.clone()));
         background.spawn(police(Arc::clone(&offering), stop.clone()));
         let requests = bus::open(&client, &offering).await?;
@@ -244,7 +243,8 @@ async fn drain(parts: &Parts, tasks: &TaskTracker, mut background: JoinSet<()>) 
     tracing::info!("the node stopped");
 }
 
-async fn keep_house(offering: Arc<Offering>, stop: CancellationToken) {
+/// Goes through the whole ledger at `every`, for tombs and what nothing else noticed.
+async fn keep_house(offering: Arc<Offering>, every: Duration, stop: CancellationToken) {
     let mut looked = tokio::time::Instant::now();
     loop {
         tokio::select! {
@@ -255,10 +255,12 @@ async fn keep_house(offering: Arc<Offering>, stop: CancellationToken) {
         check_health(&offering).await;
         finish_loads(&offering).await;
         end_quarantine(&offering).await;
+        offering.duties.performed(Duty::Housekeeping);
         let left = offering.left_over.swap(false, Ordering::Relaxed);
-        if left || looked.elapsed() > FULL_LOOK {
+        if left || looked.elapsed() > every {
             looked = tokio::time::Instant::now();
             look_for_left(&offering).await;
+            offering.duties.performed(Duty::Look);
         }
     }
 }

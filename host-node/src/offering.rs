@@ -14,6 +14,7 @@ use crate::backups::BackupStore;
 use crate::config::{OfferingConfig, Peers};
 use crate::crash::Crash;
 use crate::credentials::Credentials;
+use crate::duties::Duties;
 use crate::guest::{CallFacts, Called, Grants, GuestCall, GuestFailure, Guests, Plugin, wit};
 use crate::ledger::{InstanceEntry, InstancePhase, Ledger, LedgerError, Note};
 use crate::locks::Locks;
@@ -58,6 +59,7 @@ pub(crate) struct Offering {
     pub(crate) well: AtomicBool,
     /// The disabled file is there.
     pub(crate) disabled: AtomicBool,
+    pub(crate) duties: Duties,
     /// Instances made since the start.
     pub(crate) provision_served: AtomicU64,
     /// Bindings made since the start.

@@ -24,6 +24,7 @@ use self::enforce::{Thorough, look_at};
 pub(crate) use self::enforce::{hold, hold_all, hold_or_doubt};
 pub(crate) use self::figures::Figures;
 use self::figures::Round;
+use crate::duties::Duty;
 use crate::ledger::{InstancePhase, LedgerError};
 use crate::offering::Offering;
 
@@ -103,6 +104,7 @@ async fn round(offering: &Arc<Offering>, thorough: Thorough) -> Result<Ended, Le
         after = page.last().map(|last| last.id.clone());
         if page.len() < PAGE {
             offering.figures.set(seen);
+            offering.duties.performed(Duty::Metering);
             return Ok(Ended::Complete);
         }
     }

@@ -23,6 +23,9 @@ pub(super) const fn replicas() -> Replicas {
 pub(super) const fn reconcile_interval_seconds() -> u64 {
     10
 }
+pub(super) const fn reread_interval_seconds() -> u64 {
+    3_600
+}
 pub(super) const fn tomb_days() -> u64 {
     7
 }

@@ -66,6 +66,8 @@ struct StateFile {
     replicas: Replicas,
     #[serde(default = "defaults::reconcile_interval_seconds")]
     reconcile_interval_seconds: u64,
+    #[serde(default = "defaults::reread_interval_seconds")]
+    reread_interval_seconds: u64,
     #[serde(default = "defaults::tomb_days")]
     tomb_days: u64,
     #[serde(default = "defaults::job_life_seconds")]
@@ -178,12 +180,14 @@ impl StateFile {
             self.reconcile_interval_seconds,
             1..=3600,
         )?;
+        check::range("state.reread_interval_seconds", self.reread_interval_seconds, 1..=86_400)?;
         check::range("state.tomb_days", self.tomb_days, 1..=3650)?;
         check::range("state.job_life_seconds", self.job_life_seconds, 10..=604_800)?;
         Ok(StateConfig {
             seal_key,
             replicas: self.replicas,
             reconcile_interval: Duration::from_secs(self.reconcile_interval_seconds),
+            reread_interval: Duration::from_secs(self.reread_interval_seconds),
             tomb_life: Duration::from_secs(self.tomb_days * 86_400),
             job_life: Duration::from_secs(self.job_life_seconds),
         })

@@ -18,7 +18,7 @@ use tracing::{Instrument, info_span};
 
 use crate::config::CloudControllerConfig;
 use crate::jitter::jittered;
-use crate::metrics::Metrics;
+use crate::metrics::{Duty, Metrics};
 use crate::nodes;
 use crate::operations::Operations;
 use crate::operations::reconcile::{Counts, Eagerness, Reconciler};
@@ -37,6 +37,7 @@ pub(super) struct Background {
     pub(super) metrics: Arc<Metrics>,
     pub(super) requests: mpsc::Receiver<ReconcileRequest>,
     pub(super) reconcile_interval: Duration,
+    pub(super) reread_interval: Duration,
     pub(super) cloud_controller: Option<CloudControllerConfig>,
 }
 
@@ -61,18 +62,24 @@ impl Background {
             let span = || info_span!("platform", offering = offering.label.as_str());
             let (ops, of) = (Arc::clone(&self.ops), Arc::clone(offering));
             let fetch = handles::fetch(ops, of, client.clone(), config.clone());
+            let metrics = Arc::clone(&self.metrics);
+            let fetch = async move {
+                fetch.await;
+                metrics.performed(Duty::Handles);
+            };
             tasks.spawn(until(stop.clone(), fetch.instrument(span())));
             let interval = config.heartbeat_interval;
             let (ops, offering) = (Arc::clone(&self.ops), Arc::clone(offering));
-            let offer = offer::offer(ops, offering, client, interval, stop.clone());
+            let metrics = Arc::clone(&self.metrics);
+            let offer = offer::offer(ops, offering, (client, metrics), interval, stop.clone());
             advertising.spawn(offer.instrument(span()));
         }
         let packages = self.ops.packages.as_ref();
         if let Some(uploads) = packages.and_then(|packages| packages.uploads.clone()) {
             tasks.spawn(until(stop.clone(), sweep(uploads)));
         }
-        orphans::start(&self.ops, tasks, stop);
-        let reconciler = Reconciler::new(self.ops, self.metrics);
+        orphans::start(&self.ops, &self.metrics, tasks, stop);
+        let reconciler = Reconciler::new(self.ops, self.metrics, self.reread_interval);
         let reconcile = reconcile(reconciler, self.requests, self.reconcile_interval, stop.clone());
         tasks.spawn(reconcile.instrument(info_span!("reconcile")));
     }

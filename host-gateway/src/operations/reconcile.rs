@@ -2,7 +2,7 @@
 //!
 //! Every gateway does this all the time, and none leads: work is claimed by compare-and-set on the
 //! record's deadline. A pass reads what was written since the last one, and keeps the keys of
-//! unfinished records in memory; everything is read anew once an hour.
+//! unfinished records in memory; everything is read anew now and then.
 
 mod open;
 mod settle;
@@ -24,7 +24,7 @@ use self::open::OpenRecords;
 use self::settle::{Pass, Settled};
 use super::lost_nodes::greet_nodes;
 use super::{Blamed, OperationError, Operations};
-use crate::metrics::Metrics;
+use crate::metrics::{Duty, Metrics};
 use crate::state::{Bucket, Entry, KeepSeen, StateError, decode_job, decode_move};
 
 /// Records that are read at once.
@@ -33,8 +33,6 @@ const PAGE: usize = 256;
 const AT_ONCE: usize = 8;
 /// Unfinished records that are remembered for each bucket; a pass stops reading at them.
 const MAX_OPEN: usize = 10_000;
-/// How often everything is read anew.
-const REREAD: Duration = Duration::from_secs(3600);
 
 /// What one pass did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -58,6 +56,7 @@ pub(crate) struct Reconciler {
     ops: Arc<Operations>,
     metrics: Arc<Metrics>,
     shards: Vec<Shard>,
+    reread_interval: Duration,
     reread: Instant,
 }
 
@@ -77,12 +76,16 @@ struct Glance {
 }
 
 impl Reconciler {
-    /// Looks after all records that `ops` has.
-    pub(crate) fn new(ops: Arc<Operations>, metrics: Arc<Metrics>) -> Self {
+    /// Looks after all records that `ops` has, and reads them all anew at `reread_interval`.
+    pub(crate) fn new(
+        ops: Arc<Operations>,
+        metrics: Arc<Metrics>,
+        reread_interval: Duration,
+    ) -> Self {
         let buckets = ops.records.buckets().iter().chain([ops.jobs.bucket()]).cloned();
         let shards =
             buckets.map(|bucket| Shard { bucket, from: 1, open: OpenRecords::default() }).collect();
-        Self { ops, metrics, shards, reread: Instant::now() + REREAD }
+        Self { ops, metrics, shards, reread_interval, reread: Instant::now() + reread_interval }
     }
 
     /// One pass over everything.
@@ -93,7 +96,8 @@ impl Reconciler {
     pub(crate) async fn pass(&mut self, eagerness: Eagerness) -> Result<Counts, StateError> {
         let mut counts = Counts::default();
         if Instant::now() > self.reread {
-            self.reread = Instant::now() + REREAD;
+            self.reread = Instant::now() + self.reread_interval;
+            self.metrics.performed(Duty::Reread);
             self.shards.iter_mut().for_each(|shard| shard.from = 1);
         }
         for shard in &mut self.shards {
@@ -105,6 +109,7 @@ impl Reconciler {
         self.work(eagerness, &mut counts).await;
         let open: usize = self.shards.iter().map(|shard| shard.open.len()).sum();
         counts.open = u64::try_from(open).unwrap_or(u64::MAX);
+        self.metrics.performed(Duty::Reconcile);
         self.metrics.reconciled("settled", counts.settled);
         self.metrics.reconciled("failed", counts.failed);
         self.metrics.reconciled("requeued", counts.requeued);

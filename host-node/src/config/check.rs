@@ -59,10 +59,11 @@ impl Config {
     }
 
     /// Key, value, least and most.
-    fn numbers(&self) -> [(&'static str, u64, u64, u64); 7] {
+    fn numbers(&self) -> [(&'static str, u64, u64, u64); 8] {
         let guests = &self.guests;
         let every_hours = self.backups.as_ref().map_or(0, |backups| backups.every_hours);
         [
+            ("node.look_interval_seconds", self.node.look_interval_seconds, 1, 86_400),
             ("guests.max_calls", guests.max_calls.into(), 1, MAX_CALLS.into()),
             ("guests.memory_mib", guests.memory_mib.into(), 2, MAX_MEMORY_MIB.into()),
             ("guests.cpu_budget_ms", guests.cpu_budget_ms, 10, 3_600_000),

@@ -20,6 +20,7 @@ use crate::config::{
     BackupsConfig, Capability, Config, MysqlServerConfig, OfferingConfig, SnapshotsConfig,
 };
 use crate::crash::Crash;
+use crate::duties::Duties;
 use crate::guest::{Bounds, Compiler, Grants, GuestEngine, Guests, Plugin, Watched};
 use crate::ledger::{Ledger, LedgerError};
 use crate::locks::Locks;
@@ -142,6 +143,7 @@ impl Parts {
                 backup_wanted: Notify::new(),
                 crash: Crash::new(config.crash_at.clone()),
                 changed: Notify::new(),
+                duties: Duties::default(),
                 used: AtomicI64::new(0),
                 left_over: AtomicBool::new(false),
                 well: AtomicBool::new(false),

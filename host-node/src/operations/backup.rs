@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::moving::blocking;
 use crate::backups::rotation::{Served, is_due, surplus};
 use crate::backups::{BackupStore, InstanceBackups, Taken};
+use crate::duties::Duty;
 use crate::guest::{CallFacts, Snapshot, TimeLimit};
 use crate::ledger::{InstanceEntry, InstancePhase, LedgerError};
 use crate::offering::Offering;
@@ -57,6 +58,7 @@ pub(crate) async fn keep_backups(
         match tally {
             Ok(Tally { taken: 0, failed: 0, removed: 0 }) if which == Which::Due => {}
             Ok(Tally { taken, failed, removed }) => {
+                offering.duties.performed(Duty::Backup);
                 let offering = &offering.config.label;
                 tracing::info!(offering, taken, failed, removed, "backed up");
             }

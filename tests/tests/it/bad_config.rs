@@ -153,7 +153,7 @@ async fn a_node_names_what_is_wrong_in_its_file() {
     )
     .await;
     node.check("data_dir", "datadir", expect![[r#"
-        tenon-node: error: D/bad.toml:4: unknown field `datadir`, expected one of `data_dir`, `drain_seconds`, `disabled_file`
+        tenon-node: error: D/bad.toml:4: unknown field `datadir`, expected one of `data_dir`, `drain_seconds`, `look_interval_seconds`, `disabled_file`
     "#]]).await;
     node.check(
         "[guests]",

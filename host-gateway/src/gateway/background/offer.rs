@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::jittered;
 use crate::cloud_controller::{CloudController, Presence};
 use crate::config::OfferingConfig;
+use crate::metrics::{Duty, Metrics};
 use crate::operations::Operations;
 use crate::operations::advertise::advertise;
 use crate::siblings::{Others, Siblings};
@@ -28,7 +29,7 @@ const DEACTIVATION: Duration = Duration::from_secs(3);
 pub(super) async fn offer(
     ops: Arc<Operations>,
     offering: Arc<OfferingConfig>,
-    client: CloudController,
+    (client, metrics): (CloudController, Arc<Metrics>),
     interval: Duration,
     stop: CancellationToken,
 ) {
@@ -60,6 +61,7 @@ pub(super) async fn offer(
                         );
                         told = kept;
                     }
+                    metrics.performed(Duty::Heartbeat);
                     tracing::debug!("heartbeat");
                 }
                 Err(error) => tracing::warn!(error = %chain(&error), "heartbeat failed"),
