@@ -11,7 +11,7 @@ use tenon_protocol::record::{
     InstanceRecord, Life, LifeError, MoveKind, MoveRecord, MoveStep, Phase,
 };
 use tenon_protocol::subject::Operation;
-use tenon_protocol::{Generation, InstanceId, NodeId, OperationId};
+use tenon_protocol::{Code, Generation, InstanceId, NodeId, OperationId};
 
 use super::migrate::{begin, first, ordered, running};
 use super::moving::{Asking, carry_on, pair, sealed, tell};
@@ -252,7 +252,14 @@ impl Desk<'_> {
         operation: Operation,
     ) -> Result<(), OperationError> {
         let pair = pair(self.ops, &found.record).await?;
-        self.asking(found, operation).within::<_, Reply>(&pair, self.patience).await
+        let done = self.asking(found, operation).within::<_, Reply>(&pair, self.patience).await;
+        match done {
+            // Another attempt at the tool's steps was faster: this one can be made again.
+            Err(OperationError::Node { fault, .. }) if fault.is(Code::FENCED) => {
+                Err(OperationError::Overtaken(found.record.key()))
+            }
+            done => done,
+        }
     }
 
     async fn replace(

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{HandlePair, Reply};
-use tenon_protocol::record::{InstanceRecord, MoveKind, MoveRecord, MoveStep, Phase};
+use tenon_protocol::record::{InstanceRecord, Life, MoveKind, MoveRecord, MoveStep, Phase};
 use tenon_protocol::subject::Operation;
 use tenon_protocol::{Code, Fault};
 
@@ -26,8 +26,9 @@ pub(super) use tell::tell;
 use held::Held;
 use switch::switch;
 
-use super::{OperationError, Operations};
+use super::{OperationError, Operations, unprovision};
 use crate::config::{OfferingConfig, Peers};
+use crate::patience::Patience;
 use crate::sender::going_on;
 use crate::state::{Cas, Record, Stored, StoredMove};
 
@@ -56,7 +57,7 @@ pub(super) async fn set_out(
     stored: &StoredMove,
 ) -> Result<(), OperationError> {
     let held = Held::new(stored.clone(), offering.node_timeout);
-    on_its_way(ops, &held).await.map(drop)
+    on_its_way(ops, offering, &held).await.map(drop)
 }
 
 /// [`carry_on`] in the background; a reconciler goes on where it stops.
@@ -150,6 +151,23 @@ async fn instance(
     }))
 }
 
+/// The record, when nothing is left on the target of a move that brought the instance away from
+/// there. An import sees to it by itself; a backup is loaded into what is made for it.
+async fn swept(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    held: &Held,
+    found: Stored<InstanceRecord>,
+) -> Result<Stored<InstanceRecord>, OperationError> {
+    let to = &held.record().to;
+    let is_left = found.record.life.garbage.contains(to);
+    if !is_left || !matches!(held.record().kind, MoveKind::Recover { .. }) {
+        return Ok(found);
+    }
+    let patience = Patience::of(offering.node_timeout);
+    unprovision::clean_node(ops, offering, found, to, patience).await
+}
+
 /// The record of a moving instance, put on its way by this move if it is not yet.
 ///
 /// # Errors
@@ -157,15 +175,20 @@ async fn instance(
 /// [`OperationError::Overtaken`] when it is not as this move found it, nor as it left it.
 async fn on_its_way(
     ops: &Operations,
+    offering: &OfferingConfig,
     held: &Held,
 ) -> Result<Option<Stored<InstanceRecord>>, OperationError> {
     let Some(found) = instance(ops, held).await? else {
         return Ok(None);
     };
-    let (record, life) = (held.record(), &found.record.life);
-    if life.phase == Phase::Moving && life.operation == record.operation() {
+    let record = held.record();
+    let is_there =
+        |life: &Life| life.phase == Phase::Moving && life.operation == record.operation();
+    if is_there(&found.record.life) {
         return Ok(Some(found));
     }
+    let found = swept(ops, offering, held, found).await?;
+    let life = &found.record.life;
     let overtaken = || OperationError::Overtaken(found.record.key());
     if life.generation != record.generation {
         return Err(overtaken());
@@ -186,7 +209,7 @@ async fn away(
     offering: &OfferingConfig,
     held: &mut Held,
 ) -> Result<Next, OperationError> {
-    let Some(moving) = on_its_way(ops, held).await? else {
+    let Some(moving) = on_its_way(ops, offering, held).await? else {
         return Ok(Next::Gone);
     };
     if held.record().kind != MoveKind::Migrate {
@@ -212,7 +235,7 @@ async fn load(
     offering: &OfferingConfig,
     held: &mut Held,
 ) -> Result<Next, OperationError> {
-    let Some(moving) = on_its_way(ops, held).await? else {
+    let Some(moving) = on_its_way(ops, offering, held).await? else {
         return Ok(Next::Gone);
     };
     let loaded = match held.record().kind.clone() {
@@ -231,7 +254,7 @@ async fn adopt(
     offering: &OfferingConfig,
     held: &mut Held,
 ) -> Result<Next, OperationError> {
-    let Some(moving) = on_its_way(ops, held).await? else {
+    let Some(moving) = on_its_way(ops, offering, held).await? else {
         return Ok(Next::Gone);
     };
     let adopted = command::update(ops, offering, &moving.record, held).await?;

@@ -33,6 +33,8 @@ const PAGE: usize = 256;
 const AT_ONCE: usize = 8;
 /// Unfinished records that are remembered for each bucket; a pass stops reading at them.
 const MAX_OPEN: usize = 10_000;
+/// The longest that a lease is believed.
+const FAR: Duration = Duration::from_secs(3600);
 
 /// What one pass did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -198,7 +200,7 @@ impl Shard {
 /// is looked at again.
 fn moment(until: Millis) -> Instant {
     let left = until.as_millis().saturating_sub(Millis::now().as_millis());
-    Instant::now() + Duration::from_millis(left).min(REREAD)
+    Instant::now() + Duration::from_millis(left).min(FAR)
 }
 
 enum Openness {

@@ -4,15 +4,16 @@
 //! the one that is obeyed here. Bindings come with [`super::update_instance`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Handle, HandlePair, ProvisionRequest};
-use tenon_protocol::{Code, Fault};
+use tenon_protocol::{Code, Fault, Generation, OperationId, Order};
 
 use super::moving::{blocking, call_and_record, corrupt, export_of, is_late, long_facts};
 use super::provision::provision_alone;
-use super::{Task, conflict, fenced};
+use super::{Task, conflict, fenced, unprovision};
 use crate::exports::{Export, Manifest};
 use crate::guest::Restore;
 use crate::ledger::{Arrival, InstanceEntry, InstancePhase, Note};
@@ -30,6 +31,9 @@ enum Decision {
     Refuse(Fault),
     /// It is to be done now, or once more from its beginning.
     Start,
+    /// An older order left something here: if the data comes from elsewhere, that is what remains
+    /// of an instance that moved away.
+    Replace(OperationId, Generation),
 }
 
 /// Makes the instance that `task` names, and loads its data.
@@ -45,14 +49,19 @@ pub(crate) async fn import_instance(
     let id = &task.order.instance;
     let _alone = offering.locks.exclusive(id).await;
     let found = offering.ledger.instance(offering.service(), id).map_err(ledger_fault)?;
-    match decide(found.as_ref(), task) {
+    let decision = decide(found.as_ref(), task);
+    match &decision {
         Decision::Done => return Ok(()),
-        Decision::Refuse(fault) => return Err(fault),
-        Decision::Start => {}
+        Decision::Refuse(fault) => return Err(fault.clone()),
+        Decision::Start | Decision::Replace(..) => {}
     }
     let export = export_of(offering, id).await?;
     let manifest = checked(offering, task, &export).await?;
     offering.crash.point("import.checked");
+    if let Decision::Replace(operation, generation) = decision {
+        make_way(offering, &manifest, Order { operation, generation, ..task.order.clone() })
+            .await?;
+    }
     let mut ordered = task.clone();
     ordered.order.deadline = Millis::now().after(PROVISION);
     drop(provision_alone(offering, &ordered, request(&pair.0, &manifest)).await?);
@@ -71,10 +80,16 @@ fn decide(entry: Option<&InstanceEntry>, task: &Task) -> Decision {
     }
     let again = task.recorded && task.order.generation == entry.generation;
     let same = task.recorded && task.order.operation == entry.operation;
+    let newer = task.recorded && task.order.generation > entry.generation;
     match (entry.phase, entry.moving.arrival) {
         // The rest is decided where it is made.
         (InstancePhase::Gone | InstancePhase::Provisioning, _) => Decision::Start,
         (InstancePhase::Removing, _) => Decision::Refuse(Fault::busy()),
+        (InstancePhase::Present, arrival)
+            if newer && (settled(arrival) || entry.is_suspended()) =>
+        {
+            Decision::Replace(entry.operation.clone(), entry.generation)
+        }
         (InstancePhase::Present, _) if entry.is_suspended() => {
             Decision::Refuse(conflict(entry.id.as_str()))
         }
@@ -85,6 +100,30 @@ fn decide(entry: Option<&InstanceEntry>, task: &Task) -> Decision {
         (InstancePhase::Present, Arrival::Here | Arrival::Adopted) => {
             Decision::Refuse(conflict(entry.id.as_str()))
         }
+    }
+}
+
+/// Removes what an instance left here when it moved away, under the `last` order that it obeyed.
+///
+/// That it is no more than that is known by the data: the node that has the instance now wrote it,
+/// for the order that is obeyed here.
+async fn make_way(offering: &Offering, manifest: &Manifest, last: Order) -> Result<(), Fault> {
+    if manifest.node == *offering.node() {
+        return Err(conflict(last.instance.as_str()));
+    }
+    tracing::info!(instance = %last.instance, "what was left of it goes, it comes back");
+    let removed = unprovision::remove(offering, &last, true, None).await;
+    removed.map_err(|failure| {
+        offering.left_over.store(true, Ordering::Relaxed);
+        failure.to_fault()
+    })
+}
+
+/// Whether an instance was served here, with these data.
+const fn settled(arrival: Arrival) -> bool {
+    match arrival {
+        Arrival::Here | Arrival::Adopted => true,
+        Arrival::Loading | Arrival::Loaded => false,
     }
 }
 
@@ -152,7 +191,7 @@ mod tests {
     use super::*;
     use crate::ledger::{Access, Moving};
     use InstancePhase::{Gone, Present, Provisioning, Removing};
-    use tenon_protocol::{Generation, InstanceId, OperationId, Order};
+    use tenon_protocol::InstanceId;
 
     fn task(operation: &str, generation: u64, recorded: bool) -> Task {
         let order = Order {
@@ -191,6 +230,7 @@ mod tests {
             Decision::Done => "done".to_owned(),
             Decision::Start => "start".to_owned(),
             Decision::Refuse(fault) => fault.msg.code.to_string(),
+            Decision::Replace(..) => "replace".to_owned(),
         };
         assert_eq!(decision, expected, "{phase:?} {task:?}");
     }
@@ -217,12 +257,22 @@ mod tests {
 
     #[test]
     fn an_instance_that_lives_here_is_not_replaced() {
-        for other in [task("op-9", 9, true), task("op-0", 0, false)] {
+        let suspended = Moving { access: Access::Suspended, ..Moving::default() };
+        for other in [task("op-9", 5, true), task("op-0", 0, false)] {
             check(Present, Arrival::Here, &other, "30301");
-            check(Present, Arrival::Adopted, &other, "30301");
+            check_moving(Present, suspended.clone(), &other, "30301");
             check(Present, Arrival::Loading, &other, "start");
-            let moving = Moving { access: Access::Suspended, ..Moving::default() };
-            check_moving(Present, moving, &other, "30301");
         }
+        check(Present, Arrival::Adopted, &task("op-0", 0, false), "30301");
+    }
+
+    #[test]
+    fn what_an_instance_left_here_when_it_moved_away_makes_way_for_it() {
+        let newer = task("op-9", 9, true);
+        check(Present, Arrival::Here, &newer, "replace");
+        check(Present, Arrival::Adopted, &newer, "replace");
+        let suspended = Moving { access: Access::Suspended, ..Moving::default() };
+        check_moving(Present, suspended, &newer, "replace");
+        check(Present, Arrival::Loading, &newer, "start");
     }
 }

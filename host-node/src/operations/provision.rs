@@ -167,6 +167,8 @@ fn decide(entry: Option<InstanceEntry>, task: &Task, has_room: bool) -> Decision
         }
         InstancePhase::Removing => Decision::Refuse(Fault::busy()),
         InstancePhase::Gone if newer || !task.recorded => start_if_room(),
+        // Undone because something was away. Nothing newer was seen: as if it had not come yet.
+        InstancePhase::Gone if same && entry.failure.is_none() => start_if_room(),
         InstancePhase::Gone if same => Decision::Refuse(entry.failure.unwrap_or_else(fenced)),
         InstancePhase::Gone => Decision::Refuse(fenced()),
     }
@@ -282,7 +284,8 @@ mod tests {
         check_decision(Some(Provisioning), &same, false, "start");
         check_decision(Some(Present), &same, false, "repeat");
         check_decision(Some(Removing), &same, true, "30807");
-        check_decision(Some(Gone), &same, true, "30511");
+        check_decision(Some(Gone), &same, true, "start");
+        check_decision(Some(Gone), &same, false, "30510");
     }
 
     #[test]

@@ -209,3 +209,35 @@ async fn a_suspended_instance_stays_shut_over_a_restart_and_can_be_removed() {
     assert_eq!(code(&gone), 0);
     assert_eq!(platform.server(1).unwrap().databases().await.unwrap(), [""; 0]);
 }
+
+#[tokio::test]
+async fn p11_an_instance_comes_back_to_a_node_that_still_has_what_it_left_there() {
+    let (platform, source, target) = two_nodes().await;
+    let tenant = Tenant::of(&platform, &source).await;
+    let (pair, orders) = (&tenant.pair, Orders::of(&tenant));
+    let away = orders.at(3);
+    let reply: Reply = source.step(Operation::DisableInstance, &away, pair).await;
+    assert_eq!(code(&reply), 0);
+    let reply: Reply = target.step(Operation::ImportInstance, &away, pair).await;
+    assert_eq!(code(&reply), 0);
+    let there = updated(&target, &away, pair).await;
+    logins(&there)[0].execute("INSERT INTO letters VALUES (4)").await.unwrap();
+
+    // Nobody found the time to remove what it left.
+    let back = orders.at(4);
+    let reply: Reply = source.step(Operation::ImportInstance, &back, pair).await;
+    assert_eq!(code(&reply), 30301, "the data is that of the way there");
+    let moved = HandlePair(there[0].clone(), there[1..].to_vec());
+    let reply: Reply = target.step(Operation::DisableInstance, &back, &moved).await;
+    assert_eq!(code(&reply), 0);
+    let reply: Reply = source.step(Operation::ImportInstance, &back, &moved).await;
+    assert_eq!(code(&reply), 0);
+    let home = logins(&updated(&source, &back, &moved).await);
+    assert_eq!(home[0].number("SELECT COUNT(*) FROM letters").await.unwrap(), Some(4));
+    assert_eq!(platform.server(1).unwrap().databases().await.unwrap(), [tenant.name()]);
+
+    // A removal that was ordered of what it had left comes too late.
+    let late: Reply = source.step(Operation::Unprovision, &away, &tenant.unprovision()).await;
+    assert_eq!(code(&late), 30511);
+    assert_eq!(home[0].number("SELECT COUNT(*) FROM letters").await.unwrap(), Some(4));
+}
