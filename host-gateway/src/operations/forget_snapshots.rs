@@ -1,10 +1,11 @@
-//! Forget the snapshots of an instance that is going: their records, and by a job their data.
+//! Forget the snapshots of an instance that is going: their records, and by a job their data. What
+//! a move left beside them goes with them.
 //!
 //! Only an instance's end does this, never a node's: the same snapshots are another node's when
 //! their instance has moved.
 
-use tenon_protocol::JobId;
 use tenon_protocol::record::{InstanceRecord, JobKind};
+use tenon_protocol::{Generation, JobId};
 
 use super::order_job::new_job;
 use super::{OperationError, Operations};
@@ -27,10 +28,9 @@ pub(super) async fn forget_snapshots(
     let (service, node, id) = (&instance.service, &instance.life.node, &instance.id);
     let listed = ops.jobs.snapshots(service, id);
     let queued = ops.jobs.queued(service, node, id);
-    let moved = ops.records.last_move(id);
-    let (listed, queued, moved) = tokio::try_join!(listed, queued, moved)?;
-    // A job that is under way may still make one, and a move has left its data lying about.
-    if listed.is_empty() && queued.is_none() && moved.is_none() {
+    let (listed, queued) = tokio::try_join!(listed, queued)?;
+    // A job that is under way may still make one.
+    if listed.is_empty() && queued.is_none() && !may_have_moved(instance) {
         return Ok(());
     }
     let generation = instance.life.generation.get().to_string();
@@ -43,4 +43,10 @@ pub(super) async fn forget_snapshots(
     // Behind a job that is under way it is queued by the reconciler.
     ops.jobs.enqueue(&job).await?;
     Ok(())
+}
+
+/// Whether the instance was more than ordered and given back: each move is a generation, and one
+/// that was interrupted, or called off, may have left its data in the store.
+fn may_have_moved(instance: &InstanceRecord) -> bool {
+    instance.life.generation > Generation::FIRST.next()
 }

@@ -1,17 +1,22 @@
 //! An instance moves to another node: through the gateways, with its data and its credentials.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 use tenon_protocol::job::{JobStatus, JobView};
 use tenon_protocol::record::{MoveStep, key};
 use tenon_protocol::{NodeId, ServiceName};
-use tenon_tests::{Classic, HarnessError, Options, Platform};
+use tenon_tests::{Classic, HarnessError, Options, Platform, wait_until};
 
 use crate::aftermath::come_to_rest;
 use crate::crash::{dies_at, hurry, operation, points};
 use crate::crash_node;
 use crate::mover::{Moved, Operator};
 use crate::settings;
+
+/// A debug build takes its time.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const GATEWAY: &str = include_str!("../../../host-gateway/src/crash.rs");
 
@@ -263,4 +268,8 @@ async fn an_instance_removed_while_it_moves_is_gone_from_both_nodes() {
         assert_eq!(platform.server(number).unwrap().accounts().await.unwrap(), [""; 0]);
     }
     assert_eq!(refused(step(&classic, to, id, "update").await), (404, 30300));
+    // Nor is its data left between them.
+    let (dir, path) = (platform.dir().unwrap(), format!("snapshots/MyaaS/{id}"));
+    let gone = async || (!dir.exists(&path)).then_some(());
+    wait_until("the data is gone", PATIENCE, gone).await.unwrap();
 }
