@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenon_protocol::job::JobView;
 use tenon_protocol::record::JobKind;
 
-use super::order_job::{Wanted, order_job, own_snapshot};
+use super::order_job::{Wanted, order_job, ordered_before, own_snapshot, snapshot_id};
 use super::{OperationError, Operations};
 use crate::config::{Extension, OfferingConfig};
 
@@ -22,9 +22,16 @@ pub(crate) async fn delete_snapshot(
 ) -> Result<JobView, OperationError> {
     ops.check_up()?;
     let instance = ops.extended_instance(offering, id, Extension::Snapshot).await?;
-    let snapshot = own_snapshot(ops, &instance, snapshot).await?.id;
+    let snapshot = snapshot_id(snapshot)?;
     let words = ["delete_snapshot", snapshot.as_str()];
     let kind = JobKind::DeleteSnapshot { snapshot: snapshot.clone() };
     let wanted = Wanted { kind, words: &words, request_id };
-    Ok(order_job(ops, &instance, wanted).await?.view())
+    match own_snapshot(ops, &instance, snapshot.as_str()).await {
+        Ok(_there) => Ok(order_job(ops, &instance, wanted).await?.view()),
+        // It is gone: by this request, perhaps, which is made again.
+        Err(not_there) => match ordered_before(ops, &instance, &wanted).await? {
+            Some(before) => Ok(before.view()),
+            None => Err(not_there),
+        },
+    }
 }

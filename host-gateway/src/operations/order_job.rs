@@ -59,6 +59,16 @@ pub(super) async fn order_job(
     Err(OperationError::Busy(instance.id.clone()))
 }
 
+/// The job that the same request ordered before; `None` when it did not.
+pub(super) async fn ordered_before(
+    ops: &Operations,
+    instance: &InstanceRecord,
+    wanted: &Wanted<'_>,
+) -> Result<Option<JobRecord>, OperationError> {
+    let Some(request) = wanted.request_id else { return Ok(None) };
+    Ok(ops.jobs.find(&instance.service, &job_id(instance, request, wanted.words)).await?)
+}
+
 /// A job of `kind` about `instance`, on the node where it is.
 pub(super) fn new_job(instance: &InstanceRecord, kind: JobKind, id: JobId) -> JobRecord {
     JobRecord {

@@ -4,6 +4,7 @@
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tenon_protocol::job::JobView;
 use tenon_tests::{HarnessError, Options, Platform, wait_until};
 
 use crate::letters::with_letter;
@@ -50,8 +51,17 @@ async fn p34_a_snapshot_is_shown_named_and_deleted() {
         assert_eq!(refusal, (404, 30300, "snapshot 999999 not found".to_owned()), "{path}");
     }
 
-    assert_eq!(shelf.done(Method::DELETE, &path, &NOTHING).await, json!({"result": "ok"}));
+    let path_of_all = format!("/gateway/v1/configurations/{}/{path}", shelf.instance);
+    let delete = async || {
+        let asking = classic.asking_as("r-1");
+        asking.send::<JobView>(Method::DELETE, &path_of_all, &NOTHING).await.unwrap()
+    };
+    let job = delete().await;
+    let done = classic.completed(&shelf.instance, &job).await.unwrap();
+    assert_eq!(done.result, Some(json!({"result": "ok"})));
     assert_eq!(shelf.numbers().await, [second]);
+    // P1: a request that is made again is the first one, also when its work is done.
+    assert_eq!(delete().await.job_id, job.job_id);
     assert_eq!(shelf.refused(Method::GET, &path, &NOTHING).await.0, 404);
 }
 
