@@ -1,5 +1,7 @@
 //! Orders to a running `tenon dev`: start and stop a child, let the cloud controller be away.
 
+use std::time::Duration;
+
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tenon::dev::DevFile;
@@ -85,6 +87,17 @@ impl Control {
         good("revoke tokens".to_owned(), request).await.map(drop)
     }
 
+    /// Lets tokens of the stand-in's UAA be good for so long, from the next one on.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::Control`] when `tenon dev` does not run.
+    pub async fn set_token_life(&self, life: Duration) -> Result<(), HarnessError> {
+        let body = json!({ "seconds": life.as_secs() });
+        let request = self.http.put(self.stand_in("tokens")).json(&body);
+        good("set the life of tokens".to_owned(), request).await.map(drop)
+    }
+
     /// The last requests of gateways to the cloud controller and its UAA: `GET /v2/services`.
     ///
     /// # Errors
@@ -118,6 +131,16 @@ impl Control {
     pub async fn put_handle(&self, label: &str, handle: &Handle) -> Result<(), HarnessError> {
         let url = self.stand_in(&format!("handles/{label}/{}", handle.service_id));
         good("put a handle".to_owned(), self.http.put(url).json(handle)).await.map(drop)
+    }
+
+    /// Forgets a handle, as a cloud controller does after an unprovision or unbind.
+    ///
+    /// # Errors
+    ///
+    /// [`HarnessError::Control`] when there is no such offering.
+    pub async fn remove_handle(&self, label: &str, id: &str) -> Result<(), HarnessError> {
+        let url = self.stand_in(&format!("handles/{label}/{id}"));
+        good("remove a handle".to_owned(), self.http.delete(url)).await.map(drop)
     }
 
     /// All handles that the cloud controller has, by label and id.

@@ -66,6 +66,21 @@ impl Operator {
         self.send(self.http.request(Method::POST, url)).await
     }
 
+    /// Any other request of an operator.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin_move`].
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, HarnessError> {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        self.send(request.json(body)).await
+    }
+
     async fn send(&self, request: RequestBuilder) -> Result<Value, HarnessError> {
         let response = request.bearer_auth(self.token.reveal()).send().await?;
         let status = response.status();

@@ -23,11 +23,11 @@ mod faults;
 #[path = "long/found.rs"]
 mod found;
 #[cfg(test)]
+#[path = "long/meters.rs"]
+mod meters;
+#[cfg(test)]
 #[path = "long/run.rs"]
 mod run;
-#[cfg(test)]
-#[path = "it/settings.rs"]
-mod settings;
 #[cfg(test)]
 #[path = "long/start.rs"]
 mod start;
@@ -35,8 +35,14 @@ mod start;
 #[path = "long/tenant.rs"]
 mod tenant;
 #[cfg(test)]
+#[path = "long/timers.rs"]
+mod timers;
+#[cfg(test)]
 #[path = "long/told.rs"]
 mod told;
 #[cfg(test)]
 #[path = "long/verdict.rs"]
 mod verdict;
+#[cfg(test)]
+#[path = "long/warden.rs"]
+mod warden;

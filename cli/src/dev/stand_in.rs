@@ -66,7 +66,7 @@ pub(crate) fn router(book: Book, api: Api) -> Router {
         .route("/_stand_in/withdrawals", get(show_withdrawals))
         .route("/_stand_in/availability", put(set_availability))
         .route("/_stand_in/uaa", put(set_uaa_availability))
-        .route("/_stand_in/tokens", delete(revoke_tokens))
+        .route("/_stand_in/tokens", delete(revoke_tokens).put(set_token_life))
         .route("/_stand_in/handles", get(show_handles))
         .route("/_stand_in/handles/{label}/{id}", put(put_handle).delete(remove_handle))
         .with_state(book)
@@ -105,6 +105,15 @@ async fn show_withdrawals(State(book): State<Shared>) -> Json<Value> {
 async fn revoke_tokens(State(book): State<Shared>) -> Json<Value> {
     lock(&book).uaa.revoke_all();
     Json(json!({}))
+}
+
+/// Lets tokens that are given from now on be good for less, or more.
+async fn set_token_life(
+    State(book): State<Shared>,
+    Json(TokenLife { seconds }): Json<TokenLife>,
+) -> Json<Value> {
+    lock(&book).uaa.set_life(seconds);
+    Json(json!({ "seconds": seconds }))
 }
 
 /// Lets the UAA answer 503, or serve again.
@@ -198,6 +207,11 @@ async fn remove_handle(
 #[derive(Deserialize)]
 struct Availability {
     available: bool,
+}
+
+#[derive(Deserialize)]
+struct TokenLife {
+    seconds: u64,
 }
 
 /// Lets the classic routes answer 503, or serve again.

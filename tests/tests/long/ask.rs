@@ -20,7 +20,7 @@ const IMPATIENCE: usize = 250;
 /// "Come back later", or the end of what one client may ask for.
 const BUSY: u64 = 30807;
 /// Numbers of errors that a client may see while things die.
-const ALLOWED: [u64; 7] = [30300, 30301, 30510, 30600, 30601, 30700, BUSY];
+const ALLOWED: [u64; 9] = [30300, 30301, 30502, 30510, 30600, 30601, 30602, 30700, BUSY];
 
 /// How a request ended that was made until it ended.
 pub(crate) enum End<T> {

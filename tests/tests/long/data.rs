@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 /// A server that sleeps wakes up by then.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// MariaDB's words for "not you", "not there" and "there is no such database".
-const SHUT_OUT: [u16; 3] = [1044, 1045, 1049];
+/// MariaDB's words for "not you", "not there", "there is no such database" and "locked".
+const SHUT_OUT: [u16; 4] = [1044, 1045, 1049, 4151];
 /// There is no such table: nothing was ever written.
 const NO_TABLE: u16 = 1146;
 

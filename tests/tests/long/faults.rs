@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenon_tests::{Platform, with_custom_section};
+use tenon_tests::{Availability, Platform, with_custom_section};
 use tokio::time::{Instant, sleep};
 
 use super::dice::Dice;
@@ -14,18 +14,21 @@ const SLEEP: usize = 3_000;
 /// What needs nothing else, in the order in which it is started.
 const SERVERS: [&str; 4] = ["nats", "mysql-1", "mysql-2", "mysql-3"];
 /// Started in any order.
-const HOSTS: [&str; 5] = ["gateway-1", "gateway-2", "node-1", "node-2", "node-3"];
+pub(crate) const HOSTS: [&str; 5] = ["gateway-1", "gateway-2", "node-1", "node-2", "node-3"];
 
 /// Kills, starts, stops and swaps until `end`; then everything runs.
 pub(crate) async fn torment(platform: &Platform, mut dice: Dice, end: Instant) -> u32 {
     let mut faults = 0;
     while Instant::now() < end {
         sleep(Duration::from_millis(dice.below(REST) as u64)).await;
-        match dice.below(10) {
-            0..=3 => kill(platform, &mut dice, &HOSTS).await,
-            4 => kill(platform, &mut dice, &SERVERS).await,
-            5..=7 => pause(platform, &mut dice).await,
-            8 => swap(platform, &mut dice, faults),
+        match dice.below(20) {
+            0..=5 => kill(platform, &mut dice, &HOSTS).await,
+            6 | 7 => kill(platform, &mut dice, &SERVERS).await,
+            8 => restart(platform, &mut dice).await,
+            9..=12 => pause(platform, &mut dice).await,
+            13 | 14 => swap(platform, &mut dice, faults),
+            15 | 16 => trouble_the_cloud_controller(platform, &mut dice).await,
+            17 => back_up(platform),
             _ => kill_while_another_sleeps(platform, &mut dice).await,
         }
         faults += 1;
@@ -77,6 +80,47 @@ async fn kill_while_another_sleeps(platform: &Platform, dice: &mut Dice) {
         platform.go_on(sleeper).unwrap();
     }
     start(platform, &[victim]).await;
+}
+
+/// As for an upgrade: what runs ends, and comes back.
+async fn restart(platform: &Platform, dice: &mut Dice) {
+    let all: Vec<&str> = SERVERS.into_iter().chain(HOSTS).collect();
+    let child = *dice.one_of(&all);
+    eprintln!("restart {child}");
+    platform.control().unwrap().stop(child).await.unwrap();
+    start(platform, &[child]).await;
+}
+
+/// It is away for a while, or its tokens are not good any more.
+async fn trouble_the_cloud_controller(platform: &Platform, dice: &mut Dice) {
+    let control = platform.control().unwrap();
+    let time = Duration::from_millis(dice.below(SLEEP) as u64);
+    match dice.below(3) {
+        0 => {
+            eprintln!("the cloud controller is away for {time:?}");
+            control.set_cloud_controller(Availability::Away).await.unwrap();
+            sleep(time).await;
+            control.set_cloud_controller(Availability::Serving).await.unwrap();
+        }
+        1 => {
+            eprintln!("no tokens for {time:?}");
+            control.set_uaa(Availability::Away).await.unwrap();
+            sleep(time).await;
+            control.set_uaa(Availability::Serving).await.unwrap();
+        }
+        _ => {
+            eprintln!("tokens are revoked");
+            control.revoke_tokens().await.unwrap();
+        }
+    }
+}
+
+/// An operator wants backups of everything.
+fn back_up(platform: &Platform) {
+    eprintln!("back up");
+    for host in HOSTS.iter().filter(|host| host.starts_with("node")) {
+        platform.back_up(host).unwrap();
+    }
 }
 
 /// Nodes notice it by themselves.

@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use cap_std::fs::Dir;
 use futures_util::StreamExt;
+use reqwest::Method;
 use serde_json::Value;
 use tenon::dev::{DevFile, NodeEntry};
+use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Announcement, Object};
 use tenon_protocol::record::Phase;
 use tenon_tests::{Platform, Records, Server, wait_until};
+use tokio::time::Instant;
 
 use super::bus::Bus;
 use super::data::{self, Trouble};
 use super::told::Told;
-use super::verdict::{Entered, Found, NodeFound};
+use super::verdict::{Entered, Found, NodeFound, Numbered};
 
 /// A lease runs out, and a record that failed before rests as long again.
 const REST: Duration = Duration::from_secs(120);
@@ -25,17 +29,28 @@ const HELPERS: &str = "SELECT COUNT(DISTINCT u.User) FROM mysql.user u JOIN mysq
     WHERE u.max_user_connections = 8
     AND REPLACE(d.Db, '\\\\', '') IN (SELECT SCHEMA_NAME FROM information_schema.SCHEMATA)";
 
-/// Waits until nobody works on a record any more.
-pub(crate) async fn come_to_rest(records: &Records) {
-    let settled = async || records.are_settled().await.ok()?.then_some(());
-    wait_until("the records come to rest", REST, settled).await.unwrap();
+/// Waits until nobody works on a record any more; `false` when somebody still does.
+async fn come_to_rest(platform: &Platform, records: &Records) -> bool {
+    let operators = [1, 2].map(|number| platform.operator(number).unwrap());
+    let settled = async || {
+        // What failed a moment ago is not waited for.
+        for operator in &operators {
+            operator.ask(Method::POST, "/reconcile", &Value::Null).await.ok()?;
+        }
+        let unfinished =
+            unfinished_jobs(records).await.len() + unfinished_moves(records).await.len();
+        (records.are_settled().await.ok()? && unfinished == 0).then_some(())
+    };
+    wait_until("the records come to rest", REST, settled).await.is_ok()
 }
 
 /// Looks at everything.
 pub(crate) async fn look(platform: &Platform, told: &Told) -> Found {
     let file = platform.dev_file().unwrap();
     let records = platform.records().await.unwrap();
-    come_to_rest(&records).await;
+    let began = Instant::now();
+    let rests = come_to_rest(platform, &records).await;
+    eprintln!("at rest: {rests}, after {:?}", began.elapsed());
     let mut nodes = Vec::new();
     for offering in ["mysql", "files"] {
         let buses = Bus::all(platform, offering).await;
@@ -44,11 +59,18 @@ pub(crate) async fn look(platform: &Platform, told: &Told) -> Found {
             nodes.push(node(platform, &file, bus, entry).await);
         }
     }
+    let (files, shelves) = store(platform);
     Found {
         recorded: recorded(&records).await,
         nodes,
         entered: enter(told).await,
-        unfinished_jobs: Vec::new(),
+        unfinished_jobs: unfinished_jobs(&records).await,
+        unfinished_moves: unfinished_moves(&records).await,
+        snapshots: snapshots(&records).await,
+        files,
+        shelves,
+        reported: reported(platform).await,
+        handles: handles(platform).await,
         leaks: leaks(platform, &file, told),
     }
 }
@@ -60,6 +82,84 @@ async fn recorded(records: &Records) -> BTreeMap<String, String> {
     let lives = lives.chain(bindings.map(|(id, record)| (id, record.life)));
     let ready = lives.filter(|(_, life)| life.phase == Phase::Ready);
     ready.map(|(id, life)| (id, life.node.to_string())).collect()
+}
+
+async fn unfinished_jobs(records: &Records) -> Vec<String> {
+    let jobs = records.jobs().await.unwrap().into_iter();
+    let unfinished = jobs.filter(|job| !job.status.is_final());
+    unfinished.map(|job| format!("{} of {}: {:?}", job.id, job.instance, job.status)).collect()
+}
+
+async fn unfinished_moves(records: &Records) -> Vec<String> {
+    let moves = records.moves().await.unwrap().into_iter();
+    let unfinished = moves.filter(|one| !one.step.is_final());
+    unfinished.map(|one| format!("{}: {:?}", one.instance, one.step)).collect()
+}
+
+async fn snapshots(records: &Records) -> BTreeMap<Numbered, String> {
+    let snapshots = records.snapshots().await.unwrap().into_iter();
+    snapshots.map(|one| ((one.instance.to_string(), one.id.to_string()), one.name)).collect()
+}
+
+/// Files in the store of snapshots, and instances that have a place there.
+fn store(platform: &Platform) -> (BTreeSet<Numbered>, BTreeSet<String>) {
+    let (mut files, mut shelves) = (BTreeSet::new(), BTreeSet::new());
+    let dir = platform.dir().unwrap();
+    for service in names(&dir, "snapshots") {
+        for instance in names(&dir, &format!("snapshots/{service}")) {
+            let all = names(&dir, &format!("snapshots/{service}/{instance}"));
+            for file in all.into_iter().filter(|file| !file.starts_with("move.")) {
+                let number = file.trim_end_matches(".data").trim_end_matches(".zip");
+                files.insert((instance.clone(), number.to_owned()));
+            }
+            shelves.insert(instance);
+        }
+    }
+    (files, shelves)
+}
+
+fn names(dir: &Dir, path: &str) -> Vec<String> {
+    let entries = dir.read_dir(path).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// What a check calls orphans, strangers or missing, and what keeps it from telling.
+async fn reported(platform: &Platform) -> Vec<String> {
+    let operator = platform.operator(1).unwrap();
+    let reports = wait_until("a report of each offering", REST, async || {
+        let begun = Millis::now().as_millis();
+        operator.ask(Method::POST, "/orphans/check", &Value::Null).await.ok()?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let reports = operator.ask(Method::GET, "/orphans", &Value::Null).await.ok()?;
+        let reports = reports.as_object()?.clone();
+        let is_new = |report: &Value| report["begun"].as_u64().is_some_and(|at| at >= begun);
+        let is_whole = |report: &Value| report["problems"].as_array().is_some_and(Vec::is_empty);
+        let all = reports.len() == 2 && reports.values().all(|one| is_new(one) && is_whole(one));
+        all.then_some(reports)
+    });
+    let lists = ["orphan_instances", "orphan_bindings", "strangers", "missing_instances"];
+    let reports = match reports.await {
+        Ok(reports) => reports,
+        Err(error) => return vec![error.to_string()],
+    };
+    let found = reports.values().flat_map(|report| {
+        lists.map(|list| (list, report[list].clone())).into_iter().filter(|(_, all)| has_any(all))
+    });
+    found.map(|(list, all)| format!("{list}: {all}")).collect()
+}
+
+fn has_any(list: &Value) -> bool {
+    list.as_object().is_some_and(|all| !all.is_empty())
+        || list.as_array().is_some_and(|all| !all.is_empty())
+}
+
+/// What the cloud controller keeps.
+async fn handles(platform: &Platform) -> BTreeMap<String, Object> {
+    let known = platform.control().unwrap().handles().await.unwrap();
+    let by_label = known.as_object().unwrap().values();
+    let all = by_label.flat_map(|handles| handles.as_object().unwrap());
+    all.map(|(id, handle)| (id.clone(), handle["credentials"].as_object().unwrap().clone()))
+        .collect()
 }
 
 async fn node(platform: &Platform, file: &DevFile, bus: &Bus, entry: &NodeEntry) -> NodeFound {
@@ -155,7 +255,10 @@ async fn try_to_enter(offering: &str, credentials: &Object) -> Entered {
     match data::read(offering, credentials).await {
         Ok(value) => Entered::Opens(value),
         Err(Trouble::ShutOut(_)) => Entered::ShutOut,
-        Err(Trouble::Away(why)) => panic!("a server is away in the end: {why}"),
+        Err(Trouble::Away(why)) => {
+            eprintln!("a server is away in the end: {why}");
+            Entered::ShutOut
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! Somebody with a few instances, who does one thing after the other.
 
-use std::collections::BTreeMap;
+#[path = "tenant/moves.rs"]
+mod moves;
+#[path = "tenant/snapshots.rs"]
+mod snapshots;
+
 use std::time::Duration;
 
 use futures_util::future::join;
-use tenon_protocol::SnapshotId;
-use tenon_protocol::job::{JobStatus, JobView};
-use tenon_protocol::message::Object;
-use tenon_tests::{HarnessError, Operator, Platform, wait_until};
+use tenon_protocol::message::{Handle, Object, ServiceResponse};
+use tenon_tests::{Classic, Control, Operator, Platform};
 use tokio::time::{Instant, timeout};
 
 use super::ask::{Attempt, Client, End};
@@ -17,14 +19,15 @@ use super::told::Told;
 
 /// Instances of one tenant.
 const MOST: usize = 4;
-/// A move with deaths in it ends by then.
-const MOVE: Duration = Duration::from_secs(150);
 /// "This request made it before, and it was removed": it is not there, for certain.
 const REMOVED: u64 = 30301;
 const NOT_FOUND: u64 = 30300;
 
 /// A tenant of one offering.
-pub(crate) struct Tenant {
+pub(crate) struct Tenant<'a> {
+    platform: &'a Platform,
+    /// Of the cloud controller, which keeps what the tenant is given.
+    control: Control,
     name: String,
     offering: &'static str,
     nodes: Vec<String>,
@@ -34,13 +37,11 @@ pub(crate) struct Tenant {
     dice: Dice,
     number: u64,
     told: Told,
-    /// Of an instance: what stood in it.
-    snapshots: BTreeMap<String, Vec<(SnapshotId, u64)>>,
 }
 
-impl Tenant {
+impl<'a> Tenant<'a> {
     pub(crate) fn new(
-        platform: &Platform,
+        platform: &'a Platform,
         (name, offering): (String, &'static str),
         mut dice: Dice,
     ) -> Self {
@@ -50,6 +51,8 @@ impl Tenant {
             numbers.clone().map(|n| platform.classic_at(n, offering).unwrap()).collect();
         let nodes = file.nodes.iter().filter(|node| node.offering == offering);
         Self {
+            platform,
+            control: platform.control().unwrap(),
             name,
             offering,
             nodes: nodes.map(|node| node.id.clone()).collect(),
@@ -59,7 +62,6 @@ impl Tenant {
             dice,
             number: 0,
             told: Told::default(),
-            snapshots: BTreeMap::new(),
         }
     }
 
@@ -81,17 +83,24 @@ impl Tenant {
             return self.provision().await;
         }
         let id = self.dice.one_of(&living).clone();
-        match self.dice.below(22) {
-            0..=2 if living.len() < MOST => self.provision().await,
-            0..=3 => self.order_and_go().await,
-            4..=6 => self.bind(&id).await,
-            7 | 8 => self.unbind(&id).await,
-            9 => self.unprovision(&id).await,
-            10..=13 => self.write(&id).await,
-            14 | 15 => drop(self.read(&id).await),
-            16 | 17 => self.take_snapshot(&id).await,
-            18 | 19 => self.roll_back(&id).await,
-            _ => self.relocate(&id).await,
+        match self.dice.below(100) {
+            0..=11 if living.len() < MOST => self.provision().await,
+            0..=14 => self.order_and_go().await,
+            15..=25 => self.bind(&id).await,
+            26..=33 => self.unbind(&id).await,
+            34..=38 => self.unprovision(&id).await,
+            39..=53 => self.write(&id).await,
+            54..=59 => drop(self.read(&id).await),
+            60..=65 => self.take_snapshot(&id).await,
+            66..=68 => self.take_snapshot_v2(&id).await,
+            69..=76 => self.roll_back(&id).await,
+            77..=79 => self.name_snapshot(&id).await,
+            80..=82 => self.delete_snapshot(&id).await,
+            83..=85 => self.hand_over(&id).await,
+            86..=88 => self.order_again(&id).await,
+            89..=92 => self.relocate(&id).await,
+            93..=96 => self.relocate_by_tool(&id).await,
+            _ => self.recover(&id).await,
         }
     }
 
@@ -103,7 +112,7 @@ impl Tenant {
     /// Now and then two ask for the same at once.
     async fn provision(&mut self) {
         let request = self.request();
-        let call = async |classic: &tenon_tests::Classic| classic.provision().await;
+        let call = async |classic: &Classic| classic.provision().await;
         let first = self.client.asks(&request, call);
         let (first, second) = if self.dice.falls(20) {
             let (first, second) = join(first, self.second.asks(&request, call)).await;
@@ -117,7 +126,7 @@ impl Tenant {
             self.told.complains(format!("{request}: two answers"));
         }
         match (first, second) {
-            (End::Done(made), _) => self.told.made(self.offering, &request, &made),
+            (End::Done(made), _) => self.made(&request, &made).await,
             (End::Refused(refusal, _), None | Some(End::Refused(..)))
                 if refusal.code == REMOVED => {}
             (End::Unknown, _) => {}
@@ -134,14 +143,41 @@ impl Tenant {
         let classic = self.dice.one_of(&self.client.gateways).asking_as(&request);
         let patience = Duration::from_millis(self.dice.below(200) as u64);
         if let Ok(Ok(made)) = timeout(patience, classic.provision()).await {
-            self.told.made(self.offering, &request, &made);
+            self.made(&request, &made).await;
+        }
+    }
+
+    async fn made(&mut self, request: &str, made: &ServiceResponse) {
+        self.told.made(self.offering, request, made);
+        self.keep(made).await;
+    }
+
+    /// What a cloud controller does with an answer.
+    async fn keep(&self, made: &ServiceResponse) {
+        let ServiceResponse { service_id, configuration, credentials, .. } = made.clone();
+        let handle = Handle { service_id, configuration, credentials };
+        self.control.put_handle(self.offering, &handle).await.unwrap();
+    }
+
+    async fn forget(&self, id: &str) {
+        self.control.remove_handle(self.offering, id).await.unwrap();
+    }
+
+    /// What its cloud controller would still name, when nobody knows whether it is there.
+    async fn forget_all(&self, id: &str) {
+        let bindings = self.told.living[id].bindings.keys();
+        for id in bindings.map(String::as_str).chain([id]) {
+            self.forget(id).await;
         }
     }
 
     async fn bind(&mut self, id: &str) {
         let request = self.request();
         match self.client.asks(&request, async |classic| classic.bind(id).await).await {
-            End::Done(made) => self.told.bound(id, &request, &made),
+            End::Done(made) => {
+                self.told.bound(id, &request, &made);
+                self.keep(&made).await;
+            }
             End::Refused(refusal, _) if refusal.code == REMOVED => {}
             End::Refused(refusal, _) => {
                 self.told.complains(format!("{request} of {id}: {refusal}"))
@@ -156,8 +192,9 @@ impl Tenant {
             return;
         }
         let binding = self.dice.one_of(&bindings).clone();
-        let call = async |classic: &tenon_tests::Classic| classic.unbind(id, &binding).await;
+        let call = async |classic: &Classic| classic.unbind(id, &binding).await;
         let request = self.request();
+        self.forget(&binding).await;
         match self.client.asks(&request, call).await {
             End::Done(()) => self.told.unbound(id, &binding),
             End::Refused(refusal, attempt) => {
@@ -170,6 +207,7 @@ impl Tenant {
 
     async fn unprovision(&mut self, id: &str) {
         let request = self.request();
+        self.forget_all(id).await;
         match self.client.asks(&request, async |classic| classic.unprovision(id).await).await {
             End::Done(()) => self.told.removed(id),
             End::Refused(refusal, attempt) => {
@@ -178,7 +216,6 @@ impl Tenant {
             }
             End::Unknown => self.told.lost_sight_of(id),
         }
-        self.snapshots.remove(id);
     }
 
     fn expect_gone(&mut self, request: &str, refusal: &tenon_tests::Refusal, attempt: Attempt) {
@@ -217,118 +254,6 @@ impl Tenant {
             Err(Trouble::Away(_)) => None,
             Err(Trouble::ShutOut(why)) => {
                 self.told.complains(format!("{id} cannot be read: {why}"));
-                None
-            }
-        }
-    }
-
-    async fn take_snapshot(&mut self, id: &str) {
-        let Some(value) = self.read(id).await else { return };
-        let request = self.request();
-        let call = async |classic: &tenon_tests::Classic| classic.take_snapshot(id).await;
-        let begun = self.client.asks(&request, call).await;
-        if let Some(view) = self.job(id, &request, begun).await {
-            let result = view.result.unwrap_or_default();
-            let snapshot = result["snapshot_id"].as_str().and_then(|id| SnapshotId::new(id).ok());
-            match snapshot {
-                Some(snapshot) => {
-                    self.snapshots.entry(id.to_owned()).or_default().push((snapshot, value));
-                }
-                None => self.told.complains(format!("{request}: a snapshot has no id: {result}")),
-            }
-        }
-    }
-
-    async fn roll_back(&mut self, id: &str) {
-        let Some(known) = self.snapshots.get(id).filter(|known| !known.is_empty()) else { return };
-        let (snapshot, value) = self.dice.one_of(known).clone();
-        let request = self.request();
-        self.told.may_have_written(id, value);
-        let call = async |classic: &tenon_tests::Classic| classic.roll_back(id, &snapshot).await;
-        let begun = self.client.asks(&request, call).await;
-        if self.job(id, &request, begun).await.is_some() {
-            self.told.wrote(id, value);
-        }
-    }
-
-    /// The job when it was completed.
-    async fn job(&mut self, id: &str, request: &str, begun: End<JobView>) -> Option<JobView> {
-        let begun = match begun {
-            End::Done(view) => view,
-            End::Refused(refusal, _) => {
-                self.told.complains(format!("{request} of {id}: {refusal}"));
-                return None;
-            }
-            End::Unknown => return None,
-        };
-        let view = self.client.ended(id, &begun).await?;
-        if view.status != JobStatus::Completed {
-            eprintln!("job {} of {id} ended as {:?}: {:?}", view.job_id, view.status, view.result);
-            return None;
-        }
-        Some(view)
-    }
-
-    /// To any node, by an operator. Whatever comes of it, the same credentials or new ones open.
-    async fn relocate(&mut self, id: &str) {
-        if self.offering != "mysql" {
-            return;
-        }
-        let (operator, node) = (self.dice.one_of(&self.operators), self.dice.one_of(&self.nodes));
-        match timeout(Duration::from_secs(30), operator.begin_move(id, node)).await {
-            Ok(Ok(_) | Err(HarnessError::Http(_))) => {}
-            Ok(Err(error)) => eprintln!("no move of {id}: {error}"),
-            Err(_late) => self.told.complains(format!("no answer to the move of {id}")),
-        }
-        self.stays(id).await;
-        let request = self.told.living[id].request.clone();
-        let again = self.client.asks(&request, async |classic| classic.provision().await).await;
-        let Some(credentials) = self.same(&request, id, again) else { return };
-        self.told.living.get_mut(id).unwrap().credentials = credentials;
-        let bindings = self.told.living[id].bindings.clone();
-        for (name, binding) in bindings {
-            let call = async |classic: &tenon_tests::Classic| classic.bind(id).await;
-            let again = self.client.asks(&binding.request, call).await;
-            if let Some(credentials) = self.same(&binding.request, &name, again) {
-                let instance = self.told.living.get_mut(id).unwrap();
-                instance.bindings.get_mut(&name).unwrap().credentials = credentials;
-            }
-        }
-    }
-
-    /// Waits until the instance does not move: before, its record may not say yet that it does.
-    async fn stays(&mut self, id: &str) {
-        let over = wait_until("the end of a move", MOVE, async || {
-            for operator in &self.operators {
-                match operator.move_step(id).await {
-                    Ok(step) => return step.is_final().then_some(()),
-                    Err(HarnessError::Refused(refusal)) if refusal.status == 404 => return Some(()),
-                    // That gateway is not there, or its bus.
-                    Err(_) => {}
-                }
-            }
-            None
-        });
-        if let Err(error) = over.await {
-            self.told.complains(format!("{id}: {error}"));
-        }
-    }
-
-    fn same(
-        &mut self,
-        request: &str,
-        id: &str,
-        again: End<tenon_protocol::message::ServiceResponse>,
-    ) -> Option<Object> {
-        match again {
-            End::Done(made) if made.service_id == id => {
-                self.told.sees(&made.credentials);
-                Some(made.credentials)
-            }
-            End::Unknown => None,
-            other @ (End::Done(_) | End::Refused(..)) => {
-                let other = other.shown();
-                self.told.complains(format!("{request}, made again, is not {id}: {other}"));
                 None
             }
         }

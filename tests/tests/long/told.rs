@@ -4,6 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tenon_protocol::message::{Object, ServiceResponse};
 
+/// Errors of a job that say that something was away: the call took too long, the service or its
+/// server is not there, nobody answered, or a gateway that hands out a package is not there.
+pub(crate) const PASSING: [u64; 4] = [30502, 30600, 30700, 30803];
+
 /// What may stand in an instance; `None` is anything.
 pub(crate) type Values = Option<BTreeSet<u64>>;
 
@@ -16,6 +20,19 @@ pub(crate) struct Instance {
     pub(crate) credentials: Object,
     pub(crate) values: Values,
     pub(crate) bindings: BTreeMap<String, Binding>,
+    /// By their numbers.
+    pub(crate) snapshots: BTreeMap<String, Snapshot>,
+    /// Numbers of those that are gone, as its client was told.
+    pub(crate) deleted: BTreeSet<String>,
+}
+
+/// A snapshot that its client was told of and has not given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// What stood in the instance.
+    pub(crate) value: u64,
+    /// What it was named; `None` when nobody knows.
+    pub(crate) name: Option<String>,
 }
 
 /// A binding that its client was given and has not given back.
@@ -42,6 +59,10 @@ pub(crate) struct Told {
     /// What was wrong with an answer by itself.
     pub(crate) complaints: Vec<String>,
     pub(crate) secrets: BTreeSet<String>,
+    /// What an operator had removed, as orphans.
+    pub(crate) purged: BTreeSet<String>,
+    /// Of that, what was made an orphan on purpose.
+    pub(crate) lost: BTreeSet<String>,
     pub(crate) answers: u64,
 }
 
@@ -59,6 +80,8 @@ impl Told {
             credentials: made.credentials.clone(),
             values: Some(BTreeSet::from([0])),
             bindings: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            deleted: BTreeSet::new(),
         };
         self.living.insert(id, instance);
     }
@@ -124,6 +147,39 @@ impl Told {
         instance.values = Some(BTreeSet::from([value]));
     }
 
+    /// A snapshot is there, with `value` in it.
+    pub(crate) fn kept(&mut self, id: &str, number: &str, snapshot: Snapshot) {
+        let instance = self.living.get_mut(id).unwrap();
+        let is_known = instance.snapshots.insert(number.to_owned(), snapshot).is_some();
+        if is_known || instance.deleted.contains(number) {
+            self.complaints.push(format!("snapshot {number} of {id} was taken twice"));
+        }
+    }
+
+    /// Nobody knows whether it is there.
+    pub(crate) fn lost_sight_of_snapshot(&mut self, id: &str, number: &str) {
+        self.living.get_mut(id).unwrap().snapshots.remove(number);
+    }
+
+    pub(crate) fn deleted(&mut self, id: &str, number: &str) {
+        self.lost_sight_of_snapshot(id, number);
+        self.living.get_mut(id).unwrap().deleted.insert(number.to_owned());
+    }
+
+    pub(crate) fn named(&mut self, id: &str, number: &str, name: Option<String>) {
+        let known = self.living.get_mut(id).unwrap().snapshots.get_mut(number);
+        if let Some(known) = known {
+            known.name = name;
+        }
+    }
+
+    /// A job ended with the error `code`.
+    pub(crate) fn job_failed(&mut self, what: &str, code: u64) {
+        if !PASSING.contains(&code) {
+            self.complains(format!("{what} failed with {code}"));
+        }
+    }
+
     pub(crate) fn complains(&mut self, text: String) {
         eprintln!("COMPLAINT: {text}");
         self.complaints.push(text);
@@ -141,6 +197,8 @@ impl Told {
         self.doubtful.extend(other.doubtful);
         self.complaints.extend(other.complaints);
         self.secrets.extend(other.secrets);
+        self.purged.extend(other.purged);
+        self.lost.extend(other.lost);
         self.answers += other.answers;
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tenon_protocol::message::Object;
+
 use super::told::Told;
 
 /// What one node has of one offering.
@@ -39,9 +41,24 @@ pub(crate) struct Found {
     pub(crate) entered: BTreeMap<String, Entered>,
     /// Jobs that wait or run.
     pub(crate) unfinished_jobs: Vec<String>,
+    /// Moves that have not come to an end.
+    pub(crate) unfinished_moves: Vec<String>,
+    /// Snapshots by instance and number, as they are recorded.
+    pub(crate) snapshots: BTreeMap<Numbered, String>,
+    /// Files of snapshots, by instance and number; other names as they are.
+    pub(crate) files: BTreeSet<Numbered>,
+    /// Instances that have a place for snapshots.
+    pub(crate) shelves: BTreeSet<String>,
+    /// What the gateways' own check calls orphans, strangers or missing.
+    pub(crate) reported: Vec<String>,
+    /// Handles of the cloud controller: by id, what of its credentials opens.
+    pub(crate) handles: BTreeMap<String, Object>,
     /// Logs, and what they should not say.
     pub(crate) leaks: Vec<String>,
 }
+
+/// An instance's id and a snapshot's number.
+pub(crate) type Numbered = (String, String);
 
 /// Something that may not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +85,24 @@ pub(crate) enum Violation {
     Capacity { node: String, free: i64, expected: i64 },
     /// A job that never ends.
     Job(String),
+    /// A move that never ends.
+    Move(String),
+    /// A snapshot that was promised: no record, or no data.
+    SnapshotLost(Numbered),
+    /// A snapshot that was given back, or whose instance was: a record, or data.
+    SnapshotLives(Numbered),
+    /// A snapshot with another name than it was given.
+    SnapshotName { snapshot: Numbered, found: String, expected: String },
+    /// Data of an instance that is not there, in the store of snapshots.
+    Remains(String),
+    /// Removed as an orphan, and ordered.
+    PurgedAlive(String),
+    /// Removed as an orphan, and nobody but the platform made it one.
+    MadeAnOrphan(String),
+    /// What the gateways' own check found.
+    Reported(String),
+    /// The cloud controller knows other credentials, or none, or those of something that is gone.
+    Handle(String),
     /// A log says too much, or of a panic.
     Leak(String),
     /// An answer was wrong by itself.
@@ -81,6 +116,11 @@ pub(crate) fn judge(told: &Told, found: &Found) -> Vec<Violation> {
     violations.extend(found.nodes.iter().flat_map(node));
     violations.extend(entries(told, found));
     violations.extend(found.unfinished_jobs.iter().cloned().map(Violation::Job));
+    violations.extend(found.unfinished_moves.iter().cloned().map(Violation::Move));
+    violations.extend(snapshots(told, found));
+    violations.extend(purges(told));
+    violations.extend(found.reported.iter().cloned().map(Violation::Reported));
+    violations.extend(handles(told, found));
     violations.extend(found.leaks.iter().cloned().map(Violation::Leak));
     violations.extend(told.complaints.iter().cloned().map(Violation::Complaint));
     violations
@@ -152,6 +192,61 @@ fn entries(told: &Told, found: &Found) -> Vec<Violation> {
     let opens = |id: &&String| matches!(found.entered.get(*id), Some(Entered::Opens(_)));
     violations.extend(told.gone.keys().filter(opens).cloned().map(Violation::LetIn));
     violations
+}
+
+fn snapshots(told: &Told, found: &Found) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (id, instance) in &told.living {
+        for (number, told) in &instance.snapshots {
+            let snapshot = (id.clone(), number.clone());
+            match (found.snapshots.get(&snapshot), &told.name) {
+                (Some(found), Some(expected)) if found != expected => {
+                    let (found, expected) = (found.clone(), expected.clone());
+                    violations.push(Violation::SnapshotName { snapshot, found, expected });
+                }
+                (Some(_), _) if found.files.contains(&snapshot) => {}
+                (Some(_) | None, _) => violations.push(Violation::SnapshotLost(snapshot)),
+            }
+        }
+        let deleted = instance.deleted.iter().map(|number| (id.clone(), number.clone()));
+        let is_there =
+            |one: &Numbered| found.snapshots.contains_key(one) || found.files.contains(one);
+        violations.extend(deleted.filter(is_there).map(Violation::SnapshotLives));
+    }
+    let lives = |id: &String| found.recorded.contains_key(id);
+    let left = found.snapshots.keys().filter(|(id, _)| !lives(id));
+    violations.extend(left.cloned().map(Violation::SnapshotLives));
+    let left = found.shelves.iter().filter(|id| !lives(id));
+    violations.extend(left.cloned().map(Violation::Remains));
+    // Snapshots that nobody was told of have records, too. What a move left is overwritten by the
+    // next one.
+    let strange =
+        found.files.iter().filter(|one| lives(&one.0) && !found.snapshots.contains_key(one));
+    violations.extend(strange.map(|(id, file)| Violation::Remains(format!("{id}/{file}"))));
+    violations
+}
+
+fn purges(told: &Told) -> Vec<Violation> {
+    let bindings = told.living.values().flat_map(|instance| instance.bindings.keys());
+    let living: BTreeSet<&String> = told.living.keys().chain(bindings).collect();
+    let alive = told.purged.iter().filter(|id| living.contains(id));
+    let made = told.purged.iter().filter(|id| !told.lost.contains(*id));
+    let alive = alive.cloned().map(Violation::PurgedAlive);
+    alive.chain(made.cloned().map(Violation::MadeAnOrphan)).collect()
+}
+
+/// What the cloud controller was told of everything that lives, after all moves.
+fn handles(told: &Told, found: &Found) -> Vec<Violation> {
+    let mut living = BTreeMap::new();
+    for (id, instance) in &told.living {
+        living.insert(id, &instance.credentials);
+        let bindings = instance.bindings.iter();
+        living.extend(bindings.map(|(id, binding)| (id, &binding.credentials)));
+    }
+    let other = living.iter().filter(|(id, told)| found.handles.get(**id) != Some(**told));
+    let other = other.map(|(id, _)| (*id).clone());
+    let gone = found.handles.keys().filter(|id| told.gone.contains_key(*id)).cloned();
+    other.chain(gone).map(Violation::Handle).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use tenon_protocol::message::ServiceResponse;
 
 use super::*;
+use crate::told::Snapshot;
 
 fn response(id: &str) -> ServiceResponse {
     serde_json::from_value(serde_json::json!({
@@ -11,6 +12,10 @@ fn response(id: &str) -> ServiceResponse {
         "credentials": {"password": "hunter2"},
     }))
     .unwrap()
+}
+
+fn numbered(number: &str) -> Numbered {
+    ("d1".to_owned(), number.to_owned())
 }
 
 /// One instance with a binding, one that was given back; all is as it should be.
@@ -22,6 +27,12 @@ fn good() -> (Told, Found) {
     told.bound("d1", "r", &response("b1"));
     told.bound("d2", "r", &response("b2"));
     told.wrote("d1", 7);
+    let name = Some("nightly".to_owned());
+    told.kept("d1", "3", Snapshot { value: 7, name });
+    told.kept("d1", "4", Snapshot { value: 6, name: None });
+    told.deleted("d1", "4");
+    told.lost.insert("d3".to_owned());
+    told.purged.insert("d3".to_owned());
     told.removed("d2");
     let node = NodeFound {
         node: "node-1".to_owned(),
@@ -53,8 +64,11 @@ fn good() -> (Told, Found) {
         recorded: recorded.into(),
         nodes: vec![node, other],
         entered: entered.map(|(id, entered)| (id.to_owned(), entered)).into(),
-        unfinished_jobs: Vec::new(),
-        leaks: Vec::new(),
+        snapshots: [(numbered("3"), "nightly".to_owned())].into(),
+        files: [numbered("3")].into(),
+        shelves: ["d1".to_owned()].into(),
+        handles: ["d1", "b1"].map(|id| (id.to_owned(), response(id).credentials)).into(),
+        ..Found::default()
     };
     (told, found)
 }
@@ -151,12 +165,91 @@ fn a_job_without_end_and_a_secret_in_a_log_are_found() {
 }
 
 #[test]
+fn a_rollback_that_fails_for_good_is_found() {
+    check(|told, _| told.job_failed("rollback of d1", 30806), &["Complaint"]);
+    check(|told, _| told.job_failed("rollback of d1", 0), &["Complaint"]);
+    check(|told, _| told.job_failed("rollback of d1", 30600), &[]);
+}
+
+#[test]
 fn what_is_made_twice_is_found() {
     check(|told, _| told.bound("d1", "r", &response("b1")), &["Complaint"]);
-    check(|told, _| told.bound("d1", "r", &response("b2")), &["Lost", "ShutOut", "Complaint"]);
+    let violations = ["Lost", "ShutOut", "Handle", "Complaint"];
+    check(|told, _| told.bound("d1", "r", &response("b2")), &violations);
     let twice = |told: &mut Told, _: &mut Found| {
         let (other, _) = good();
         told.join(other);
     };
     check(twice, &["Complaint"]);
+}
+
+#[test]
+fn a_move_without_end_is_found() {
+    check(|_, found| found.unfinished_moves.push("d1: Tell".to_owned()), &["Move"]);
+}
+
+#[test]
+fn a_snapshot_that_is_lost_or_has_another_name_is_found() {
+    check(|_, found| found.snapshots.clear(), &["SnapshotLost", "Remains"]);
+    check(|_, found| found.files.clear(), &["SnapshotLost"]);
+    let rename = |_: &mut Told, found: &mut Found| {
+        found.snapshots.insert(numbered("3"), "weekly".to_owned());
+    };
+    check(rename, &["SnapshotName"]);
+    let forget = |told: &mut Told, found: &mut Found| {
+        told.named("d1", "3", None);
+        rename(told, found);
+    };
+    check(forget, &[]);
+    let again = |told: &mut Told, _: &mut Found| {
+        told.kept("d1", "4", Snapshot { value: 1, name: None });
+    };
+    check(again, &["SnapshotLost", "Complaint"]);
+}
+
+#[test]
+fn a_snapshot_that_was_given_back_and_lives_is_found() {
+    let record = |_: &mut Told, found: &mut Found| {
+        found.snapshots.insert(numbered("4"), "nightly".to_owned());
+    };
+    check(record, &["SnapshotLives"]);
+    let file = |_: &mut Told, found: &mut Found| {
+        found.files.insert(numbered("4"));
+    };
+    check(file, &["SnapshotLives", "Remains"]);
+    let of_nobody = |_: &mut Told, found: &mut Found| {
+        found.snapshots.insert(("d2".to_owned(), "5".to_owned()), "nightly".to_owned());
+    };
+    check(of_nobody, &["SnapshotLives"]);
+    check(|_, found| found.shelves.extend(["d2".to_owned()]), &["Remains"]);
+    let half = |_: &mut Told, found: &mut Found| {
+        found.files.insert(numbered("9.part"));
+    };
+    check(half, &["Remains"]);
+}
+
+#[test]
+fn a_purge_of_something_living_and_an_orphan_of_our_own_are_found() {
+    let alive = |told: &mut Told, _: &mut Found| {
+        told.purged.insert("b1".to_owned());
+    };
+    check(alive, &["PurgedAlive", "MadeAnOrphan"]);
+    let own = |told: &mut Told, _: &mut Found| {
+        told.purged.insert("d9".to_owned());
+    };
+    check(own, &["MadeAnOrphan"]);
+    check(|_, found| found.reported.push("orphan d9".to_owned()), &["Reported"]);
+}
+
+#[test]
+fn what_the_platform_was_not_told_is_found() {
+    check(|_, found| drop(found.handles.remove("b1")), &["Handle"]);
+    let other = |_: &mut Told, found: &mut Found| {
+        found.handles.get_mut("d1").unwrap().insert("password".to_owned(), "else".into());
+    };
+    check(other, &["Handle"]);
+    let gone = |_: &mut Told, found: &mut Found| {
+        found.handles.insert("d2".to_owned(), response("d2").credentials);
+    };
+    check(gone, &["Handle"]);
 }

@@ -13,19 +13,21 @@ use super::refusal::Refusal;
 pub(crate) const CLIENT_ID: &str = "gateway";
 /// Below the stand-in's address.
 pub(crate) const PATH: &str = "/uaa";
-/// What tokens are said to be good for.
+/// What tokens are said to be good for, until somebody says otherwise.
 const EXPIRES_IN_SECONDS: u64 = 3600;
 
 /// Who may have tokens, and which are good.
 pub(super) struct Uaa {
     secret: Secret,
     is_available: bool,
+    expires_in_seconds: u64,
     tokens: BTreeSet<String>,
 }
 
 impl Uaa {
     pub(super) fn new(secret: Secret) -> Self {
-        Self { secret, is_available: true, tokens: BTreeSet::new() }
+        let expires_in_seconds = EXPIRES_IN_SECONDS;
+        Self { secret, is_available: true, expires_in_seconds, tokens: BTreeSet::new() }
     }
 
     /// A new token for whoever has the client's secret.
@@ -40,7 +42,7 @@ impl Uaa {
         let token = BindingId::random().to_string();
         self.tokens.insert(token.clone());
         Ok(json!({
-            "access_token": token, "token_type": "bearer", "expires_in": EXPIRES_IN_SECONDS,
+            "access_token": token, "token_type": "bearer", "expires_in": self.expires_in_seconds,
             "scope": "cloud_controller.admin",
         }))
     }
@@ -53,6 +55,11 @@ impl Uaa {
 
     pub(super) fn revoke_all(&mut self) {
         self.tokens.clear();
+    }
+
+    /// Of the tokens that are given from now on.
+    pub(super) fn set_life(&mut self, seconds: u64) {
+        self.expires_in_seconds = seconds;
     }
 
     pub(super) fn set_available(&mut self, available: bool) {
@@ -80,8 +87,11 @@ mod tests {
         let header = format!("bearer {}", granted["access_token"].as_str().unwrap());
         assert!(uaa.admits(Some(&header)));
         assert!(!uaa.admits(None) && !uaa.admits(Some("bearer x")));
+        assert_eq!(granted["expires_in"], EXPIRES_IN_SECONDS);
         uaa.revoke_all();
         assert!(!uaa.admits(Some(&header)));
+        uaa.set_life(90);
+        assert_eq!(uaa.grant(Some(right)).unwrap()["expires_in"], 90);
         uaa.set_available(false);
         assert!(matches!(uaa.grant(Some(right)), Err(Refusal::Unavailable)));
     }
