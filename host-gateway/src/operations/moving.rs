@@ -6,6 +6,7 @@
 
 mod command;
 mod held;
+mod sweep;
 mod switch;
 mod tell;
 
@@ -24,11 +25,11 @@ pub(super) use switch::{Handles, handles};
 pub(super) use tell::tell;
 
 use held::Held;
+use sweep::swept;
 use switch::switch;
 
-use super::{OperationError, Operations, unprovision};
+use super::{OperationError, Operations};
 use crate::config::{OfferingConfig, Peers};
-use crate::patience::Patience;
 use crate::sender::going_on;
 use crate::state::{Cas, Record, Stored, StoredMove};
 
@@ -149,23 +150,6 @@ async fn instance(
         Phase::Ready | Phase::Moving => true,
         Phase::Intent | Phase::Deleting | Phase::Tomb => false,
     }))
-}
-
-/// The record, when nothing is left on the target of a move that brought the instance away from
-/// there. An import sees to it by itself; a backup is loaded into what is made for it.
-async fn swept(
-    ops: &Operations,
-    offering: &OfferingConfig,
-    held: &Held,
-    found: Stored<InstanceRecord>,
-) -> Result<Stored<InstanceRecord>, OperationError> {
-    let to = &held.record().to;
-    let is_left = found.record.life.garbage.contains(to);
-    if !is_left || !matches!(held.record().kind, MoveKind::Recover { .. }) {
-        return Ok(found);
-    }
-    let patience = Patience::of(offering.node_timeout);
-    unprovision::clean_node(ops, offering, found, to, patience).await
 }
 
 /// The record of a moving instance, put on its way by this move if it is not yet.
