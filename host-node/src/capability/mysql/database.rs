@@ -43,17 +43,23 @@ impl Server {
     }
 
     pub(super) async fn database(&self, label: &str) -> Result<Database, MysqlError> {
-        let name = self.prefixes().database(label)?;
+        let database = self.database_named(self.prefixes().database(label)?);
         let mut admin = self.server.admin().await?;
-        charset(&mut admin, &name).await?.ok_or(MysqlError::NotFound)?;
+        let is_there = charset(&mut admin, &database.name).await?.is_some();
         drop(admin);
-        Ok(self.database_named(name))
+        if is_there {
+            return Ok(database);
+        }
+        // Between two contents it is not gone: one of them comes.
+        let is_loading = database.is_being_loaded().await?;
+        Err(if is_loading { MysqlError::Busy } else { MysqlError::NotFound })
     }
 
     /// Drops the accounts, ends their sessions, and drops the database last: as long as it is
-    /// there, an interrupted call is seen and repeated.
+    /// there, an interrupted call is seen and repeated. What a load wanted to put back is forgotten.
     pub(super) async fn drop_database(&self, label: &str) -> Result<(), MysqlError> {
         let database = self.database_named(self.prefixes().database(label)?);
+        let _claim = self.server.claim(&database.name)?;
         let mut admin = self.server.admin().await?;
         let accounts = database.all_accounts(&mut admin).await?;
         if !accounts.is_empty() {
@@ -61,6 +67,7 @@ impl Server {
         }
         let prefix = self.prefixes().of_accounts();
         session::end_in_database(&mut admin, &database.name, &accounts, prefix).await?;
+        database.forget_load().await?;
         admin.run([statement::drop_database(&database.name)]).await?;
         database.forget_limit().await
     }

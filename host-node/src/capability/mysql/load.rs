@@ -200,6 +200,16 @@ impl Database {
         unless(cancelled, self.feed(&helper, flavour, input, refusal)).await
     }
 
+    /// Whether a load goes on, or was interrupted: there may be no database for a moment.
+    pub(super) async fn is_being_loaded(&self) -> Result<bool, MysqlError> {
+        Ok(on_disk(&self.journal(), Journal::note).await?.is_some())
+    }
+
+    /// The database goes: nothing is to come back.
+    pub(super) async fn forget_load(&self) -> Result<(), MysqlError> {
+        on_disk(&self.journal(), Journal::end).await
+    }
+
     /// Ends a load that a crash interrupted.
     ///
     /// # Errors

@@ -294,6 +294,20 @@ async fn a_repeated_load_keeps_the_content_from_before_the_crash() {
 }
 
 #[tokio::test]
+async fn a_database_between_two_contents_is_not_gone_and_can_be_removed() {
+    let mut tenant = tenant("between").await;
+    tenant.fill().await;
+    crash(&mut tenant).await;
+    let _ = tenant.site.look("DROP DATABASE betweena").await;
+    let found = tenant.site.find("a").await.map(drop);
+    assert!(matches!(found, Err(Failure::Unavailable(_))), "{found:?}");
+    tenant.site.drop_database("a").await.unwrap();
+    assert_eq!(tenant.site.context.finish_interrupted_loads().await, 0);
+    let found = tenant.site.find("a").await.map(drop);
+    assert!(matches!(found, Err(Failure::NotFound)), "{found:?}");
+}
+
+#[tokio::test]
 async fn a_dump_is_bounded_and_its_failure_told() {
     let mut tenant = tenant("bounded").await;
     tenant.fill().await;
