@@ -101,13 +101,17 @@ async fn snapshots(records: &Records) -> BTreeMap<Numbered, String> {
     snapshots.map(|one| ((one.instance.to_string(), one.id.to_string()), one.name)).collect()
 }
 
-/// Files in the store of snapshots, and instances that have a place there.
+/// Files in the store of snapshots, and instances that have something there.
 fn store(platform: &Platform) -> (BTreeSet<Numbered>, BTreeSet<String>) {
     let (mut files, mut shelves) = (BTreeSet::new(), BTreeSet::new());
     let dir = platform.dir().unwrap();
     for service in names(&dir, "snapshots") {
         for instance in names(&dir, &format!("snapshots/{service}")) {
             let all = names(&dir, &format!("snapshots/{service}/{instance}"));
+            // A directory with nothing in it is nobody's data.
+            if all.is_empty() {
+                continue;
+            }
             for file in all.into_iter().filter(|file| !file.starts_with("move.")) {
                 let number = file.trim_end_matches(".data").trim_end_matches(".zip");
                 files.insert((instance.clone(), number.to_owned()));

@@ -47,7 +47,7 @@ pub(crate) struct Found {
     pub(crate) snapshots: BTreeMap<Numbered, String>,
     /// Files of snapshots, by instance and number; other names as they are.
     pub(crate) files: BTreeSet<Numbered>,
-    /// Instances that have a place for snapshots.
+    /// Instances that have something in the store of snapshots.
     pub(crate) shelves: BTreeSet<String>,
     /// What the gateways' own check calls orphans, strangers or missing.
     pub(crate) reported: Vec<String>,
