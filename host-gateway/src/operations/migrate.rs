@@ -133,7 +133,6 @@ pub(super) fn first(
         deadline: moving::lease(offering.node_timeout),
         credentials: None,
         handles: None,
-        data_left: false,
         failure: None,
     }
 }

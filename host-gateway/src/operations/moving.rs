@@ -282,8 +282,7 @@ async fn arrive(
     Ok(Next::Step(MoveStep::Tell))
 }
 
-/// Has the data in the snapshot store removed, or lets the record say that it is still there: it
-/// goes with the instance then. Original nodes share a folder; ours a store, and the
+/// Has the data in the snapshot store removed. Original nodes share a folder; ours a store, and the
 /// old one may be gone.
 async fn tidy(
     ops: &Operations,
@@ -304,11 +303,8 @@ async fn tidy(
     let asking = Asking::of(ops, offering, &found.record, Operation::CleanupnfsInstance, &node);
     match asking.once::<_, Reply>(&pair).await {
         Outcome::Done(()) => {}
-        // The next move of the instance overwrites it.
-        Outcome::Failed(fault) => {
-            tracing::warn!(%fault, "a move's data stays in the store");
-            held.leave_data(ops).await?;
-        }
+        // The next move of the instance overwrites it, and its end removes it.
+        Outcome::Failed(fault) => tracing::warn!(%fault, "a move's data stays in the store"),
     }
     Ok(())
 }

@@ -40,8 +40,7 @@ impl Records {
         record: MoveRecord,
     ) -> Result<Option<StoredMove>, StateError> {
         let key = key::moving(&record.instance);
-        let over = record.step.is_final() && !record.data_left;
-        let keep = if over { Keep::For(self.tomb_life()) } else { Keep::Forever };
+        let keep = if record.step.is_final() { Keep::For(self.tomb_life()) } else { Keep::Forever };
         let value: Bytes = serde_json::to_vec(&record)
             .map_err(|source| StateError::Damaged { key: key.clone(), source })?
             .into();

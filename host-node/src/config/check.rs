@@ -225,7 +225,7 @@ capabilities = ["mysql"]
         let text = GOOD.replace("data_dir", "datadir");
         assert_eq!(
             problem(&text),
-            "node.toml:3: unknown field `datadir`, expected one of `data_dir`, `drain_seconds`, `disabled_file`"
+            "node.toml:3: unknown field `datadir`, expected one of `data_dir`, `drain_seconds`, `look_interval_seconds`, `disabled_file`"
         );
     }
 

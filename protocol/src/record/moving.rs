@@ -108,9 +108,6 @@ pub struct MoveRecord {
     /// What the target told of everyone with access, if it cannot be asked twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handles: Option<Sealed>,
-    /// Its data could not be removed from the snapshot store: it goes with the instance.
-    #[serde(default)]
-    pub data_left: bool,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Fault>,
@@ -173,7 +170,6 @@ mod tests {
             deadline: Millis::from_millis(3),
             credentials: None,
             handles: None,
-            data_left: false,
             failure: None,
         }
     }

@@ -105,12 +105,6 @@ impl Held {
         Ok(sealed.map(|sealed| ops.seal_key.open(&place, sealed)).transpose()?)
     }
 
-    /// Remembers that the data is still in the snapshot store.
-    pub(super) async fn leave_data(&mut self, ops: &Operations) -> Result<(), OperationError> {
-        let record = MoveRecord { data_left: true, ..self.record().clone() };
-        self.write(ops, record).await
-    }
-
     async fn write(&mut self, ops: &Operations, record: MoveRecord) -> Result<(), OperationError> {
         let key = key::moving(&record.instance);
         let written = ops.records.write_move(Some(&self.stored), record).await?;
