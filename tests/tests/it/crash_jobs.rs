@@ -94,7 +94,7 @@ async fn p31_an_import_that_a_dying_node_had_fetched_runs_once() {
 #[tokio::test]
 async fn p31_what_a_job_that_was_ended_from_outside_had_written_goes() {
     let platform = Platform::start(Options::of(&["files"])).await.unwrap();
-    settings::set(&platform, "gateway-1", "[state]", "job_life_seconds = 20").await;
+    settings::set(&platform, "gateway-1", "[state]", "job_life_seconds = 10").await;
     allow_this_machine(&platform).await;
     let classic = platform.classic("files").unwrap();
     let made = insist(async || classic.provision().await).await.unwrap();

@@ -80,7 +80,10 @@ async fn lead_on(mut stream: TcpStream) {
 
 async fn answer_slowly(mut stream: TcpStream) {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
-    let mut going_on = stream.write_all(head).await.is_ok();
+    let mut request = [0; 4_096];
+    // An answer that comes before the question is none.
+    let mut going_on =
+        stream.read(&mut request).await.is_ok() && stream.write_all(head).await.is_ok();
     let mut beat = tokio::time::interval(Duration::from_millis(500));
     while going_on {
         beat.tick().await;
