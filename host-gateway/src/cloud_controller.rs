@@ -5,6 +5,7 @@
 
 mod exchange;
 mod fetched;
+mod odd;
 mod uaa;
 mod v1;
 mod v2;
@@ -15,6 +16,7 @@ use tenon_protocol::message::Handle;
 
 use self::exchange::MAX_BODY;
 pub(crate) use self::fetched::Fetched;
+pub(crate) use self::odd::{Odd, Oddity};
 use self::uaa::UaaError;
 use self::v1::V1;
 use self::v2::V2;
@@ -117,7 +119,7 @@ impl CloudController {
         }
     }
 
-    /// All handles of `offering`.
+    /// All handles of `offering`. What is odd about them is told.
     ///
     /// # Errors
     ///
@@ -130,6 +132,15 @@ impl CloudController {
             Self::V1(v1) => v1.handles(offering).await,
             Self::V2(v2) => v2.handles(offering).await,
         }
+    }
+
+    /// Tells what turned out to be odd about handles of `offering` that it gave.
+    pub(crate) fn tell(&self, offering: &OfferingConfig, odd: &Odd) {
+        let remarks = match self {
+            Self::V1(v1) => v1.remarks(),
+            Self::V2(v2) => v2.remarks(),
+        };
+        remarks.tell(&offering.classic_label(), odd);
     }
 
     /// Makes `handle` what the cloud controller knows of an instance or binding that it has (P10).

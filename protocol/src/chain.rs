@@ -68,7 +68,8 @@ fn what_is_wrong(error: &serde_json::Error) -> String {
 }
 
 /// `text` with the URLs in it shortened: neither login nor query.
-fn without_logins(text: &str) -> String {
+#[must_use]
+pub fn without_logins(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {

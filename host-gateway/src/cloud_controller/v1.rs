@@ -6,6 +6,7 @@ use tenon_protocol::BindingId;
 use tenon_protocol::message::{Deactivation, Handle, Object, OfferingNotice};
 
 use super::exchange::{read, send};
+use super::odd::Remarks;
 use super::{CloudControllerError, Fetched, Presence};
 use crate::config::OfferingConfig;
 
@@ -13,6 +14,7 @@ use crate::config::OfferingConfig;
 #[derive(Clone)]
 pub(crate) struct V1 {
     client: Client,
+    remarks: Remarks,
     url: String,
     own_url: String,
 }
@@ -20,7 +22,11 @@ pub(crate) struct V1 {
 impl V1 {
     /// Speaks to the one at `url`, and tells it that this gateway listens at `own_url`.
     pub(super) fn new(client: Client, url: String, own_url: String) -> Self {
-        Self { client, url, own_url }
+        Self { client, remarks: Remarks::new(&url), url, own_url }
+    }
+
+    pub(super) const fn remarks(&self) -> &Remarks {
+        &self.remarks
     }
 
     /// Heartbeat and deactivation. A plan that is not in them is removed, with its instances.
@@ -48,7 +54,10 @@ impl V1 {
         let url = self.handles_url(offering);
         let response = send(&url, with_token(self.client.get(&url), offering)).await?;
         let body = read(&url, response).await?;
-        Fetched::of_list(body).map_err(|source| CloudControllerError::Garbled { url, source })
+        let fetched = Fetched::of_list(body);
+        let fetched = fetched.map_err(|source| CloudControllerError::Garbled { url, source })?;
+        self.remarks.tell(&offering.classic_label(), &fetched.odd);
+        Ok(fetched)
     }
 
     /// A POST; the original meant to send it, and could not. Reference, section 2.2.4.
@@ -118,6 +127,7 @@ mod tests {
     use tenon_protocol::RequestId;
 
     use super::*;
+    use crate::cloud_controller::odd::tests::logged;
     use crate::cloud_controller::tests::platform::{Platform, offering, plain_client};
     use crate::sender::Sender;
 
@@ -217,5 +227,44 @@ mod tests {
         let error = cc.update_handle(&offering(), &handle("../x")).await.unwrap_err();
         assert!(matches!(error, CloudControllerError::Unnameable(_)), "{error}");
         assert_eq!(platform.lines().len(), 1);
+    }
+
+    #[test]
+    fn what_is_odd_is_told_once_whoever_fetches_and_however_often() {
+        const BAD: usize = 100_000;
+        let bad = |number| match number % 4 {
+            0 => json!({ "service_id": format!("d{number}"), "credentials": "hunter2" }),
+            1 => json!({ "credentials": { "name": "d1" } }),
+            2 => json!({ "service_id": "d7", "credentials": { "node_id": "n1" } }),
+            _ => json!("hunter2"),
+        };
+        let good = json!(handle("d1"));
+        let mut other = good.clone();
+        other["credentials"]["node_id"] = json!("n3");
+        let handles = (0..BAD).map(bad).chain([good.clone(), good, other]).collect::<Vec<_>>();
+        let body = serde_json::to_string(&json!({ "handles": handles })).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let told = logged(|| {
+            runtime.block_on(async {
+                let platform = Platform::start(move |_| body.clone()).await;
+                let cc = client_of(&platform.url);
+                for _ in 0..3 {
+                    let fetched = cc.clone().handles(&offering()).await.unwrap();
+                    assert_eq!((fetched.instances().count(), fetched.unreadable()), (1, BAD));
+                }
+            });
+        });
+        assert!(!told.contains("hunter2"), "{told}");
+        let lines: Vec<&str> = told.lines().filter(|line| line.contains("WARN")).collect();
+        let [unreadable, repeated, contradicted] = *lines else { panic!("{told}") };
+        for line in lines {
+            let who = "what=\"mysql-10.11\" from=\"http://127.0.0.1:";
+            assert!(line.contains(who), "{line}");
+        }
+        let said =
+            "count=100000 first=\"d0 (Data at 24), without a name (Data at 29), d7 (no name)\"";
+        assert!(unreadable.contains(said), "{unreadable}");
+        assert!(repeated.contains("more than once") && repeated.contains("count=1 first=\"d1\""));
+        assert!(contradicted.contains("with other words") && contradicted.contains("count=1 "));
     }
 }

@@ -19,6 +19,7 @@ use tenon_protocol::message::{Configuration, Handle, Object};
 use self::catalog::{Listed, Step, Wanted};
 use self::session::Session;
 use super::exchange::{MAX_BODY, read};
+use super::odd::{Odd, Oddity, Remarks};
 use super::uaa::Uaa;
 use super::{CloudControllerError, Fetched, Presence};
 use crate::config::{OfferingConfig, UaaConfig};
@@ -65,6 +66,10 @@ impl V2 {
         Self { session: Session::new(client, url, uaa), own_url, sent: Arc::default() }
     }
 
+    pub(super) const fn remarks(&self) -> &Remarks {
+        self.session.remarks()
+    }
+
     /// Makes the catalog say that `offering` is here, with its plans; or that it is not to be
     /// ordered any more.
     pub(super) async fn notify(
@@ -72,14 +77,14 @@ impl V2 {
         offering: &OfferingConfig,
         presence: Presence,
     ) -> Result<(), CloudControllerError> {
-        let services = self.entries("/v2/services").await?;
+        let (services, _) = self.entries("/v2/services").await?;
         let wanted = catalog::service(offering, &self.own_url, presence);
         let step = self.service_step(offering, &wanted, &services);
         if presence == Presence::Leaving {
             return self.leave(offering, &wanted, step, &services).await;
         }
         let guid = self.take("/v2/services", offering, &wanted, step).await?;
-        let plans = self.entries(&format!("/v2/services/{guid}/service_plans")).await?;
+        let (plans, _) = self.entries(&format!("/v2/services/{guid}/service_plans")).await?;
         for plan in &offering.plans {
             let wanted = catalog::plan(plan, &guid);
             let step = catalog::plan_step(&wanted, &plans, |guid| self.sent(guid));
@@ -94,35 +99,43 @@ impl V2 {
         offering: &OfferingConfig,
     ) -> Result<Fetched, CloudControllerError> {
         let mut fetched = Fetched::default();
-        let services = self.entries("/v2/services").await?;
+        let (services, odd) = self.entries("/v2/services").await?;
         let wanted = catalog::service(offering, &self.own_url, Presence::Here);
         let guid = match self.service_step(offering, &wanted, &services) {
             Step::Keep(guid) | Step::Update(guid) => guid,
+            Step::Create if odd.count(Oddity::Unreadable) > 0 => return Err(self.unread_service()),
             Step::Create => return Ok(fetched),
             Step::Taken(unique_id) => return Err(taken(offering, unique_id)),
         };
         let mut instances = Vec::new();
-        for plan in self.entries(&format!("/v2/services/{guid}/service_plans")).await? {
+        let (plans, odd) = self.entries(&format!("/v2/services/{guid}/service_plans")).await?;
+        // What it has of a plan that cannot be read is not listed.
+        fetched.lacks(odd);
+        for plan in plans {
             let plan = plan.metadata.guid;
             let path = format!("/v2/service_instances?q=service_plan_guid:{plan}");
+            let mut nameless = Odd::default();
             let take = |entry: Listed<InstanceEntity>| {
-                instances.push(entry.metadata.guid);
                 match instance_handle(entry.entity) {
                     Some(handle) => fetched.push(&handle),
-                    None => fetched.unreadable += 1,
+                    None => nameless
+                        .note(Oddity::Unreadable, || format!("{} (no name)", entry.metadata.guid)),
                 }
+                instances.push(entry.metadata.guid);
             };
-            let unreadable = self.session.list(&path, take).await?;
-            fetched.unreadable += unreadable;
+            let odd = self.session.list(&path, take).await?;
+            fetched.lacks(odd);
+            fetched.lacks(nameless);
             bounded(&fetched, path)?;
         }
         let lists = futures_util::stream::iter(instances);
         let mut lists = lists.map(|guid| self.bindings(guid)).buffer_unordered(LISTS_AT_ONCE);
-        while let Some((bindings, unreadable)) = lists.try_next().await? {
+        while let Some((bindings, odd)) = lists.try_next().await? {
             bindings.iter().for_each(|handle| fetched.push(handle));
-            fetched.unreadable += unreadable;
+            fetched.lacks(odd);
             bounded(&fetched, "/v2/service_bindings".to_owned())?;
         }
+        self.remarks().tell(&offering.classic_label(), &fetched.odd);
         Ok(fetched)
     }
 
@@ -210,21 +223,29 @@ impl V2 {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).get(guid).cloned()
     }
 
-    async fn entries(&self, path: &str) -> Result<Vec<Listed<Object>>, CloudControllerError> {
+    /// A list of the catalog. What cannot be read of it is told, and counted.
+    async fn entries(
+        &self,
+        path: &str,
+    ) -> Result<(Vec<Listed<Object>>, Odd), CloudControllerError> {
         let mut entries = Vec::new();
-        self.session.list(path, |entry| entries.push(entry)).await?;
-        Ok(entries)
+        let odd = self.session.list(path, |entry| entries.push(entry)).await?;
+        self.remarks().tell(path, &odd);
+        Ok((entries, odd))
     }
 
-    async fn bindings(
-        &self,
-        instance: String,
-    ) -> Result<(Vec<Handle>, usize), CloudControllerError> {
+    /// The service that is looked for may be among those that cannot be read.
+    fn unread_service(&self) -> CloudControllerError {
+        let url = self.session.url("/v2/services");
+        CloudControllerError::Incomplete { url, problem: "has entries that cannot be read" }
+    }
+
+    async fn bindings(&self, instance: String) -> Result<(Vec<Handle>, Odd), CloudControllerError> {
         let mut handles = Vec::new();
         let path = format!("/v2/service_bindings?q=service_instance_guid:{instance}");
         let take = |entry: Listed<BindingEntity>| handles.push(binding_handle(entry.entity));
-        let unreadable = self.session.list(&path, take).await?;
-        Ok((handles, unreadable))
+        let odd = self.session.list(&path, take).await?;
+        Ok((handles, odd))
     }
 }
 

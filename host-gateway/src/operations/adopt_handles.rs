@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::Handle;
 use tenon_protocol::record::{BindingRecord, InstanceRecord, Life, Phase, RECORD_VERSION, key};
@@ -15,9 +16,9 @@ use tenon_protocol::{BindingId, InstanceId, NodeId};
 
 use super::tend_orphans::release_adopted;
 use super::{OperationError, Operations};
-use crate::cloud_controller::Fetched;
+use crate::cloud_controller::{Fetched, Odd, Oddity};
 use crate::config::OfferingConfig;
-use crate::state::Cas;
+use crate::state::{Cas, StateError};
 
 /// Handles that are written at once.
 const AT_ONCE: usize = 16;
@@ -35,10 +36,27 @@ enum Fate {
     New,
     Known,
     /// It does not say enough to be served.
-    Useless,
+    Useless(Oddity),
 }
 
-/// Writes down what of `fetched` no record knows: instances first, bindings need them.
+/// A handle that was looked at.
+struct Seen {
+    id: String,
+    fate: Fate,
+    /// Where it is, of an instance that is new.
+    place: Option<(NodeId, InstanceId)>,
+    version: Version,
+}
+
+/// Whether a handle has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Said,
+    Missing,
+}
+
+/// Writes down what of `fetched` no record knows: instances first, bindings need them. What is odd
+/// about it is to be told.
 ///
 /// # Errors
 ///
@@ -47,47 +65,60 @@ pub(crate) async fn adopt_handles(
     ops: &Arc<Operations>,
     offering: &Arc<OfferingConfig>,
     fetched: &Fetched,
-) -> Result<Adopted, OperationError> {
-    let mut adopted = Adopted::default();
+) -> Result<(Adopted, Odd), OperationError> {
+    let (mut adopted, mut odd) = (Adopted::default(), Odd::default());
     // Most handles are known at most starts: one look at all keys spares a question about each.
     let keys = ops.records.keys().await?;
-    let mut fates = futures_util::stream::iter(fetched.instances())
-        .map(async |handle| {
-            if is_known(&keys, &handle) {
-                return Ok((Fate::Known, None));
-            }
-            instance(ops, offering, handle).await
+    let mut handles = futures_util::stream::iter(fetched.instances())
+        .map(async |handle| match is_known(&keys, &handle) {
+            true => Ok(Seen::of(handle.service_id, Fate::Known)),
+            false => instance(ops, offering, handle).await,
         })
         .buffer_unordered(AT_ONCE);
     let mut new = BTreeMap::<NodeId, Vec<InstanceId>>::new();
-    while let Some(adoption) = fates.next().await {
-        let (fate, place) = adoption?;
-        adopted.count(fate);
-        if let Some((node, id)) = place.filter(|_| fate == Fate::New) {
+    while let Some(seen) = handles.next().await {
+        if let Some((node, id)) = adopted.count(seen?, &mut odd) {
             new.entry(node).or_default().push(id);
         }
     }
     // No record knew them: somebody may have taken them for orphans.
     release_adopted(ops, offering, new).await;
-    let mut fates = futures_util::stream::iter(fetched.bindings())
-        .map(async |handle| {
-            if is_known(&keys, &handle) {
-                return Ok(Fate::Known);
-            }
-            binding(ops, offering, handle).await
+    let mut handles = futures_util::stream::iter(fetched.bindings())
+        .map(async |handle| match is_known(&keys, &handle) {
+            true => Ok(Seen::of(handle.service_id, Fate::Known)),
+            false => binding(ops, offering, handle).await,
         })
         .buffer_unordered(AT_ONCE);
-    while let Some(fate) = fates.next().await {
-        adopted.count(fate?);
+    while let Some(seen) = handles.next().await {
+        adopted.count(seen?, &mut odd);
     }
     let now = Millis::now();
-    let plans = || fetched.plans.iter().map(String::as_str);
     let done = ops.records.change_platform(&offering.service, |known| {
-        Some(known.unwrap_or_default().needing(plans(), now))
+        Some(known.unwrap_or_default().needing(fetched.known_plans(), now))
     });
     done.await?;
     ops.adoptions.done(&offering.service);
-    Ok(adopted)
+    if let Err(error) = note_foreign(ops, offering, fetched, &mut odd).await {
+        tracing::warn!(error = %chain(&error), "what is another offering's was not looked for");
+    }
+    Ok((adopted, odd))
+}
+
+/// Notes what a record says to be another offering's: keys do not tell.
+async fn note_foreign(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    fetched: &Fetched,
+    odd: &mut Odd,
+) -> Result<(), StateError> {
+    let claimed: HashSet<String> = fetched.instances().map(|handle| handle.service_id).collect();
+    let look = |record: InstanceRecord| {
+        let InstanceRecord { id, service, .. } = record;
+        if service != offering.service && claimed.contains(id.as_str()) {
+            odd.note(Oddity::Foreign, || format!("{id} of {service}"));
+        }
+    };
+    ops.records.each_instance(look).await
 }
 
 /// Whether a record, or the tomb of one, has the key of `handle`.
@@ -106,12 +137,26 @@ fn key_of(handle: &Handle) -> Option<String> {
 }
 
 impl Adopted {
-    fn count(&mut self, fate: Fate) {
+    /// Counts what became of a handle; where it is when it is a new instance.
+    fn count(&mut self, seen: Seen, odd: &mut Odd) -> Option<(NodeId, InstanceId)> {
+        let Seen { id, fate, place, version } = seen;
         match fate {
             Fate::New => self.new += 1,
             Fate::Known => self.known += 1,
-            Fate::Useless => self.useless += 1,
+            Fate::Useless(_) => self.useless += 1,
         }
+        match (fate, version) {
+            (Fate::Useless(what), _) => odd.note(what, || id),
+            (Fate::New, Version::Missing) => odd.note(Oddity::Versionless, || id),
+            (Fate::New, Version::Said) | (Fate::Known, _) => {}
+        }
+        place.filter(|_| fate == Fate::New)
+    }
+}
+
+impl Seen {
+    const fn of(id: String, fate: Fate) -> Self {
+        Self { id, fate, place: None, version: Version::Said }
     }
 }
 
@@ -119,16 +164,16 @@ async fn instance(
     ops: &Operations,
     offering: &OfferingConfig,
     handle: Handle,
-) -> Result<(Fate, Option<(NodeId, InstanceId)>), OperationError> {
+) -> Result<Seen, OperationError> {
     let node = handle.credentials.get("node_id").and_then(|node| node.as_str());
     let node = node.and_then(|node| NodeId::new(node).ok());
     let (Ok(id), Some(node)) = (InstanceId::new(handle.service_id.as_str()), node) else {
-        tracing::warn!(service_id = handle.service_id, "a handle names no instance and node");
-        return Ok((Fate::Useless, None));
+        return Ok(Seen::of(handle.service_id, Fate::Useless(Oddity::Placeless)));
     };
     let place = (node.clone(), id.clone());
     let sealed = ops.seal_key.seal(&key::instance(&id), &handle.credentials)?;
     let alias = || offering.version_aliases.get("current").cloned();
+    let version = handle.configuration.version.as_ref().map_or(Version::Missing, |_| Version::Said);
     let record = InstanceRecord {
         v: RECORD_VERSION,
         id,
@@ -143,19 +188,19 @@ async fn instance(
         created: Millis::now(),
         life: Life::adopted(node, sealed),
     };
-    Ok((fate(&ops.records.create(record).await?), Some(place)))
+    let fate = fate(&ops.records.create(record).await?);
+    Ok(Seen { id: handle.service_id, fate, place: Some(place), version })
 }
 
 async fn binding(
     ops: &Operations,
     offering: &OfferingConfig,
     handle: Handle,
-) -> Result<Fate, OperationError> {
+) -> Result<Seen, OperationError> {
     let owner = ops.instance(offering, handle.instance().unwrap_or_default()).await?;
     let owner = owner.filter(|owner| owner.record.life.phase == Phase::Ready);
     let (Ok(id), Some(owner)) = (BindingId::new(handle.service_id.as_str()), owner) else {
-        tracing::warn!(service_id = handle.service_id, "a handle names no binding of an instance");
-        return Ok(Fate::Useless);
+        return Ok(Seen::of(handle.service_id, Fate::Useless(Oddity::Ownerless)));
     };
     let instance = owner.record.id;
     let sealed = ops.seal_key.seal(&key::binding(&instance, &id), &handle.credentials)?;
@@ -170,7 +215,7 @@ async fn binding(
         created: Millis::now(),
         life: Life::adopted(owner.record.life.node, sealed),
     };
-    Ok(fate(&ops.records.create(record).await?))
+    Ok(Seen::of(handle.service_id, fate(&ops.records.create(record).await?)))
 }
 
 fn fate<R>(written: &Cas<R>) -> Fate {

@@ -53,7 +53,7 @@ async fn renewed(
     }
     let used = plans_in_use(ops, offering, client).await?;
     let (needed, over): (Vec<String>, Vec<String>) =
-        stale.into_iter().partition(|plan| used.contains(plan));
+        stale.into_iter().partition(|plan| used.as_ref().is_none_or(|used| used.contains(plan)));
     tracing::info!(?needed, ?over, "plans that are not configured were looked for");
     let settle = |known: PlatformRecord| {
         let known = known.needing(needed.iter().map(String::as_str), now);
@@ -62,18 +62,19 @@ async fn renewed(
     Ok(ops.records.change_platform(&offering.service, |known| known.map(settle)).await?)
 }
 
-/// Plans of instances that platform or records know.
+/// Plans of instances that platform or records know; `None` when there may be others.
 async fn plans_in_use(
     ops: &Operations,
     offering: &OfferingConfig,
     client: &CloudController,
-) -> Result<BTreeSet<String>, OperationError> {
-    let mut plans = client.handles(offering).await?.plans;
+) -> Result<Option<BTreeSet<String>>, OperationError> {
+    let fetched = client.handles(offering).await?;
+    let Some(mut plans) = fetched.plans().cloned() else { return Ok(None) };
     let look = |record: tenon_protocol::record::InstanceRecord| {
         if record.service == offering.service && record.life.phase != Phase::Tomb {
             plans.insert(record.plan);
         }
     };
     ops.records.each_instance(look).await?;
-    Ok(plans)
+    Ok(Some(plans))
 }

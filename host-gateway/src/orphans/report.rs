@@ -1,6 +1,7 @@
 //! The report of one orphan check.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Display;
 
 use serde::Serialize;
 use tenon_protocol::clock::Millis;
@@ -111,8 +112,8 @@ impl Report {
         self.missing_instances.values_mut().for_each(|ids| ids.sort());
     }
 
-    /// Compares the records with what the platform has. What it has and no record knows is no
-    /// orphan, whatever the records say (P8).
+    /// Compares the records with what the platform has by any name. What it has is no orphan,
+    /// whatever the records say (P8).
     pub(crate) fn compare_platform(&mut self, claimed: &HashSet<String>, known: &Known) {
         let begun = self.begun;
         let unclaimed = known.instances.iter().filter(|(id, record)| {
@@ -123,18 +124,46 @@ impl Report {
         unclaimed.sort();
         self.unclaimed_instances = Some(unclaimed);
         let mut unrecorded = 0;
-        for ids in self.orphan_instances.values_mut() {
-            let before = ids.len();
-            ids.retain(|id| !claimed.contains(id));
-            unrecorded += before - ids.len();
+        for ids in self.orphan_instances.values_mut().chain(self.strangers.values_mut()) {
+            unrecorded += drop_if(ids, |id| claimed.contains(id));
         }
-        self.orphan_instances.retain(|_, ids| !ids.is_empty());
+        for bindings in self.orphan_bindings.values_mut() {
+            unrecorded += drop_if(bindings, |binding| {
+                let binding = OrphanBinding::of(binding);
+                binding.is_some_and(|binding| claimed.contains(binding.handle_id.as_str()))
+            });
+        }
+        self.forget_empty();
         if unrecorded > 0 {
-            let text =
-                format!("{unrecorded} instances are in no record, and the platform has them");
+            let text = format!("{unrecorded} are in no record, and the platform has them");
             self.problems.push(text);
         }
     }
+
+    /// The platform's list did not come whole, because of `why`: whether what no record knows is an
+    /// orphan remains open (P8).
+    pub(crate) fn leave_open(&mut self, why: &dyn Display) {
+        let lists = self.orphan_instances.values().chain(self.strangers.values());
+        let bindings: usize = self.orphan_bindings.values().map(Vec::len).sum();
+        let open = lists.map(Vec::len).sum::<usize>() + bindings;
+        self.problems.push(format!("{why}; {open} in no record may be the platform's"));
+        self.orphan_instances.clear();
+        self.orphan_bindings.clear();
+        self.strangers.clear();
+    }
+
+    fn forget_empty(&mut self) {
+        self.orphan_instances.retain(|_, ids| !ids.is_empty());
+        self.orphan_bindings.retain(|_, bindings| !bindings.is_empty());
+        self.strangers.retain(|_, ids| !ids.is_empty());
+    }
+}
+
+/// Drops what `is_wanted`; how many they were.
+fn drop_if<T>(all: &mut Vec<T>, is_wanted: impl Fn(&T) -> bool) -> usize {
+    let before = all.len();
+    all.retain(|one| !is_wanted(one));
+    before - all.len()
 }
 
 fn is_stranger(name: &str, known: &Known) -> bool {
@@ -229,6 +258,52 @@ mod tests {
         report.compare_platform(&HashSet::from(["d1".to_owned()]), &Known::default());
         assert_eq!(report.orphan_instances.len(), 0);
         assert_eq!(report.problems.len(), 1);
+    }
+
+    /// A node with an instance that no record knows, a stranger, and a binding of `d2` without a
+    /// record.
+    fn unrecorded() -> ([(NodeId, Inventory); 1], Known) {
+        let inventory = Inventory {
+            instances: vec![seen(1, 0), InventoryInstance { id: id("d2"), ..seen(1, 0) }],
+            strangers: vec!["d3".to_owned()],
+            doubt: None,
+        };
+        ([(node("n1"), inventory)], of(&[("d2", Phase::Ready)]))
+    }
+
+    fn orphans(report: &Report) -> [usize; 3] {
+        let names = [&report.orphan_instances, &report.strangers];
+        let [instances, strangers] = names.map(|map| map.values().map(Vec::len).sum());
+        [instances, strangers, report.orphan_bindings.values().map(Vec::len).sum()]
+    }
+
+    #[test]
+    fn p08_whatever_the_platform_names_is_no_orphan() {
+        let (all, known) = unrecorded();
+        for (claimed, expected) in [
+            (&["d2"][..], [1, 1, 1]),
+            (&["d1", "d2"], [0, 1, 1]),
+            (&["d2", "d3"], [1, 0, 1]),
+            (&["d2", "b1"], [1, 1, 0]),
+            (&["d1", "d2", "d3", "b1"], [0, 0, 0]),
+        ] {
+            let mut report = at_now();
+            report.compare(&all, &known);
+            report.compare_platform(&claimed.iter().map(|&id| id.to_owned()).collect(), &known);
+            assert_eq!(orphans(&report), expected, "{claimed:?}");
+        }
+    }
+
+    #[test]
+    fn p08_without_the_whole_list_of_the_platform_there_is_no_orphan() {
+        let (all, known) = unrecorded();
+        let mut report = at_now();
+        report.compare(&all, &known);
+        assert_eq!(orphans(&report), [1, 1, 1]);
+        report.leave_open(&"2 handles cannot be read");
+        assert_eq!(orphans(&report), [0, 0, 0]);
+        let told = "2 handles cannot be read; 3 in no record may be the platform's";
+        assert_eq!((report.problems, report.unclaimed_instances), (vec![told.to_owned()], None));
     }
 
     #[test]

@@ -17,8 +17,13 @@ pub(crate) struct FileServer {
 }
 
 impl FileServer {
-    #[expect(clippy::disallowed_methods, reason = "a test's own server")]
     pub(crate) async fn start(file: &'static [u8]) -> Self {
+        Self::start_below("", file).await
+    }
+
+    /// One that has nothing where `path` is not in the request.
+    #[expect(clippy::disallowed_methods, reason = "a test's own server")]
+    pub(crate) async fn start_below(path: &'static str, file: &'static [u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(AtomicUsize::new(0));
@@ -26,7 +31,7 @@ impl FileServer {
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::SeqCst);
-                answer(stream, file).await;
+                answer(stream, path, file).await;
             }
         });
         Self { address, asked, serving }
@@ -91,13 +96,14 @@ async fn answer_slowly(mut stream: TcpStream) {
     }
 }
 
-async fn answer(mut stream: TcpStream, file: &[u8]) {
+async fn answer(mut stream: TcpStream, path: &str, file: &[u8]) {
     let mut request = [0; 4_096];
-    if stream.read(&mut request).await.is_err() {
-        return;
-    }
+    let Ok(length) = stream.read(&mut request).await else { return };
+    let is_there = String::from_utf8_lossy(&request[..length]).contains(path);
+    let (status, file) = if is_there { ("200 OK", file) } else { ("404 Not Found", &b""[..]) };
+    let length = file.len();
     let head =
-        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", file.len());
+        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
     for part in [head.as_bytes(), file] {
         if stream.write_all(part).await.is_err() {
             return;

@@ -69,6 +69,8 @@ mod node_requests;
 #[cfg(test)]
 mod node_stand_in;
 #[cfg(test)]
+mod odd_handles;
+#[cfg(test)]
 mod original;
 #[cfg(test)]
 mod orphans;

@@ -13,6 +13,7 @@ use tenon_protocol::message::Object;
 use super::catalog::Listed;
 use crate::cloud_controller::CloudControllerError;
 use crate::cloud_controller::exchange::{read, send};
+use crate::cloud_controller::odd::{Odd, Remarks};
 use crate::cloud_controller::uaa::Uaa;
 
 /// Of one list; a longer one is refused.
@@ -24,6 +25,7 @@ const PAGE: &str = "results-per-page=100";
 #[derive(Clone)]
 pub(super) struct Session {
     client: Client,
+    remarks: Remarks,
     url: String,
     uaa: Uaa,
 }
@@ -37,13 +39,14 @@ struct Page<'a> {
     resources: Vec<&'a RawValue>,
 }
 
-/// Entries of a list that cannot be read.
-pub(super) type Unreadable = usize;
-
 impl Session {
     /// With the cloud controller at `url`, with tokens of `uaa`.
     pub(super) fn new(client: Client, url: String, uaa: Uaa) -> Self {
-        Self { client, url, uaa }
+        Self { client, remarks: Remarks::new(&url), url, uaa }
+    }
+
+    pub(super) const fn remarks(&self) -> &Remarks {
+        &self.remarks
     }
 
     /// Sends `body` to `path`. A token that is refused is renewed once (P12).
@@ -57,7 +60,7 @@ impl Session {
         path: &str,
         body: Option<&Object>,
     ) -> Result<Response, CloudControllerError> {
-        let url = format!("{}{path}", self.url);
+        let url = self.url(path);
         let request = || {
             let request = self.client.request(method.clone(), &url);
             let request = request.header("Content-Type", "application/json");
@@ -76,7 +79,7 @@ impl Session {
         }
     }
 
-    /// Hands every entry of the list at `path` to `take`, and says how many cannot be read.
+    /// Hands every entry of the list at `path` to `take`, and says which cannot be read.
     ///
     /// # Errors
     ///
@@ -85,18 +88,16 @@ impl Session {
         &self,
         path: &str,
         mut take: impl FnMut(Listed<T>),
-    ) -> Result<Unreadable, CloudControllerError> {
-        let incomplete = |problem| CloudControllerError::Incomplete {
-            url: format!("{}{path}", self.url),
-            problem,
-        };
+    ) -> Result<Odd, CloudControllerError> {
+        let incomplete =
+            |problem| CloudControllerError::Incomplete { url: self.url(path), problem };
         let joint = if path.contains('?') { '&' } else { '?' };
         let mut next = Some(format!("{path}{joint}{PAGE}"));
         let mut seen = HashSet::new();
-        let (mut count, mut total, mut unreadable) = (0, None, 0);
+        let (mut count, mut total, mut odd) = (0, None, Odd::default());
         while let Some(path) = next {
             let response = self.send(Method::GET, &path, None).await?;
-            let url = format!("{}{path}", self.url);
+            let url = self.url(&path);
             let body = read(&url, response).await?;
             let page: Page<'_> = serde_json::from_slice(&body)
                 .map_err(|source| CloudControllerError::Garbled { url, source })?;
@@ -108,16 +109,7 @@ impl Session {
             for resource in page.resources {
                 match serde_json::from_str(resource.get()) {
                     Ok(entry) => take(entry),
-                    Err(error) => {
-                        // Not the error's text: it quotes what it found, which may be a password.
-                        let (kind, column) = (error.classify(), error.column());
-                        tracing::warn!(
-                            ?kind,
-                            column,
-                            "an entry of the cloud controller cannot be read"
-                        );
-                        unreadable += 1;
-                    }
+                    Err(error) => odd.note_unreadable(resource.get(), &error),
                 }
             }
             next =
@@ -129,7 +121,12 @@ impl Session {
         if total.is_some_and(|total| count < total) {
             return Err(incomplete("is shorter than it says"));
         }
-        Ok(unreadable)
+        Ok(odd)
+    }
+
+    /// Where `path` is.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
     }
 
     /// The path of a page. One of another server is refused: it would be handed the token.

@@ -180,7 +180,7 @@ async fn p13_only_own_instances_and_bindings_are_read() {
     assert_eq!(fetched.instances().map(ids).collect::<Vec<_>>(), [pair("d1")]);
     assert_eq!(fetched.bindings().map(ids).collect::<Vec<_>>(), [pair("b1")]);
     // One without a name, one that is no entry.
-    assert_eq!(fetched.unreadable, 2);
+    assert_eq!(fetched.unreadable(), 2);
     let mut lines = platform.lines();
     // Lists of bindings are asked for at once.
     lines.sort();
@@ -198,11 +198,37 @@ async fn p13_only_own_instances_and_bindings_are_read() {
     );
 }
 
+fn no_service() -> Vec<Value> {
+    vec![anothers_service(), json!({ "metadata": {}, "entity": { "unique_id": "core_mysql" } })]
+}
+
+fn no_plan() -> Vec<Value> {
+    vec![old_plans().remove(0), json!({ "metadata": {}, "entity": {} })]
+}
+
+#[tokio::test]
+async fn p08_what_a_catalog_may_hide_is_not_taken_for_absent() {
+    // Our own service may be the entry that cannot be read.
+    let platform = cloud_controller(&[("/v2/services?", no_service)]).await;
+    let Err(error) = client_of(&platform.url).handles(&offering()).await else {
+        panic!("a list of nothing");
+    };
+    let expected =
+        format!("the list at {}/v2/services has entries that cannot be read", platform.url);
+    assert_eq!(error.to_string(), expected);
+    // And a plan of ours has instances that nobody lists.
+    let platform =
+        cloud_controller(&[("/v2/services?", services), ("/v2/services/s1/", no_plan)]).await;
+    let fetched = client_of(&platform.url).handles(&offering()).await.unwrap();
+    assert_eq!((fetched.instances().count(), fetched.unreadable()), (0, 1));
+    assert_eq!(fetched.plans(), None);
+}
+
 #[tokio::test]
 async fn a_platform_that_does_not_know_the_offering_has_no_handles() {
     let platform = cloud_controller(&[]).await;
     let fetched = client_of(&platform.url).handles(&offering()).await.unwrap();
-    assert_eq!((fetched.instances().count(), fetched.unreadable), (0, 0));
+    assert_eq!((fetched.instances().count(), fetched.unreadable()), (0, 0));
 }
 
 async fn check_update(id: &str, expected: &str) {

@@ -81,9 +81,10 @@ async fn take_over(
     let began = Instant::now();
     let fetched = client.handles(offering).await?;
     let fetch_seconds = began.elapsed().as_secs_f64();
-    let adopted = adopt_handles(ops, offering, &fetched).await?;
+    let (adopted, odd) = adopt_handles(ops, offering, &fetched).await?;
+    client.tell(offering, &odd);
     let adopt_seconds = began.elapsed().as_secs_f64() - fetch_seconds;
-    let unreadable = fetched.unreadable;
+    let unreadable = fetched.unreadable();
     tracing::info!(?adopted, unreadable, fetch_seconds, adopt_seconds, "handles fetched");
     Ok(())
 }

@@ -54,7 +54,7 @@ pub(in crate::operations) async fn listed(
 ) -> Result<Listed, OperationError> {
     let mut listed = Listed::default();
     if let Some(fetched) = claimed(ops, offering).await? {
-        fetched.instances().for_each(|handle| listed.instance(handle.service_id));
+        fetched.names().for_each(|name| listed.instance(name));
         fetched.bindings().for_each(|handle| listed.account(&handle.credentials));
     }
     visit(ops, offering, |entry| {
@@ -90,7 +90,7 @@ pub(in crate::operations) async fn claimed(
         |why: String| OperationError::Incomplete(format!("the cloud controller's list: {why}"));
     let fetched = cloud_controller.handles(offering).await;
     let fetched = fetched.map_err(|error| incomplete(chain(&error).to_string()))?;
-    match fetched.unreadable {
+    match fetched.unreadable() {
         0 => Ok(Some(fetched)),
         unreadable => Err(incomplete(format!("{unreadable} handles cannot be read"))),
     }

@@ -30,21 +30,17 @@ pub(super) async fn check(ops: &Operations, offering: &OfferingConfig) -> Report
             Err(problem) => report.problems.push(format!("node {node}: {problem}")),
         }
     }
-    let claimed = match claimed(ops, offering).await {
-        Ok(claimed) => claimed,
-        Err(error) => {
-            report.problems.push(chain(&error).to_string());
-            None
-        }
-    };
+    let claimed = claimed(ops, offering).await;
     let known = match known(ops, offering).await {
         Ok(known) => known,
         Err(error) => return unreadable(report, &error),
     };
     let ordered = report.compare(&whole, &known);
-    if let Some(fetched) = claimed {
-        let ids = fetched.instances().map(|handle| handle.service_id).collect();
-        report.compare_platform(&ids, &known);
+    match claimed {
+        Ok(Some(fetched)) => report.compare_platform(&fetched.names().collect(), &known),
+        // There is no platform: the records know all.
+        Ok(None) => {}
+        Err(error) => report.leave_open(&chain(&error)),
     }
     release(ops, offering, &mark, ordered).await;
     report

@@ -11,6 +11,7 @@ use tenon_protocol::record::{Phase, StoreMark};
 use tenon_protocol::{Fault, Generation, InstanceId, NodeId};
 
 use super::{ItemsByNode, Manner, PurgeRequest};
+use crate::cloud_controller::Fetched;
 use crate::config::OfferingConfig;
 use crate::operations::check_orphan::{claimed, inventories};
 use crate::operations::tend_orphans::order;
@@ -43,8 +44,7 @@ pub(super) async fn purge(
     let scope = (InventoryScope::All, &mark);
     let asked = inventories(ops, offering, request.nodes(), scope).await;
     let fetched = claimed(ops, offering).await?;
-    let handles = fetched.iter().flat_map(|all| all.instances().chain(all.bindings()));
-    let claimed: HashSet<String> = handles.map(|handle| handle.service_id).collect();
+    let claimed: HashSet<String> = fetched.iter().flat_map(Fetched::names).collect();
     let look = Look { ops, offering, claimed: &claimed, begun };
     let mut plans = BTreeMap::new();
     for (node, inventory) in asked {

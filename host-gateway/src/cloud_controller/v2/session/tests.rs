@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tenon_protocol::Secret;
 
 use super::*;
+use crate::cloud_controller::Oddity;
 use crate::cloud_controller::tests::platform::{Heard, Platform, plain_client};
 use crate::config::{Grant, UaaConfig};
 
@@ -41,9 +42,9 @@ async fn list(pages: Vec<Value>) -> Result<(Vec<String>, usize), String> {
     .await;
     let mut guids = Vec::new();
     let take = |entry: Listed<Object>| guids.push(entry.metadata.guid);
-    let unreadable = session(&platform).list("/l", take).await;
+    let odd = session(&platform).list("/l", take).await;
     let text = |error: CloudControllerError| error.to_string().replace(&platform.url, "");
-    unreadable.map(|unreadable| (guids, unreadable)).map_err(text)
+    odd.map(|odd| (guids, odd.count(Oddity::Unreadable))).map_err(text)
 }
 
 fn page(total: u64, next: &Value, entries: &[Value]) -> Value {

@@ -128,7 +128,7 @@ async fn p35_both_versions_of_the_cloud_controller_give_the_same_handles() {
     let expected: Vec<Handle> = serde_json::from_value(v1["body"]["handles"].clone()).unwrap();
     // A handle is a secret: it has no Debug.
     assert!(fetched.instances().chain(fetched.bindings()).eq(expected));
-    assert_eq!(fetched.unreadable, 0);
+    assert_eq!(fetched.unreadable(), 0);
     let lines = platform.lines();
     assert!(lines.iter().any(|line| line.contains("page=2")), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains(SERVICE)), "{lines:?}");
