@@ -3,6 +3,7 @@
 //! Translates and decides nothing. Reference, section 1.
 
 mod answer;
+mod ask;
 mod body;
 mod download;
 mod listener;

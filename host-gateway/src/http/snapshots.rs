@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
 use axum::routing::{get, post, put};
+use serde_json::json;
 use tenon_protocol::message::{SerializedUrl, SnapshotName};
 
-use super::body::{Caller, Json, Names, RequestId};
-use super::routes::Shared;
+use super::ask::{Ask, Asked};
+use super::body::Json;
 use super::{Answer, Front};
 use crate::metrics::Verb;
 use crate::operations::create_serialized_url::create_serialized_url;
@@ -42,153 +42,97 @@ pub(super) fn table(v1: &str, v2: &str) -> Router<Arc<Front>> {
         )
 }
 
-async fn on_create_snapshot(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names(id): Names<String>,
-    RequestId(request): RequestId,
-) -> Answer {
-    let work = |ops, offering| async move {
-        create_snapshot(&ops, &offering, &id, request.as_deref()).await.map(|job| Answer::of(&job))
+async fn on_create_snapshot(ask: Ask<String>) -> Answer {
+    let work = |asked: Asked<String>| async move {
+        create_snapshot(&asked.ops, &asked.offering, &asked.names, asked.request_id()).await
     };
-    front.run(Verb::CreateSnapshot, offering, work).await
+    ask.answer(Verb::CreateSnapshot, work).await
 }
 
-async fn on_list_snapshots(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names(id): Names<String>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        list_snapshots(&ops, &offering, &id).await.map(|list| Answer::of(&list))
+async fn on_list_snapshots(ask: Ask<String>) -> Answer {
+    let work = |asked: Asked<String>| async move {
+        list_snapshots(&asked.ops, &asked.offering, &asked.names).await
     };
-    front.run(Verb::ListSnapshots, offering, work).await
+    ask.answer(Verb::ListSnapshots, work).await
 }
 
-async fn on_get_snapshot(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names((id, snapshot)): Names<(String, String)>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        get_snapshot(&ops, &offering, &id, &snapshot).await.map(|found| Answer::of(&found))
+async fn on_get_snapshot(ask: Ask<(String, String)>) -> Answer {
+    let work = |asked: Asked<(String, String)>| async move {
+        let (id, snapshot) = &asked.names;
+        get_snapshot(&asked.ops, &asked.offering, id, snapshot).await
     };
-    front.run(Verb::GetSnapshot, offering, work).await
+    ask.answer(Verb::GetSnapshot, work).await
 }
 
-async fn on_rename_snapshot(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names((id, snapshot)): Names<(String, String)>,
-    Json(SnapshotName { name }): Json<SnapshotName>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        rename_snapshot(&ops, &offering, (&id, &snapshot), &name).await.map(|()| Answer::nothing())
+async fn on_rename_snapshot(ask: Ask<(String, String)>, Json(body): Json<SnapshotName>) -> Answer {
+    let work = |asked: Asked<(String, String)>| async move {
+        let (id, snapshot) = &asked.names;
+        let renamed =
+            rename_snapshot(&asked.ops, &asked.offering, (id, snapshot), &body.name).await;
+        renamed.map(|()| json!({}))
     };
-    front.run(Verb::RenameSnapshot, offering, work).await
+    ask.answer(Verb::RenameSnapshot, work).await
 }
 
-async fn on_rollback_snapshot(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names((id, snapshot)): Names<(String, String)>,
-    RequestId(request): RequestId,
-) -> Answer {
-    let work = |ops, offering| async move {
-        rollback_snapshot(&ops, &offering, (&id, &snapshot), request.as_deref())
+async fn on_rollback_snapshot(ask: Ask<(String, String)>) -> Answer {
+    let work = |asked: Asked<(String, String)>| async move {
+        let (id, snapshot) = &asked.names;
+        rollback_snapshot(&asked.ops, &asked.offering, (id, snapshot), asked.request_id()).await
+    };
+    ask.answer(Verb::RollbackSnapshot, work).await
+}
+
+async fn on_delete_snapshot(ask: Ask<(String, String)>) -> Answer {
+    let work = |asked: Asked<(String, String)>| async move {
+        let (id, snapshot) = &asked.names;
+        delete_snapshot(&asked.ops, &asked.offering, (id, snapshot), asked.request_id()).await
+    };
+    ask.answer(Verb::DeleteSnapshot, work).await
+}
+
+async fn on_create_serialized_url(ask: Ask<(String, String)>) -> Answer {
+    let work = |asked: Asked<(String, String)>| async move {
+        let (id, snapshot) = &asked.names;
+        create_serialized_url(&asked.ops, &asked.offering, (id, snapshot), asked.request_id()).await
+    };
+    ask.answer(Verb::CreateSerializedUrl, work).await
+}
+
+async fn on_get_serialized_url(ask: Ask<(String, String)>) -> Answer {
+    let work = |asked: Asked<(String, String)>| async move {
+        let (id, snapshot) = &asked.names;
+        get_serialized_url(&asked.ops, &asked.offering, id, snapshot).await
+    };
+    ask.answer(Verb::GetSerializedUrl, work).await
+}
+
+async fn on_import_from_url(ask: Ask<String>, Json(body): Json<SerializedUrl>) -> Answer {
+    let work = |asked: Asked<String>| async move {
+        import_from_url(&asked.ops, &asked.offering, &asked.names, body.url, asked.request_id())
             .await
-            .map(|job| Answer::of(&job))
     };
-    front.run(Verb::RollbackSnapshot, offering, work).await
+    ask.answer(Verb::ImportFromUrl, work).await
 }
 
-async fn on_delete_snapshot(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names((id, snapshot)): Names<(String, String)>,
-    RequestId(request): RequestId,
-) -> Answer {
-    let work = |ops, offering| async move {
-        delete_snapshot(&ops, &offering, (&id, &snapshot), request.as_deref())
+async fn on_show_job(ask: Ask<(String, String)>) -> Answer {
+    let work = |asked: Asked<(String, String)>| async move {
+        let (id, job) = &asked.names;
+        show_job(&asked.ops, &asked.offering, id, job).await
+    };
+    ask.answer(Verb::ShowJob, work).await
+}
+
+async fn on_create_snapshot_v2(ask: Ask<String>, Json(body): Json<SnapshotName>) -> Answer {
+    let work = |asked: Asked<String>| async move {
+        create_snapshot_v2(&asked.ops, &asked.offering, &asked.names, body.name, asked.request_id())
             .await
-            .map(|job| Answer::of(&job))
     };
-    front.run(Verb::DeleteSnapshot, offering, work).await
+    ask.answer(Verb::CreateSnapshotV2, work).await
 }
 
-async fn on_create_serialized_url(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names((id, snapshot)): Names<(String, String)>,
-    RequestId(request): RequestId,
-) -> Answer {
-    let work = |ops, offering| async move {
-        create_serialized_url(&ops, &offering, (&id, &snapshot), request.as_deref())
-            .await
-            .map(|job| Answer::of(&job))
+async fn on_list_snapshots_v2(ask: Ask<String>) -> Answer {
+    let work = |asked: Asked<String>| async move {
+        list_snapshots_v2(&asked.ops, &asked.offering, &asked.names).await
     };
-    front.run(Verb::CreateSerializedUrl, offering, work).await
-}
-
-async fn on_get_serialized_url(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names((id, snapshot)): Names<(String, String)>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        get_serialized_url(&ops, &offering, &id, &snapshot).await.map(|link| Answer::of(&link))
-    };
-    front.run(Verb::GetSerializedUrl, offering, work).await
-}
-
-async fn on_import_from_url(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names(id): Names<String>,
-    RequestId(request): RequestId,
-    Json(SerializedUrl { url }): Json<SerializedUrl>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        import_from_url(&ops, &offering, &id, url, request.as_deref())
-            .await
-            .map(|job| Answer::of(&job))
-    };
-    front.run(Verb::ImportFromUrl, offering, work).await
-}
-
-async fn on_show_job(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names((id, job)): Names<(String, String)>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        show_job(&ops, &offering, &id, &job).await.map(|job| Answer::of(&job))
-    };
-    front.run(Verb::ShowJob, offering, work).await
-}
-
-async fn on_create_snapshot_v2(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names(id): Names<String>,
-    RequestId(request): RequestId,
-    Json(SnapshotName { name }): Json<SnapshotName>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        create_snapshot_v2(&ops, &offering, &id, name, request.as_deref())
-            .await
-            .map(|ordered| Answer::of(&ordered))
-    };
-    front.run(Verb::CreateSnapshotV2, offering, work).await
-}
-
-async fn on_list_snapshots_v2(
-    State(front): Shared,
-    Caller(offering): Caller,
-    Names(id): Names<String>,
-) -> Answer {
-    let work = |ops, offering| async move {
-        list_snapshots_v2(&ops, &offering, &id).await.map(|list| Answer::of(&list))
-    };
-    front.run(Verb::ListSnapshotsV2, offering, work).await
+    ask.answer(Verb::ListSnapshotsV2, work).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenon_protocol::job::JobView;
 use tenon_protocol::record::JobKind;
 
-use super::order_job::{Wanted, order_job, own_snapshot};
+use super::order_job::{order_job, own_snapshot};
 use super::{OperationError, Operations};
 use crate::config::{Extension, OfferingConfig};
 
@@ -23,11 +23,6 @@ pub(crate) async fn create_serialized_url(
     ops.check_up()?;
     let instance = ops.extended_instance(offering, id, Extension::Serialization).await?;
     let snapshot = own_snapshot(ops, &instance, snapshot).await?.id;
-    let words = ["create_serialized_url", snapshot.as_str()];
-    let kind = JobKind::CreateSerializedUrl {
-        snapshot: snapshot.clone(),
-        provider: offering.provider.clone(),
-    };
-    let wanted = Wanted { kind, words: &words, request_id };
-    Ok(order_job(ops, &instance, wanted).await?.view())
+    let kind = JobKind::CreateSerializedUrl { snapshot, provider: offering.provider.clone() };
+    Ok(order_job(ops, &instance, kind, request_id).await?.view())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenon_protocol::job::JobView;
 use tenon_protocol::record::JobKind;
 
-use super::order_job::{Wanted, order_job, quota};
+use super::order_job::{order_job, quota};
 use super::{OperationError, Operations};
 use crate::config::{Extension, OfferingConfig};
 
@@ -25,6 +25,5 @@ pub(crate) async fn create_snapshot(
     let snapshot = ops.jobs.new_snapshot_id().await?;
     let quota = quota(offering, &instance);
     let kind = JobKind::CreateSnapshot { snapshot, name: None, quota };
-    let wanted = Wanted { kind, words: &["create_snapshot"], request_id };
-    Ok(order_job(ops, &instance, wanted).await?.view())
+    Ok(order_job(ops, &instance, kind, request_id).await?.view())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tenon_protocol::message::{SnapshotState, SnapshotV2};
 use tenon_protocol::record::{JobKind, RECORD_VERSION, SnapshotOrder};
 
-use super::order_job::{Wanted, order_job, quota};
+use super::order_job::{order_job, quota};
 use super::rename_snapshot::check_name;
 use super::{OperationError, Operations};
 use crate::config::{Extension, OfferingConfig};
@@ -32,8 +32,7 @@ pub(crate) async fn create_snapshot_v2(
     let drawn = ops.jobs.new_snapshot_id().await?;
     let quota = quota(offering, &instance);
     let kind = JobKind::CreateSnapshot { snapshot: drawn.clone(), name: Some(name.clone()), quota };
-    let wanted = Wanted { kind, words: &["create_snapshot_v2", &name], request_id };
-    let job = order_job(ops, &instance, wanted).await?;
+    let job = order_job(ops, &instance, kind, request_id).await?;
     let snapshot_id = match job.kind {
         JobKind::CreateSnapshot { snapshot, .. } => snapshot,
         JobKind::RollbackSnapshot { .. }

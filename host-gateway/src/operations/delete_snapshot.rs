@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenon_protocol::job::JobView;
 use tenon_protocol::record::JobKind;
 
-use super::order_job::{Wanted, order_job, ordered_before, own_snapshot, snapshot_id};
+use super::order_job::{order_job, ordered_before, own_snapshot, snapshot_id};
 use super::{OperationError, Operations};
 use crate::config::{Extension, OfferingConfig};
 
@@ -23,15 +23,11 @@ pub(crate) async fn delete_snapshot(
     ops.check_up()?;
     let instance = ops.extended_instance(offering, id, Extension::Snapshot).await?;
     let snapshot = snapshot_id(snapshot)?;
-    let words = ["delete_snapshot", snapshot.as_str()];
     let kind = JobKind::DeleteSnapshot { snapshot: snapshot.clone() };
-    let wanted = Wanted { kind, words: &words, request_id };
-    match own_snapshot(ops, &instance, snapshot.as_str()).await {
-        Ok(_there) => Ok(order_job(ops, &instance, wanted).await?.view()),
+    let job = match own_snapshot(ops, &instance, snapshot.as_str()).await {
+        Ok(_there) => order_job(ops, &instance, kind, request_id).await?,
         // It is gone: by this request, perhaps, which is made again.
-        Err(not_there) => match ordered_before(ops, &instance, &wanted).await? {
-            Some(before) => Ok(before.view()),
-            None => Err(not_there),
-        },
-    }
+        Err(not_there) => ordered_before(ops, &instance, (&kind, request_id), not_there).await?,
+    };
+    Ok(job.view())
 }

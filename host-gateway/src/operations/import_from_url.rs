@@ -6,7 +6,7 @@ use tenon_protocol::job::JobView;
 use tenon_protocol::record::JobKind;
 use tenon_protocol::{Secret, SnapshotId};
 
-use super::order_job::{Wanted, order_job, quota};
+use super::order_job::{order_job, quota};
 use super::{OperationError, Operations};
 use crate::config::{Extension, OfferingConfig};
 
@@ -33,12 +33,10 @@ pub(crate) async fn import_from_url(
     let instance = ops.extended_instance(offering, id, Extension::Serialization).await?;
     let snapshot: SnapshotId = ops.jobs.new_snapshot_id().await?;
     let quota = quota(offering, &instance);
-    let from = url.reveal().to_owned();
     // A link of our own leads to the store: the node takes the package from there.
-    let upload = ops.uploads().ok().and_then(|uploads| uploads.behind(&from));
+    let upload = ops.uploads().ok().and_then(|uploads| uploads.behind(url.reveal()));
     let kind = JobKind::ImportFromUrl { snapshot, url: Some(url), upload, name: None, quota };
-    let wanted = Wanted { kind, words: &["import_from_url", &from], request_id };
-    Ok(order_job(ops, &instance, wanted).await?.view())
+    Ok(order_job(ops, &instance, kind, request_id).await?.view())
 }
 
 /// The original's pattern was not anchored: a file's URL that held another one passed (P33).

@@ -2,48 +2,39 @@
 
 use std::time::Duration;
 
-use tenon_protocol::JobId;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::job::JobStatus;
 use tenon_protocol::record::{InstanceRecord, JobKind, JobRecord, RECORD_VERSION, SnapshotRecord};
+use tenon_protocol::{JobId, Secret, SnapshotId};
 
 use super::{OperationError, Operations, shown};
 use crate::config::{Extension, OfferingConfig};
 use crate::sender::Sender;
 use crate::state::{Created, Homed, Queued};
-use tenon_protocol::SnapshotId;
 
 /// A node ends a job in its record first, and takes it from the queue after that.
 const MOMENT: Duration = Duration::from_millis(50);
 const MOMENTS: u32 = 20;
 
-/// What is ordered, apart from ids that are drawn for it.
-pub(super) struct Wanted<'a> {
-    pub(super) kind: JobKind,
-    /// The operation and what it names: the same for a request that is made again.
-    pub(super) words: &'a [&'a str],
-    /// `X-VCAP-Request-ID`.
-    pub(super) request_id: Option<&'a str>,
-}
-
-/// Writes down a job about `instance`, and points its node to it. The same request as one before
-/// gets that one's job, also after the instance moved.
+/// Writes down a job of `kind` about `instance`, and points its node to it. The same request as one
+/// before gets that one's job, also after the instance moved.
 pub(super) async fn order_job(
     ops: &Operations,
     instance: &InstanceRecord,
-    wanted: Wanted<'_>,
+    kind: JobKind,
+    request_id: Option<&str>,
 ) -> Result<JobRecord, OperationError> {
     if ops.nodes.takes_snapshots(&instance.service, &instance.life.node) == Some(false) {
         return Err(OperationError::NoExtension(Extension::Snapshot));
     }
-    let id = wanted.request_id.map(|request| job_id(instance, request, wanted.words));
+    let id = request_id.map(|request| job_id(instance, request, &kind));
     // On whichever node its instance was then: the record's key names that one.
     if let Some(id) = &id
         && let Some(before) = ops.jobs.find(&instance.service, id).await?
     {
         return Ok(before);
     }
-    let record = new_job(instance, wanted.kind, id.unwrap_or_else(JobId::random));
+    let record = new_job(instance, kind, id.unwrap_or_else(JobId::random));
     ops.crash.point("snapshot.before-record");
     let stored = match ops.jobs.create(record).await? {
         Created::New(stored) => stored,
@@ -59,14 +50,18 @@ pub(super) async fn order_job(
     Err(OperationError::Busy(instance.id.clone()))
 }
 
-/// The job that the same request ordered before; `None` when it did not.
+/// The job of `kind` that the same request ordered before. When there is none, `error`.
+///
+/// What the request names may be gone since, or closed, and yet it was done.
 pub(super) async fn ordered_before(
     ops: &Operations,
     instance: &InstanceRecord,
-    wanted: &Wanted<'_>,
-) -> Result<Option<JobRecord>, OperationError> {
-    let Some(request) = wanted.request_id else { return Ok(None) };
-    Ok(ops.jobs.find(&instance.service, &job_id(instance, request, wanted.words)).await?)
+    (kind, request_id): (&JobKind, Option<&str>),
+    error: OperationError,
+) -> Result<JobRecord, OperationError> {
+    let Some(request) = request_id else { return Err(error) };
+    let before = ops.jobs.find(&instance.service, &job_id(instance, request, kind)).await?;
+    before.ok_or(error)
 }
 
 /// A job of `kind` about `instance`, on the node where it is.
@@ -89,9 +84,29 @@ pub(super) fn new_job(instance: &InstanceRecord, kind: JobKind, id: JobId) -> Jo
     }
 }
 
-fn job_id(instance: &InstanceRecord, request_id: &str, words: &[&str]) -> JobId {
+/// The same for a request that is made again: it consists of the operation and what it names.
+fn job_id(instance: &InstanceRecord, request_id: &str, kind: &JobKind) -> JobId {
     let mut parts = vec![instance.service.as_str(), instance.id.as_str(), request_id];
-    parts.extend(words);
+    match kind {
+        JobKind::CreateSnapshot { name: None, .. } => parts.push("create_snapshot"),
+        JobKind::CreateSnapshot { name: Some(name), .. } => {
+            parts.extend(["create_snapshot_v2", name]);
+        }
+        JobKind::RollbackSnapshot { snapshot } => {
+            parts.extend(["rollback_snapshot", snapshot.as_str()]);
+        }
+        JobKind::DeleteSnapshot { snapshot } => {
+            parts.extend(["delete_snapshot", snapshot.as_str()]);
+        }
+        JobKind::CreateSerializedUrl { snapshot, .. } => {
+            parts.extend(["create_serialized_url", snapshot.as_str()]);
+        }
+        JobKind::ImportFromUrl { url, .. } => {
+            parts.push("import_from_url");
+            parts.extend(url.as_ref().map(Secret::reveal));
+        }
+        JobKind::ForgetSnapshots => parts.push("forget_snapshots"),
+    }
     JobId::derived(&parts)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenon_protocol::job::JobView;
 use tenon_protocol::record::JobKind;
 
-use super::order_job::{Wanted, order_job, own_snapshot};
+use super::order_job::{order_job, own_snapshot};
 use super::{OperationError, Operations};
 use crate::config::{Extension, OfferingConfig};
 
@@ -23,8 +23,6 @@ pub(crate) async fn rollback_snapshot(
     ops.check_up()?;
     let instance = ops.extended_instance(offering, id, Extension::Snapshot).await?;
     let snapshot = own_snapshot(ops, &instance, snapshot).await?.id;
-    let words = ["rollback_snapshot", snapshot.as_str()];
-    let kind = JobKind::RollbackSnapshot { snapshot: snapshot.clone() };
-    let wanted = Wanted { kind, words: &words, request_id };
-    Ok(order_job(ops, &instance, wanted).await?.view())
+    let kind = JobKind::RollbackSnapshot { snapshot };
+    Ok(order_job(ops, &instance, kind, request_id).await?.view())
 }
