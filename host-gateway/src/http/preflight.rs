@@ -63,7 +63,10 @@ impl Preflight {
     }
 
     fn offering(&self, headers: &HeaderMap) -> Option<&Arc<OfferingConfig>> {
-        let token = headers.get(TOKEN)?.to_str().ok()?;
+        let mut tokens = headers.get_all(TOKEN).iter();
+        // Of two nobody can say which one whoever is before us looked at.
+        let (Some(token), None) = (tokens.next(), tokens.next()) else { return None };
+        let token = token.to_str().ok()?;
         // All are compared, so that the time does not tell which one was close.
         self.offerings.iter().fold(None, |found, offering| {
             if offering.admits(token) { Some(offering) } else { found }
@@ -129,6 +132,21 @@ mod tests {
     fn the_token_selects_the_offering() {
         assert_eq!(check_preflight(JSON, "mysql-secret", true), Ok("mysql".to_owned()));
         assert_eq!(check_preflight(JSON, "files-secret", true), Ok("files".to_owned()));
+    }
+
+    #[test]
+    fn two_tokens_are_none() {
+        let text = include_str!("../../testdata/gateway.toml");
+        let config = Config::parse(text, Path::new("gw.toml")).unwrap();
+        let offerings = config.offerings.into_iter().map(Arc::new).collect();
+        let refusals = Arc::new(Refusals::new(Arc::default()));
+        let preflight = Preflight::new(offerings, |_| Ok(()), refusals);
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON.parse().unwrap())]);
+        for (token, expected) in [("mysql-secret", Ok(())), ("mysql-secret", Err(30100))] {
+            headers.append(TOKEN, token.parse().unwrap());
+            let checked = preflight.check(&Sender::default(), &headers);
+            assert_eq!(checked.map(drop).map_err(|fault| fault.msg.code), expected);
+        }
     }
 
     #[test]
