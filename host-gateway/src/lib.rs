@@ -12,6 +12,7 @@ pub mod crash;
 pub mod gateway;
 mod http;
 mod jitter;
+mod links;
 mod metrics;
 mod nats;
 mod nodes;

@@ -10,20 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
-use reqwest::Url;
+use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
-use tenon_protocol::upload::{DIR, Recipient, UploadId, UploadKey};
-use tenon_protocol::{InstanceId, Secret, ServiceName, chain};
+use tenon_protocol::upload::{DIR, UploadId};
 use tokio::io::AsyncWriteExt;
 
 use crate::config::UploadsConfig;
 use crate::operations::OperationError;
 
-/// The uploads, and the key of their links.
+/// The uploads.
 pub(crate) struct Uploads {
     dir: Arc<Dir>,
-    key: UploadKey,
-    own_url: String,
     config: UploadsConfig,
     /// Held from the look how many there are until there is one more.
     beginning: Mutex<()>,
@@ -39,28 +36,17 @@ pub(crate) struct Part {
 }
 
 impl Uploads {
-    /// Opens the uploads in `store`, for links below `own_url`.
+    /// Opens the uploads in `store`.
     ///
     /// # Errors
     ///
     /// The system's error.
-    pub(crate) fn open(
-        store: &Dir,
-        config: UploadsConfig,
-        key: UploadKey,
-        own_url: &str,
-    ) -> io::Result<Self> {
+    pub(crate) fn open(store: &Dir, config: UploadsConfig) -> io::Result<Self> {
         let mut builder = DirBuilder::new();
         // Nodes of the same group read packages.
         builder.recursive(true).mode(0o750);
         store.create_dir_with(DIR, &builder)?;
-        Ok(Self {
-            dir: Arc::new(store.open_dir(DIR)?),
-            key,
-            own_url: own_url.trim_end_matches('/').to_owned(),
-            config,
-            beginning: Mutex::new(()),
-        })
+        Ok(Self { dir: Arc::new(store.open_dir(DIR)?), config, beginning: Mutex::new(()) })
     }
 
     /// Whether `token` allows uploads; the time does not tell which one was close.
@@ -82,32 +68,6 @@ impl Uploads {
     /// A name for a package that is whole now.
     pub(crate) fn name(&self) -> UploadId {
         UploadId::until(Millis::now().after(self.config.life))
-    }
-
-    /// A link to upload `id`.
-    pub(crate) fn link(&self, recipient: &Recipient, id: &UploadId) -> Secret {
-        let Recipient { service, instance } = recipient;
-        let token = self.key.sign(recipient, id);
-        let path = format!("serialized/{service}/{instance}/serialized/file");
-        Secret::new(format!("{}/{path}?token={}", self.own_url, token.reveal()))
-    }
-
-    /// The upload that `token` leads to.
-    pub(crate) fn read(&self, token: &str, recipient: &Recipient) -> Option<UploadId> {
-        self.key.read(token, recipient, Millis::now())
-    }
-
-    /// The upload that `url` leads to: a link of any gateway of this platform, by whatever address.
-    pub(crate) fn behind(&self, url: &str) -> Option<UploadId> {
-        let url = Url::parse(url).ok()?;
-        let segments: Vec<&str> = url.path_segments()?.collect();
-        let [.., "serialized", service, instance, "serialized", "file"] = *segments else {
-            return None;
-        };
-        let service = ServiceName::new(service).ok()?;
-        let recipient = Recipient { service, instance: InstanceId::new(instance).ok()? };
-        let (_, token) = url.query_pairs().find(|(name, _)| name == "token")?;
-        self.read(&token, &recipient)
     }
 
     /// Begins an upload.

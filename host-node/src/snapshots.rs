@@ -12,7 +12,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use sha2::{Digest, Sha256};
 use tenon_protocol::chain;
-use tenon_protocol::upload::UploadId;
+use tenon_protocol::link::Linked;
 use tenon_protocol::{InstanceId, JobId, ServiceName, SnapshotId};
 
 use crate::config::SnapshotsConfig;
@@ -70,13 +70,17 @@ impl SnapshotStore {
         }
     }
 
-    /// A package that a user handed to a gateway; `None` when it is not there, or no more.
+    /// The package that a link leads to; `None` when it is not there, or no more.
     ///
     /// # Errors
     ///
     /// The system's error.
-    pub(crate) fn upload(&self, id: &UploadId) -> io::Result<Option<File>> {
-        match self.dir.open(id.path()) {
+    pub(crate) fn linked(&self, linked: &Linked) -> io::Result<Option<File>> {
+        let path = match linked {
+            Linked::Upload(id) => id.path(),
+            Linked::Download(download) => download.path(),
+        };
+        match self.dir.open(path) {
             Ok(file) => Ok(Some(file.into_std())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -1,23 +1,14 @@
 //! The token of a download link: signed for one snapshot, and good for a while. Pure.
-//!
-//! Nothing is stored: whoever has the seal key of the gateways can check it, and nobody else can
-//! make one.
 
-use std::fmt;
-
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::id::{InstanceId, ServiceName, SnapshotId};
-use crate::seal::SealKey;
+use crate::link::{LinkError, LinkKey, Purpose};
 use crate::secret::Secret;
 
-/// What the signing key is derived for.
-const PURPOSE: &str = "tenon download link 1";
-
 /// Whose package a link is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Download {
     /// The offering's service name.
     pub service: ServiceName,
@@ -27,55 +18,48 @@ pub struct Download {
     pub snapshot: SnapshotId,
 }
 
-/// Signs links, and checks them. Gateways that share a seal key accept each other's.
-#[derive(Clone)]
-pub struct LinkKey([u8; 32]);
-
-impl LinkKey {
-    /// The key for links that belongs to `seal_key`.
+impl Download {
+    /// A token that lets its holder fetch this until `expiry`.
     #[must_use]
-    pub fn of(seal_key: &SealKey) -> Self {
-        Self(seal_key.derive(PURPOSE))
-    }
-
-    /// A token that lets its holder fetch `download` until `expiry`.
-    #[must_use]
-    pub fn sign(&self, download: &Download, expiry: Millis) -> Secret {
+    pub fn sign(&self, key: &LinkKey, expiry: Millis) -> Secret {
         let seconds = expiry.as_millis() / 1_000;
-        let signature = self.mac(download, seconds).finalize().into_bytes();
-        Secret::new(format!("{seconds}-{}", hex::encode(signature)))
+        let signature = key.sign(Purpose::Download, &self.signed(seconds));
+        Secret::new(format!("{seconds}-{signature}"))
     }
 
-    /// Whether `token` lets its holder fetch `download` at `now`. Takes the same time for every
-    /// wrong signature.
-    #[must_use]
-    pub fn allows(&self, token: &str, download: &Download, now: Millis) -> bool {
-        let Some((seconds, signature)) = token.split_once('-') else { return false };
+    /// Checks whether `token` lets its holder fetch this at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError`] says why it does not.
+    pub fn check(&self, token: &str, key: &LinkKey, now: Millis) -> Result<(), LinkError> {
+        let (seconds, signature) = token.split_once('-').ok_or(LinkError::Forged)?;
         let plain = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
-        let Some(seconds) = seconds.parse::<u64>().ok().filter(|_| plain) else { return false };
-        let Ok(signature) = hex::decode(signature) else { return false };
-        let genuine = self.mac(download, seconds).verify_slice(&signature).is_ok();
-        genuine && now.as_millis() / 1_000 < seconds
+        let seconds = seconds.parse::<u64>().ok().filter(|_| plain).ok_or(LinkError::Forged)?;
+        if !key.is_genuine(Purpose::Download, &self.signed(seconds), signature) {
+            return Err(LinkError::Forged);
+        }
+        if now.as_millis() / 1_000 < seconds { Ok(()) } else { Err(LinkError::Over) }
     }
 
-    fn mac(&self, download: &Download, seconds: u64) -> Hmac<Sha256> {
-        let Download { service, instance, snapshot } = download;
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length is a key");
-        // No part can hold a line break: the text says which part is which.
-        mac.update(format!("{service}\n{instance}\n{snapshot}\n{seconds}").as_bytes());
-        mac
+    /// Where the package lies, from the store on.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let Self { service, instance, snapshot } = self;
+        format!("{service}/{instance}/{snapshot}.zip")
     }
-}
 
-impl fmt::Debug for LinkKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<hidden>")
+    /// What is signed. No part can hold a line break: the text says which part is which.
+    fn signed(&self, seconds: u64) -> String {
+        let Self { service, instance, snapshot } = self;
+        format!("{service}\n{instance}\n{snapshot}\n{seconds}")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::SealKey;
 
     const NOW: Millis = Millis::from_millis(1_000_000_000);
     const LATER: Millis = Millis::from_millis(1_000_060_000);
@@ -88,30 +72,34 @@ mod tests {
         }
     }
 
+    fn check(seed: u8, token: &str, of: &Download, now: Millis) -> Result<(), LinkError> {
+        of.check(token, &key(seed), now)
+    }
+
     fn key(seed: u8) -> LinkKey {
         LinkKey::of(&SealKey::from_hex(&hex::encode([seed; 32])).unwrap())
     }
 
     #[test]
     fn p32_a_token_opens_one_snapshot_of_one_instance_until_it_expires() {
-        let token = key(1).sign(&download(), LATER);
+        let token = download().sign(&key(1), LATER);
         let token = token.reveal();
-        assert!(key(1).allows(token, &download(), NOW));
-        assert!(!key(1).allows(token, &download(), LATER), "expired");
-        assert!(!key(2).allows(token, &download(), NOW), "another key");
+        assert_eq!(check(1, token, &download(), NOW), Ok(()));
+        assert_eq!(check(1, token, &download(), LATER), Err(LinkError::Over));
+        assert_eq!(check(2, token, &download(), NOW), Err(LinkError::Forged), "another key");
         let others = [
             Download { service: ServiceName::new("FilesaaS").unwrap(), ..download() },
             Download { instance: InstanceId::new("d2").unwrap(), ..download() },
             Download { snapshot: SnapshotId::from(8), ..download() },
         ];
         for other in others {
-            assert!(!key(1).allows(token, &other, NOW), "{other:?}");
+            assert_eq!(check(1, token, &other, NOW), Err(LinkError::Forged), "{other:?}");
         }
     }
 
     #[test]
     fn p32_a_token_cannot_be_changed() {
-        let token = key(1).sign(&download(), LATER).reveal().to_owned();
+        let token = download().sign(&key(1), LATER).reveal().to_owned();
         let (_, signature) = token.split_once('-').unwrap();
         let bad = [
             format!("9999999999-{signature}"),
@@ -124,12 +112,14 @@ mod tests {
             String::new(),
         ];
         for bad in bad {
-            assert!(!key(1).allows(&bad, &download(), NOW), "{bad}");
+            assert_eq!(check(1, &bad, &download(), NOW), Err(LinkError::Forged), "{bad}");
+            // Only whoever has a good one is told that it has expired.
+            assert_eq!(check(1, &bad, &download(), LATER), Err(LinkError::Forged), "{bad}");
         }
     }
 
     #[test]
-    fn the_key_of_links_is_not_shown() {
-        assert_eq!(format!("{:?}", key(1)), "<hidden>");
+    fn a_package_lies_with_its_snapshot() {
+        assert_eq!(download().path(), "MyaaS/d1/7.zip");
     }
 }

@@ -10,6 +10,7 @@ pub mod download;
 pub mod fault;
 pub mod id;
 pub mod job;
+pub mod link;
 pub mod message;
 pub mod order;
 pub mod position;

@@ -6,21 +6,17 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
 use crate::clock::Millis;
 use crate::id::{InstanceId, ServiceName};
-use crate::seal::SealKey;
+use crate::link::{LinkError, LinkKey, Purpose};
 use crate::secret::Secret;
 
 /// Where uploads lie in the store. No service can have this name.
 pub const DIR: &str = ".uploads";
 
-/// What the signing key is derived for.
-const PURPOSE: &str = "tenon upload link 1";
 /// Random hex digits of a name: whoever guesses one still needs its signature.
 const RANDOM_DIGITS: usize = 32;
 /// No moment has more digits.
@@ -115,53 +111,38 @@ pub struct Recipient {
     pub instance: InstanceId,
 }
 
-/// Signs links to uploads, and reads them. Gateways that share a seal key accept each other's.
-#[derive(Clone)]
-pub struct UploadKey([u8; 32]);
-
-impl UploadKey {
-    /// The key for links to uploads that belongs to `seal_key`.
+impl Recipient {
+    /// A token that leads to upload `id`, which is this one's.
     #[must_use]
-    pub fn of(seal_key: &SealKey) -> Self {
-        Self(seal_key.derive(PURPOSE))
+    pub fn sign(&self, key: &LinkKey, id: &UploadId) -> Secret {
+        Secret::new(format!("{id}-{}", key.sign(Purpose::Upload, &self.signed(id))))
     }
 
-    /// A token that leads to upload `id` of `recipient`.
-    #[must_use]
-    pub fn sign(&self, recipient: &Recipient, id: &UploadId) -> Secret {
-        let signature = self.mac(recipient, id).finalize().into_bytes();
-        Secret::new(format!("{id}-{}", hex::encode(signature)))
+    /// The upload of this one that `token` leads to at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError`] says why it leads to none.
+    pub fn read(&self, token: &str, key: &LinkKey, now: Millis) -> Result<UploadId, LinkError> {
+        let (id, signature) = token.rsplit_once('-').ok_or(LinkError::Forged)?;
+        let id = UploadId::new(id).map_err(|_no_id| LinkError::Forged)?;
+        if !key.is_genuine(Purpose::Upload, &self.signed(&id), signature) {
+            return Err(LinkError::Forged);
+        }
+        if id.is_over(now) { Err(LinkError::Over) } else { Ok(id) }
     }
 
-    /// The upload of `recipient` that `token` leads to at `now`. Takes the same time for every
-    /// wrong signature.
-    #[must_use]
-    pub fn read(&self, token: &str, recipient: &Recipient, now: Millis) -> Option<UploadId> {
-        let (id, signature) = token.rsplit_once('-')?;
-        let id = UploadId::new(id).ok()?;
-        let signature = hex::decode(signature).ok()?;
-        let genuine = self.mac(recipient, &id).verify_slice(&signature).is_ok();
-        (genuine && !id.is_over(now)).then_some(id)
-    }
-
-    fn mac(&self, recipient: &Recipient, id: &UploadId) -> Hmac<Sha256> {
-        let Recipient { service, instance } = recipient;
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length is a key");
-        // No part can hold a line break: the text says which part is which.
-        mac.update(format!("{service}\n{instance}\n{id}").as_bytes());
-        mac
-    }
-}
-
-impl fmt::Debug for UploadKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<hidden>")
+    /// What is signed. No part can hold a line break: the text says which part is which.
+    fn signed(&self, id: &UploadId) -> String {
+        let Self { service, instance } = self;
+        format!("{service}\n{instance}\n{id}")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::SealKey;
 
     const NOW: Millis = Millis::from_millis(1_000_000_000);
     const LATER: Millis = Millis::from_millis(1_000_060_000);
@@ -173,21 +154,22 @@ mod tests {
         }
     }
 
-    fn key(seed: u8) -> UploadKey {
-        UploadKey::of(&SealKey::from_hex(&hex::encode([seed; 32])).unwrap())
+    fn key(seed: u8) -> LinkKey {
+        LinkKey::of(&SealKey::from_hex(&hex::encode([seed; 32])).unwrap())
     }
 
     #[test]
     fn p32_a_token_leads_to_one_upload_of_one_instance_until_it_expires() {
         let id = UploadId::until(LATER);
         let owner = recipient("mysql", "d1");
-        let token = key(1).sign(&owner, &id);
+        let token = owner.sign(&key(1), &id);
         let token = token.reveal();
-        assert_eq!(key(1).read(token, &owner, NOW), Some(id));
-        assert_eq!(key(1).read(token, &owner, LATER), None, "expired");
-        assert_eq!(key(2).read(token, &owner, NOW), None, "another key");
-        assert_eq!(key(1).read(token, &recipient("mysql", "d2"), NOW), None);
-        assert_eq!(key(1).read(token, &recipient("files", "d1"), NOW), None);
+        let forged = Err(LinkError::Forged);
+        assert_eq!(owner.read(token, &key(1), NOW), Ok(id));
+        assert_eq!(owner.read(token, &key(1), LATER), Err(LinkError::Over));
+        assert_eq!(owner.read(token, &key(2), NOW), forged, "another key");
+        assert_eq!(recipient("mysql", "d2").read(token, &key(1), NOW), forged);
+        assert_eq!(recipient("files", "d1").read(token, &key(1), NOW), forged);
         for bad in [
             token.replacen("1000060", "9000060", 1),
             token[..token.len() - 2].to_owned(),
@@ -195,9 +177,8 @@ mod tests {
             "aB3dE5fG7hJ90123456789abcdef0123456789abcdef".to_owned(),
             String::new(),
         ] {
-            assert_eq!(key(1).read(&bad, &owner, NOW), None, "{bad}");
+            assert_eq!(owner.read(&bad, &key(1), NOW), forged, "{bad}");
         }
-        assert_eq!(format!("{:?}", key(1)), "<hidden>");
     }
 
     #[test]

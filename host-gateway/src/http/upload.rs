@@ -124,7 +124,7 @@ async fn receive(
         Some(_) | None => fill(request, &method, &body, front.stall, &mut begun).await,
     };
     match filled {
-        Ok(()) => finish_upload(begun).await,
+        Ok(()) => finish_upload(&front.ops, begun).await,
         Err(error) => {
             drop(begun);
             body.discard().await;

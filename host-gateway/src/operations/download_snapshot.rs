@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tenon_protocol::clock::Millis;
 use tenon_protocol::download::Download;
 use tenon_protocol::{InstanceId, ServiceName, SnapshotId};
 
@@ -26,7 +25,7 @@ pub(crate) async fn download_snapshot(
         return Err(OperationError::Forbidden);
     };
     let download = Download { service, instance, snapshot };
-    if !packages.allows(token, &download, Millis::now()) {
+    if !packages.links.allows(token, &download) {
         return Err(OperationError::Forbidden);
     }
     let Download { service, instance, snapshot } = &download;

@@ -44,6 +44,6 @@ pub(super) fn upload<'a>(
     let (Ok(service), Ok(instance)) = (ServiceName::new(service), InstanceId::new(instance)) else {
         return Err(OperationError::Forbidden);
     };
-    let id = uploads.read(token, &Recipient { service, instance });
+    let id = ops.packages()?.links.upload(token, &Recipient { service, instance });
     Ok((uploads, id.ok_or(OperationError::Forbidden)?))
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use tenon_protocol::clock::Millis;
 use tenon_protocol::job::JobView;
 use tenon_protocol::record::JobKind;
 use tenon_protocol::{Secret, SnapshotId};
 
-use super::order_job::{order_job, quota};
+use super::order_job::{order_job, ordered_before, quota};
 use super::{OperationError, Operations};
 use crate::config::{Extension, OfferingConfig};
 
@@ -31,12 +32,25 @@ pub(crate) async fn import_from_url(
         return Err(OperationError::Malformed);
     }
     let instance = ops.extended_instance(offering, id, Extension::Serialization).await?;
+    // A link of our own leads to the store: the node takes the package from there.
+    let linked = match &ops.packages {
+        Some(packages) => packages.links.behind(url.reveal(), Millis::now()),
+        None => Ok(None),
+    };
     let snapshot: SnapshotId = ops.jobs.new_snapshot_id().await?;
     let quota = quota(offering, &instance);
-    // A link of our own leads to the store: the node takes the package from there.
-    let upload = ops.uploads().ok().and_then(|uploads| uploads.behind(url.reveal()));
-    let kind = JobKind::ImportFromUrl { snapshot, url: Some(url), upload, name: None, quota };
-    Ok(order_job(ops, &instance, kind, request_id).await?.view())
+    let order =
+        |linked| JobKind::ImportFromUrl { snapshot, url: Some(url), linked, name: None, quota };
+    let job = match linked {
+        Ok(linked) => order_job(ops, &instance, order(linked), request_id).await?,
+        // It was good, perhaps, when this request was made first.
+        Err(closed) => {
+            tracing::debug!(%closed, "nothing is imported");
+            let before = (&order(None), request_id);
+            ordered_before(ops, &instance, before, OperationError::Forbidden).await?
+        }
+    };
+    Ok(job.view())
 }
 
 /// The original's pattern was not anchored: a file's URL that held another one passed (P33).

@@ -58,10 +58,13 @@ pub(crate) async fn begin_upload(
 /// # Errors
 ///
 /// [`OperationError`]; nothing is left then.
-pub(crate) async fn finish_upload(mut begun: Begun) -> Result<Secret, OperationError> {
+pub(crate) async fn finish_upload(
+    ops: &Operations,
+    mut begun: Begun,
+) -> Result<Secret, OperationError> {
     let id = begun.uploads.name();
     let size = begun.part.keep(&id).await?;
     let Recipient { service, instance } = &begun.recipient;
     tracing::info!(%service, %instance, size, upload = %id, "a package is uploaded");
-    Ok(begun.uploads.link(&begun.recipient, &id))
+    Ok(ops.packages()?.links.to_upload(&begun.recipient, &id))
 }

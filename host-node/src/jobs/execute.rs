@@ -33,10 +33,10 @@ pub(super) async fn execute(
             let points = ["snapshot.noted", "snapshot.recorded"];
             new_snapshot((offering, records, job), (snapshot, *quota), work, points).await
         }
-        JobKind::ImportFromUrl { snapshot, url, upload, name, quota } => {
+        JobKind::ImportFromUrl { snapshot, url, linked, name, quota } => {
             // Absent only once the job has ended.
             let url = url.as_ref().ok_or_else(Fault::internal)?;
-            let import = Import { snapshot, url, upload: upload.as_ref(), name: name.as_deref() };
+            let import = Import { snapshot, url, linked: linked.as_ref(), name: name.as_deref() };
             let work = import_from_url(offering, job, import, progress);
             let points = ["fetch.noted", "fetch.recorded"];
             new_snapshot((offering, records, job), (snapshot, *quota), work, points).await

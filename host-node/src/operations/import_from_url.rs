@@ -1,5 +1,5 @@
-//! Import from a URL: a package is fetched, or taken from the store when it was uploaded there,
-//! looked at, and becomes the data of a new snapshot. Nothing is rolled back.
+//! Import from a URL: a package is fetched, or taken from the store when it lies there, looked at,
+//! and becomes the data of a new snapshot. Nothing is rolled back.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
+use tenon_protocol::link::Linked;
 use tenon_protocol::record::{JobRecord, RECORD_VERSION, SnapshotRecord};
-use tenon_protocol::upload::UploadId;
 use tenon_protocol::{Fault, Secret, SnapshotId};
 use tokio_util::sync::CancellationToken;
 
@@ -26,8 +26,8 @@ use crate::snapshots::{Access, Aside, InstanceDir, SnapshotStore};
 pub(crate) struct Import<'a> {
     pub(crate) snapshot: &'a SnapshotId,
     pub(crate) url: &'a Secret,
-    /// The upload that the URL leads to, if it is one.
-    pub(crate) upload: Option<&'a UploadId>,
+    /// What of the store the URL leads to, if it does.
+    pub(crate) linked: Option<&'a Linked>,
     pub(crate) name: Option<&'a str>,
 }
 
@@ -68,8 +68,8 @@ async fn fetch_and_keep(
     let _stops = stop.clone().drop_guard();
     let meter = Meter { progress, stop };
     let aside = dir.aside_of(&job.id);
-    let package = match import.upload {
-        Some(upload) => uploaded(store, upload, import.url),
+    let package = match import.linked {
+        Some(linked) => stored(store, job, linked, import.url),
         None => fetched((store, dir), job, import.url, &meter).await,
     }?;
     let size = package.metadata().map_err(storage)?.len();
@@ -127,11 +127,23 @@ async fn fetched(
     Ok(dir.dir().open(name).map_err(storage)?.into_std())
 }
 
-/// What a gateway put into the store; `url` led to it.
-fn uploaded(store: &SnapshotStore, upload: &UploadId, url: &Secret) -> Result<File, Fault> {
+/// What lies in the store; `url` led to it.
+fn stored(
+    store: &SnapshotStore,
+    job: &JobRecord,
+    linked: &Linked,
+    url: &Secret,
+) -> Result<File, Fault> {
     let from = shown(url.reveal());
-    let Some(file) = store.upload(upload).map_err(storage)? else {
-        tracing::warn!(%upload, from, "an upload is not there, or no more");
+    let file = match linked {
+        Linked::Download(package) if package.service != job.service => {
+            tracing::warn!(from, of = %package.service, "a package is another service's");
+            return Err(Fault::package_invalid(&from));
+        }
+        Linked::Download(_) | Linked::Upload(_) => store.linked(linked).map_err(storage)?,
+    };
+    let Some(file) = file else {
+        tracing::warn!(from, "a package is not in the store, or no more");
         return Err(Fault::package_invalid(&from));
     };
     let (size, most) = (file.metadata().map_err(storage)?.len(), store.fetching.max_bytes);

@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::clock::Millis;
 use crate::id::{Generation, InstanceId, JobId, NodeId, RequestId, ServiceName, SnapshotId};
 use crate::job::{JobStatus, JobView};
+use crate::link::Linked;
 use crate::secret::Secret;
-use crate::upload::UploadId;
 
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,9 +45,9 @@ pub enum JobKind {
         snapshot: SnapshotId,
         /// Where the package is; it often holds a token. `None` once the job has ended.
         url: Option<Secret>,
-        /// The upload that the URL leads to; `None` when the package is somewhere else.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        upload: Option<UploadId>,
+        /// What of the store the URL leads to; `None` when the package is somewhere else.
+        #[serde(flatten)]
+        linked: Option<Linked>,
         /// The user's name for it; `None` makes one of the date.
         name: Option<String>,
         /// Most snapshots that the instance may have; `None` is no limit.
@@ -131,6 +131,8 @@ impl JobRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::download::Download;
+    use crate::upload::UploadId;
 
     fn record(kind: JobKind) -> JobRecord {
         JobRecord {
@@ -155,7 +157,7 @@ mod tests {
     fn p32_a_job_that_has_ended_does_not_remember_where_it_fetched_from() {
         let url = Some(Secret::new("http://a/b?token=hunter2".to_owned()));
         let snapshot = SnapshotId::from(9);
-        let kind = JobKind::ImportFromUrl { snapshot, url, upload: None, name: None, quota: None };
+        let kind = JobKind::ImportFromUrl { snapshot, url, linked: None, name: None, quota: None };
         let mut record = record(kind);
         assert!(!format!("{record:?}").contains("hunter2"));
         assert!(serde_json::to_string(&record).unwrap().contains("hunter2"));
@@ -165,11 +167,34 @@ mod tests {
     }
 
     #[test]
-    fn an_older_record_of_an_import_names_no_upload() {
-        let text = r#"{"kind":"import_from_url","snapshot":"9","url":"http://a","name":null,"quota":null}"#;
-        let kind: JobKind = serde_json::from_str(text).unwrap();
-        assert_eq!(serde_json::to_string(&kind).unwrap(), text);
-        let JobKind::ImportFromUrl { upload: None, .. } = kind else { panic!("{kind:?}") };
+    fn a_record_of_an_import_names_what_of_the_store_it_takes() {
+        let instance = InstanceId::new("d1").unwrap();
+        let service = ServiceName::new("MyaaS").unwrap();
+        let package = Download { service, instance, snapshot: SnapshotId::from(7) };
+        let upload = "1000-0123456789abcdef0123456789abcdef";
+        for (linked, more) in [
+            // A node that does not know the field yet fetches from the URL.
+            (None, String::new()),
+            (
+                Some(Linked::Upload(UploadId::new(upload).unwrap())),
+                format!(r#""upload":"{upload}","#),
+            ),
+            (
+                Some(Linked::Download(package)),
+                r#""download":{"service":"MyaaS","instance":"d1","snapshot":"7"},"#.to_owned(),
+            ),
+        ] {
+            let text = format!(
+                r#"{{"kind":"import_from_url","snapshot":"9","url":"http://a",{more}"name":null,"quota":null}}"#
+            );
+            let url = Some(Secret::new("http://a".to_owned()));
+            let snapshot = SnapshotId::from(9);
+            let kind = JobKind::ImportFromUrl { snapshot, url, linked, name: None, quota: None };
+            assert_eq!(serde_json::to_string(&kind).unwrap(), text);
+            let record = record(kind);
+            let text = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<JobRecord>(&text).unwrap(), record);
+        }
     }
 
     #[test]

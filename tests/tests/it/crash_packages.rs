@@ -8,6 +8,7 @@ use tenon_tests::{HarnessError, Options, Platform, wait_until};
 
 use crate::crash::{dies_at, operation};
 use crate::crash_node::points_of;
+use crate::file_server::FileServer;
 use crate::letters::{letter, with_letter};
 use crate::settings;
 use crate::shelf::{PATIENCE, Shelf, text};
@@ -33,7 +34,12 @@ async fn a_package_that_a_dying_node_leaves_is_finished_when_it_is_back() {
     let first = crate::crash::insist(async || classic.provision().await).await.unwrap();
     crate::letters::directory(&first).write("letter", "dear all").unwrap();
     let source = Shelf::of(&classic, &first.service_id);
-    let url = source.link(&source.take().await).await;
+    // Fetched, as from another platform: a link of our own would lead to the store.
+    let link = source.link(&source.take().await).await;
+    let http = Client::builder().no_proxy().build().unwrap();
+    let package = http.get(link).send().await.unwrap().bytes().await.unwrap();
+    let server = FileServer::start(package.to_vec().leak()).await;
+    let url = server.url("7.zip");
 
     let mut all = Vec::new();
     for point in points_of(&PACKAGES) {

@@ -16,7 +16,7 @@ use crate::shelf::{PATIENCE, Shelf};
 const LARGE: usize = 24 << 20;
 
 /// Bytes without a pattern.
-fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         state ^= state << 13;

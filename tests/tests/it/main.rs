@@ -85,6 +85,8 @@ mod orphans_records;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod own_links;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod plans;

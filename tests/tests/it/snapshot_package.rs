@@ -23,6 +23,13 @@ async fn allow_this_machine(platform: &Platform) {
     settings::set(platform, "node-1", "[snapshots]", line).await;
 }
 
+/// The package of a new snapshot.
+async fn package(shelf: &Shelf) -> Vec<u8> {
+    let url = shelf.link(&shelf.take().await).await;
+    let http = Client::builder().no_proxy().build().unwrap();
+    http.get(url).send().await.unwrap().bytes().await.unwrap().to_vec()
+}
+
 #[tokio::test]
 async fn p32_a_link_opens_one_snapshot_and_expires() {
     let platform = Platform::start(Options::of(&["files"])).await.unwrap();
@@ -109,7 +116,8 @@ async fn p34_files_are_imported_into_another_instance_under_a_name() {
     let source = with_letter(&classic, "dear all").await;
     let target = with_letter(&classic, "another").await;
     let shelf = Shelf::of(&classic, &source.service_id);
-    let url = shelf.link(&shelf.take().await).await;
+    let server = FileServer::start(package(&shelf).await.leak()).await;
+    let url = server.url("7.zip?token=hunter2");
 
     let to = Shelf::of(&classic, &target.service_id);
     let body = json!({ "url": url });
@@ -145,7 +153,8 @@ async fn a_package_of_the_original_becomes_a_database_and_ours_another() {
     let signed = "SELECT COUNT(*) FROM letters WHERE text = 'hello!'";
     assert_eq!(owner.number(signed).await.unwrap(), Some(1));
 
-    let url = shelf.link(&shelf.take().await).await;
+    let server = FileServer::start(package(&shelf).await.leak()).await;
+    let url = server.url("8.zip");
     let other = classic.provision().await.unwrap();
     let to = Shelf::of(&classic, &other.service_id);
     to.roll_back(&to.import(&url).await).await;
