@@ -4,6 +4,7 @@ use std::error::Error;
 
 use async_nats::{Client, ConnectOptions, Message};
 use futures_util::StreamExt;
+use tenon_protocol::order::header;
 use tokio::task::JoinSet;
 
 use crate::Result;
@@ -12,8 +13,6 @@ use crate::Result;
 pub(crate) const SERVICE: &str = "BenchaaS";
 /// The node.
 const NODE: &str = "instant";
-/// Credentials as long as those of a database.
-const MADE: &str = r#"{"success":true,"credentials":{"name":"d0123456789abcdef0123456789abcdef","hostname":"127.0.0.1","host":"127.0.0.1","port":3306,"user":"u0123456789abcdef","username":"u0123456789abcdef","password":"p0123456789abcdef","uri":"mysql://u0123456789abcdef:p0123456789abcdef@127.0.0.1:3306/d0123456789abcdef0123456789abcdef"}}"#;
 /// What is removed needs no words.
 const REMOVED: &str = r#"{"success":true}"#;
 
@@ -51,11 +50,20 @@ async fn answer(bus: &Client, command: Message) -> Result<()> {
         return Ok(());
     };
     let operation = command.subject.split('.').nth(1).unwrap_or_default();
-    let text = match operation {
-        "provision" | "bind" => MADE,
-        _ => REMOVED,
+    let headers = command.headers.as_ref();
+    let instance = headers.and_then(|headers| headers.get(header::INSTANCE));
+    let text = match (operation, instance) {
+        ("provision" | "bind", Some(instance)) => made(instance.as_str()),
+        _ => REMOVED.to_owned(),
     };
     Ok(bus.publish(reply, text.into()).await?)
+}
+
+/// Credentials as long as those of a database.
+fn made(instance: &str) -> String {
+    format!(
+        r#"{{"success":true,"credentials":{{"name":"{instance}","hostname":"127.0.0.1","host":"127.0.0.1","port":3306,"user":"u0123456789abcdef","username":"u0123456789abcdef","password":"p0123456789abcdef","uri":"mysql://u0123456789abcdef:p0123456789abcdef@127.0.0.1:3306/{instance}"}}}}"#
+    )
 }
 
 async fn announce(bus: &Client) -> Result<()> {

@@ -73,7 +73,7 @@ impl SealKey {
         let payload = Payload { msg: &plain, aad: place.as_bytes() };
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload);
         let sealed = sealed.ok().ok_or(SealError::CannotOpen)?;
-        Ok(Sealed(format!("{}{}", hex::encode(nonce), hex::encode(sealed))))
+        Ok(Sealed(to_hex(&[nonce.as_slice(), &sealed].concat())?))
     }
 
     /// Opens what was sealed for `place`.
@@ -87,7 +87,8 @@ impl SealKey {
         place: &str,
         sealed: &Sealed,
     ) -> Result<T, SealError> {
-        let bytes = hex::decode(&sealed.0).ok().ok_or(SealError::CannotOpen)?;
+        let mut bytes = vec![0; sealed.0.len() / 2];
+        hex::decode_to_slice(&sealed.0, &mut bytes).ok().ok_or(SealError::CannotOpen)?;
         let (nonce, body) = bytes.split_at_checked(24).ok_or(SealError::CannotOpen)?;
         let nonce: [u8; 24] = nonce.try_into().ok().ok_or(SealError::CannotOpen)?;
         let payload = Payload { msg: body, aad: place.as_bytes() };
@@ -95,6 +96,13 @@ impl SealKey {
         let plain = plain.ok().ok_or(SealError::CannotOpen)?;
         serde_json::from_slice(&plain).map_err(SealError::Form)
     }
+}
+
+/// What `hex::encode` gives, which collects a string digit by digit: every order comes by here.
+fn to_hex(bytes: &[u8]) -> Result<String, SealError> {
+    let mut text = vec![0; bytes.len() * 2];
+    hex::encode_to_slice(bytes, &mut text).ok().ok_or(SealError::CannotOpen)?;
+    String::from_utf8(text).ok().ok_or(SealError::CannotOpen)
 }
 
 impl fmt::Debug for SealKey {
