@@ -38,6 +38,9 @@ pub(crate) enum BusError {
     /// Unknown: it may be under way, or done.
     #[error("no answer from {0} in time")]
     TimedOut(String),
+    /// It was not sent: the bus takes none that is so long.
+    #[error("the request to {0} is too long")]
+    TooLong(String),
     /// It cannot be sent as it is.
     #[error("the request to {subject} cannot be sent")]
     Unsendable {
@@ -159,6 +162,11 @@ impl Bus {
         &self.connection
     }
 
+    /// Bytes of the longest message that the bus takes.
+    pub(crate) fn max_payload(&self) -> usize {
+        self.connection.client.server_info().max_payload
+    }
+
     /// Gives a command to a node, and takes the first answer to any attempt while `patience` lasts.
     /// After half of it the command is repeated, in case it was lost: our nodes do it once. Original
     /// nodes would do it twice, they are told once.
@@ -194,6 +202,10 @@ impl Bus {
                 }
                 Err(BusError::Away) => AWAY_PAUSE,
                 Err(BusError::TimedOut(_)) => continue,
+                Err(BusError::TooLong(_)) => {
+                    let instance = command.order.instance.as_str();
+                    return Answer::Refused(Fault::message_too_long(instance));
+                }
                 Err(error @ (BusError::Unsendable { .. } | BusError::Garbled { .. })) => {
                     tracing::error!(error = %chain(&error), "a node was asked in vain");
                     return Answer::Refused(Fault::internal());
@@ -279,9 +291,8 @@ impl Bus {
                 return Err(match error.kind() {
                     RequestErrorKind::TimedOut => BusError::TimedOut(subject_of()),
                     RequestErrorKind::NoResponders => BusError::Nobody(subject_of()),
-                    RequestErrorKind::InvalidSubject
-                    | RequestErrorKind::MaxPayloadExceeded
-                    | RequestErrorKind::Other => {
+                    RequestErrorKind::MaxPayloadExceeded => BusError::TooLong(subject_of()),
+                    RequestErrorKind::InvalidSubject | RequestErrorKind::Other => {
                         BusError::Unsendable { subject: subject_of(), source: error.into() }
                     }
                 });

@@ -287,6 +287,8 @@ async fn take(
             Incoming::Request(operation, message) => {
                 let answer = dispatch::request(&offering, operation, &message, accepted);
                 let answer = answer.instrument(dispatch::span(&offering, operation)).await;
+                let longest = client.server_info().max_payload;
+                let answer = dispatch::sendable(&offering, answer, &message, longest);
                 (message.reply, answer)
             }
             Incoming::Inventory(message) => {

@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
-    BindRequest, CredentialsReply, HandlePair, InventoryRequest, Object, OrphanAct, OrphanAnswer,
-    OrphanItem, OrphanOrder, ProvisionRequest, PurgeOrphanRequest, Reply, RestoreRequest,
-    UnbindRequest, UnprovisionRequest, UpdateReply,
+    BindRequest, CredentialsReply, HandlePage, HandlePair, InventoryRequest, Object, OrphanAct,
+    OrphanAnswer, OrphanItem, OrphanOrder, ProvisionRequest, PurgeOrphanRequest, Reply,
+    RestoreRequest, UnbindRequest, UnprovisionRequest, UpdateReply,
 };
 use tenon_protocol::order::header;
 use tenon_protocol::subject::Operation;
@@ -85,12 +85,28 @@ pub(crate) async fn request(
             done(purged.inspect_err(|fault| tell_refused_purge(offering, message, fault)))
         }
         Operation::Restore => done(restore(offering, message).await),
-        Operation::UpdateInstance => handles(step(offering, operation, message).await),
+        Operation::UpdateInstance => handles(update(offering, message).await),
         Operation::DisableInstance
         | Operation::EnableInstance
         | Operation::ImportInstance
         | Operation::CleanupnfsInstance => done(step(offering, operation, message).await.map(drop)),
     }
+}
+
+/// The answer, if the bus takes one that is so long. Otherwise nobody would be answered at all.
+pub(crate) fn sendable(
+    offering: &Offering,
+    answer: Vec<u8>,
+    message: &Message,
+    longest: usize,
+) -> Vec<u8> {
+    if answer.len() <= longest {
+        return answer;
+    }
+    let (subject, bytes) = (message.subject.as_str(), answer.len());
+    let offering = &offering.config.label;
+    tracing::warn!(offering, subject, bytes, longest, "an answer is longer than the bus takes");
+    done(Err(Fault::new(Code::MESSAGE_TOO_LONG, "The answer is longer than the bus takes")))
 }
 
 fn counted<T>(made: Result<T, Fault>, served: &AtomicU64) -> Result<T, Fault> {
@@ -204,15 +220,34 @@ fn tell_refused_purge(offering: &Offering, message: &Message, fault: &Fault) {
 /// A step of a move: it goes on when nobody waits for it any more.
 async fn step(offering: &Arc<Offering>, operation: Operation, message: &Message) -> Outcome {
     let pair: HandlePair = decode(offering, message)?;
-    let named = operations::handles::instance_of(&pair)?;
+    let task = task_about(offering, message, &pair)?;
+    let (ours, ordered) = (Arc::clone(offering), task.clone());
+    let work = async move { move_step(&ours, operation, &ordered, &pair).await };
+    offering.steps.run(operation, &task, work).await
+}
+
+/// The same with one page of the instance's bindings.
+async fn update(offering: &Arc<Offering>, message: &Message) -> Outcome {
+    let page: HandlePage = decode(offering, message)?;
+    let rest = page.rest();
+    let pair = page.into_pair();
+    let task = task_about(offering, message, &pair)?;
+    let (ours, ordered) = (Arc::clone(offering), task.clone());
+    let work = async move {
+        operations::update_instance::update_instance(&ours, &ordered, &pair, rest).await
+    };
+    offering.steps.run(Operation::UpdateInstance, &task, work).await
+}
+
+/// The order in the message's headers, if it is about the instance that its body names.
+fn task_about(offering: &Offering, message: &Message, pair: &HandlePair) -> Result<Task, Fault> {
+    let named = operations::handles::instance_of(pair)?;
     let task = task(offering, message, || Ok(named.clone()))?;
     if task.order.instance != named {
         complain(offering, message, "its headers name another instance than its body");
         return Err(Fault::malformed());
     }
-    let (ours, ordered) = (Arc::clone(offering), task.clone());
-    let work = async move { move_step(&ours, operation, &ordered, &pair).await };
-    offering.steps.run(operation, &task, work).await
+    Ok(task)
 }
 
 /// A restore is as long as a step, and asked for in the same way.
@@ -244,9 +279,6 @@ async fn move_step(
         Operation::ImportInstance => {
             operations::import_instance::import_instance(offering, task, pair).await.map(nothing)
         }
-        Operation::UpdateInstance => {
-            operations::update_instance::update_instance(offering, task, pair).await
-        }
         Operation::CleanupnfsInstance => {
             operations::cleanupnfs_instance::cleanupnfs_instance(offering, task).await.map(nothing)
         }
@@ -254,6 +286,7 @@ async fn move_step(
         | Operation::Unprovision
         | Operation::Bind
         | Operation::Unbind
+        | Operation::UpdateInstance
         | Operation::Restore
         | Operation::PurgeOrphan => Err(Fault::internal()),
     }

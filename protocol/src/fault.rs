@@ -62,6 +62,8 @@ impl Code {
     pub const LARGE_PURGE: Self = Self::new(30303, 409, Blame::Caller);
     /// A gateway of 2013 speaks to a node that does not expect one. Not in the original.
     pub const NATIVE_ONLY: Self = Self::new(30304, 409, Blame::Platform);
+    /// What a node is to be told, or answers, is longer than a message may be. Not in the original.
+    pub const MESSAGE_TOO_LONG: Self = Self::new(30305, 409, Blame::Platform);
     /// What is to be compared did not come whole. Not in the original.
     pub const INCOMPLETE: Self = Self::new(30602, 503, Blame::Platform);
     /// Something failed that is not the caller's to know.
@@ -189,6 +191,13 @@ impl Fault {
     #[must_use]
     pub fn internal() -> Self {
         Self::new(Code::INTERNAL, "Internal Error")
+    }
+
+    /// `A message about instance X is longer than the bus takes`.
+    #[must_use]
+    pub fn message_too_long(instance: &str) -> Self {
+        let text = format!("A message about instance {instance} is longer than the bus takes");
+        Self::new(Code::MESSAGE_TOO_LONG, text)
     }
 
     /// `Service extension X is not implemented.`

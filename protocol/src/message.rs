@@ -28,7 +28,7 @@ pub use inventory::{
     InventoryBinding, InventoryInstance, InventoryPage, InventoryRequest, InventoryScope,
     Quarantined,
 };
-pub use migration::{HandlePair, RestoreRequest, UpdateReply};
+pub use migration::{HandlePage, HandlePair, Rest, RestoreRequest, UpdateReply};
 pub use offering::{Deactivation, OfferingNotice};
 pub use orphan::{
     NodeHandlesReport, OrphanBatch, OrphanBatches, PurgeOrphanRequest, orphan_batches,

@@ -68,6 +68,9 @@ pub(crate) enum OperationError {
     /// Caller's fault: the thing is not where it would have to be.
     #[error("{0}")]
     Conflict(String),
+    /// Original nodes cannot be told of all its bindings; nothing was begun.
+    #[error("{0} has more bindings than a message to an original node holds")]
+    TooManyBindings(InstanceId),
     /// No node can take an instance that is to move.
     #[error("no node of plan {plan} can take it")]
     NotPlaced {
@@ -107,6 +110,7 @@ impl From<&OperationError> for Fault {
             | OperationError::Unadopted
             | OperationError::Untold(_) => Self::unavailable(),
             OperationError::Conflict(text) => Self::new(Code::CONFLICT, text.clone()),
+            OperationError::TooManyBindings(id) => Self::message_too_long(id.as_str()),
             OperationError::NotPlaced { plan, why } => not_placed(plan, *why),
             OperationError::NotFound(what) => Self::not_found(what),
             OperationError::Malformed => Self::malformed(),
@@ -176,6 +180,7 @@ impl Blamed for OperationError {
             | Self::Overtaken(_)
             | Self::Contended(_)
             | Self::NotPlaced { .. }
+            | Self::TooManyBindings(_)
             | Self::Unfinished(_)
             | Self::Untold(_)
             | Self::Unadopted
@@ -239,6 +244,7 @@ mod tests {
             (OperationError::Overtaken("inst.d1".to_owned()), 30700, Blame::Platform),
             (OperationError::Contended(id()), 30600, Blame::Platform),
             (OperationError::Conflict(String::new()), 30301, Blame::Caller),
+            (OperationError::TooManyBindings(id()), 30305, Blame::Platform),
             (OperationError::Unfinished(id()), 30600, Blame::Platform),
             (OperationError::Unadopted, 30600, Blame::Platform),
             (StateError::Away.into(), 30600, Blame::Platform),

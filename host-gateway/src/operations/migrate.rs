@@ -45,6 +45,7 @@ pub(crate) async fn migrate(
     if to == from {
         return Err(OperationError::Conflict(format!("{id} is on node {to} already")));
     }
+    moving::check_fits(ops, offering, &instance.record).await?;
     let ordered = first(offering, &instance.record, MoveKind::Migrate, to);
     let begun = begin(ops, last.as_ref(), ordered).await?;
     // Before the answer: whoever reads credentials after it is told to wait for the new ones.

@@ -14,7 +14,7 @@ use tenon_protocol::subject::Operation;
 use tenon_protocol::{Code, Generation, InstanceId, NodeId, OperationId};
 
 use super::migrate::{begin, first, ordered, running};
-use super::moving::{Asking, carry_on, pair, sealed, tell};
+use super::moving::{Asking, carry_on, check_fits, pair, sealed, tell};
 use super::{OperationError, Operations, bare, shown, unprovision};
 use crate::config::{OfferingConfig, Peers};
 use crate::patience::Patience;
@@ -142,6 +142,7 @@ impl Desk<'_> {
     /// The node that has it revokes all access, and writes the data into the store.
     async fn disable(&self, found: Stored<InstanceRecord>) -> Result<(), OperationError> {
         self.check_home(&found)?;
+        check_fits(self.ops, self.offering, &found.record).await?;
         let found = match found.record.life.phase {
             Phase::Moving if is_this_order(&found.record) => found,
             // Where to is not known yet.
@@ -195,13 +196,15 @@ impl Desk<'_> {
 
     /// All is on the node now: the rest is a move like any other, which nothing leaves half done.
     async fn arrive(&self, found: Stored<InstanceRecord>) -> Result<(), OperationError> {
-        let pair = pair(self.ops, &found.record).await?;
         let asking = self.asking(&found, Operation::UpdateInstance);
-        let handles = asking.within::<_, UpdateReply>(&pair, self.patience).await?;
+        let mut handles = Vec::new();
+        for page in asking.pages().await? {
+            handles.extend(asking.within::<_, UpdateReply>(&page, self.patience).await?);
+        }
         let first = first(self.offering, &found.record, MoveKind::Stepwise, self.node.clone());
         let handles = match self.offering.peers {
             Peers::Native => None,
-            // It would make everything twice if it were asked twice.
+            // It would make everything twice if it were asked twice. It has one page.
             Peers::Original => Some(sealed(self.ops, &first, &handles)?),
         };
         let switching = MoveRecord { step: MoveStep::Switch, handles, ..first };
@@ -251,7 +254,7 @@ impl Desk<'_> {
         found: &Stored<InstanceRecord>,
         operation: Operation,
     ) -> Result<(), OperationError> {
-        let pair = pair(self.ops, &found.record).await?;
+        let pair = pair(self.ops, self.offering, &found.record).await?;
         let done = self.asking(found, operation).within::<_, Reply>(&pair, self.patience).await;
         match done {
             // Another attempt at the tool's steps was faster: this one can be made again.

@@ -4,7 +4,9 @@
 //! of records; each can be repeated, so whoever takes the record up goes on with the step that it
 //! names. Until all is on the target the move can be undone; from then on it can only succeed.
 
+mod asking;
 mod command;
+mod handles;
 mod held;
 mod sweep;
 mod switch;
@@ -14,16 +16,17 @@ use std::sync::Arc;
 
 use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
-use tenon_protocol::message::{HandlePair, Reply};
+use tenon_protocol::message::Reply;
 use tenon_protocol::record::{InstanceRecord, Life, MoveKind, MoveRecord, MoveStep, Phase};
 use tenon_protocol::subject::Operation;
 use tenon_protocol::{Code, Fault};
 
-pub(super) use command::{Asking, Outcome};
+pub(super) use asking::{Asking, Outcome};
+pub(super) use handles::{Handles, check_fits, handles, is_within, page_bytes, pair};
 pub(super) use held::{lease, sealed};
-pub(super) use switch::{Handles, handles};
 pub(super) use tell::tell;
 
+use command::Deed;
 use held::Held;
 use sweep::swept;
 use switch::switch;
@@ -101,7 +104,8 @@ pub(super) async fn carry_on(
             MoveStep::Adopt => adopt(ops, offering, &mut held).await?,
             MoveStep::Switch => arrive(ops, offering, &mut held).await?,
             MoveStep::Tell => {
-                tell(ops, offering, &held.record().instance).await?;
+                let instance = held.record().instance.clone();
+                held.during(ops, tell(ops, offering, &instance)).await?;
                 ops.crash.point("move.told");
                 Next::Step(MoveStep::Tidy)
             }
@@ -199,7 +203,7 @@ async fn away(
     if held.record().kind != MoveKind::Migrate {
         return Ok(Next::Step(MoveStep::Load));
     }
-    let disabled = command::disable(ops, offering, &moving.record, held).await?;
+    let disabled = command::have_done(ops, offering, &moving.record, held, Deed::Disable).await?;
     Ok(then(ops, disabled, "move.away-done", MoveStep::Load))
 }
 
@@ -224,7 +228,7 @@ async fn load(
     };
     let loaded = match held.record().kind.clone() {
         MoveKind::Migrate | MoveKind::Stepwise => {
-            command::import(ops, offering, &moving.record, held).await?
+            command::have_done(ops, offering, &moving.record, held, Deed::Import).await?
         }
         MoveKind::Recover { backup_path } => {
             command::rebuild(ops, offering, &moving.record, held, backup_path).await?
@@ -277,7 +281,7 @@ async fn arrive(
             Outcome::Failed(fault) => return Err(OperationError::Node { node: to, fault }),
         },
     };
-    switch(ops, &found, &to, Handles::of(handles)?).await?;
+    held.during(ops, switch(ops, &found, &to, Handles::of(handles)?)).await?;
     ops.crash.point("move.arrived");
     Ok(Next::Step(MoveStep::Tell))
 }
@@ -299,7 +303,7 @@ async fn tidy(
         Peers::Native => held.record().to.clone(),
         Peers::Original => held.record().from.clone(),
     };
-    let pair = pair(ops, &found.record).await?;
+    let pair = pair(ops, offering, &found.record).await?;
     let asking = Asking::of(ops, offering, &found.record, Operation::CleanupnfsInstance, &node);
     match asking.once::<_, Reply>(&pair).await {
         Outcome::Done(()) => {}
@@ -355,7 +359,7 @@ async fn open(
     if matches!(held.record().kind, MoveKind::Recover { .. }) && was_open {
         return Ok(());
     }
-    match command::enable(ops, offering, record, held).await? {
+    match command::have_done(ops, offering, record, held, Deed::Enable).await? {
         Outcome::Done(()) => Ok(()),
         // A service that cannot suspend was not suspended.
         Outcome::Failed(fault) if fault.is(Code::NO_EXTENSION) => Ok(()),
@@ -369,13 +373,4 @@ async fn fail(ops: &Operations, held: &mut Held, fault: Fault) -> Result<(), Ope
     let MoveRecord { instance, from, to, step, .. } = held.record();
     tracing::warn!(%instance, %from, %to, ?step, %fault, "a move failed; the instance stays");
     held.fail(ops, fault, MoveStep::Return).await
-}
-
-/// The handles of an instance and its bindings, as commands of a move carry them.
-pub(super) async fn pair(
-    ops: &Operations,
-    record: &InstanceRecord,
-) -> Result<HandlePair, OperationError> {
-    let Handles { instance, bindings } = handles(ops, record).await?;
-    Ok(HandlePair(instance, bindings))
 }

@@ -80,6 +80,7 @@ async fn start(
     instance: &InstanceRecord,
     kind: MoveKind,
 ) -> Result<JobId, OperationError> {
+    moving::check_fits(ops, offering, instance).await?;
     let lost = [instance.life.node.clone()];
     // The node itself may have come back empty, and be the only one.
     let to = target(ops, offering, instance, &lost);

@@ -146,9 +146,10 @@ pub(super) async fn order(
     let answer = answer.map_err(|error| match error {
         BusError::Away => OperationError::Away,
         BusError::Nobody(_) => OperationError::NotFound(format!("node {node}")),
-        BusError::TimedOut(_) | BusError::Unsendable { .. } | BusError::Garbled { .. } => {
-            OperationError::Silent(node.clone())
-        }
+        BusError::TimedOut(_)
+        | BusError::TooLong(_)
+        | BusError::Unsendable { .. }
+        | BusError::Garbled { .. } => OperationError::Silent(node.clone()),
     })?;
     let refused = |fault| OperationError::Node { node: node.clone(), fault };
     answer.reply.into_result().map_err(refused)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt};
 use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Object, Reply, UnprovisionRequest};
@@ -13,8 +14,9 @@ use tracing::Span;
 
 use super::clean::{Cleaned, removed};
 use super::forget_snapshots::forget_snapshots;
+use super::moving::{is_within, page_bytes};
 use super::{OperationError, Operations, command, credentials, instance_id, order, shown};
-use crate::config::OfferingConfig;
+use crate::config::{OfferingConfig, Peers};
 use crate::patience::Patience;
 use crate::sender::going_on;
 use crate::state::{Cas, Record, Stored};
@@ -23,6 +25,8 @@ use crate::state::{Cas, Record, Stored};
 const JOIN_PAUSE: Duration = Duration::from_millis(50);
 /// How often records are read anew while others change them.
 const BURIAL_ROUNDS: usize = 5;
+/// Records that are written at once.
+const AT_ONCE: usize = 16;
 
 /// Removes instance `id` of `offering`, and returns when it is gone.
 ///
@@ -46,6 +50,7 @@ pub(crate) async fn unprovision(
         Phase::Tomb => Err(missing()),
         Phase::Deleting => join(ops, offering, found.record.id, patience).await,
         Phase::Intent | Phase::Ready | Phase::Moving => {
+            check_fits(ops, offering, &found.record.id).await?;
             ops.crash.point("unprovision.before-deleting");
             let Ok(going) = found.record.life.deleting(patience.lease()) else {
                 return join(ops, offering, found.record.id, patience).await;
@@ -56,6 +61,25 @@ pub(crate) async fn unprovision(
                     clean_home(ops, offering, going, patience).await
                 }
                 Cas::Lost => join(ops, offering, found.record.id, patience).await,
+            }
+        }
+    }
+}
+
+/// Refuses what an original node could not be told. Nothing was changed yet.
+async fn check_fits(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    id: &InstanceId,
+) -> Result<(), OperationError> {
+    match offering.peers {
+        Peers::Native => Ok(()),
+        Peers::Original => {
+            let body = body(id, bindings_to_name(ops, offering, id).await?);
+            if is_within(&body, ops.bus.max_payload()) {
+                Ok(())
+            } else {
+                Err(OperationError::TooManyBindings(id.clone()))
             }
         }
     }
@@ -116,7 +140,7 @@ pub(crate) async fn clean(
     patience: Patience,
 ) -> Result<(Stored<InstanceRecord>, Cleaned), OperationError> {
     let (record, life) = (&stored.record, &stored.record.life);
-    let bindings = binding_credentials(ops, &record.id).await?;
+    let bindings = bindings_to_name(ops, offering, &record.id).await?;
     let ask = |node| ask(ops, offering, record, node, bindings.clone(), patience);
     let cleaned = Cleaned::by(life, ask).await;
     let Some(left) = cleaned.applied_to(life) else {
@@ -149,8 +173,7 @@ pub(super) async fn clean_node(
     node: &NodeId,
     patience: Patience,
 ) -> Result<Stored<InstanceRecord>, OperationError> {
-    // An original node removes the accounts that it is told, and no others.
-    let bindings = binding_credentials(ops, &stored.record.id).await?;
+    let bindings = bindings_to_name(ops, offering, &stored.record.id).await?;
     ask(ops, offering, &stored.record, node.clone(), bindings, patience).await?;
     let (key, generation) = (stored.record.key(), stored.record.life.generation);
     let mut found = Some(stored);
@@ -195,12 +218,31 @@ async fn ask(
     bindings: Vec<Object>,
     patience: Patience,
 ) -> Result<(), OperationError> {
-    let body = UnprovisionRequest { name: record.id.to_string(), bindings };
+    let body = body(&record.id, bindings);
     let order = order(&record.life, &record.id, None, patience);
     let command = command(offering, Operation::Unprovision, &node, &body, &order);
     let asking = ops.bus.command::<_, Reply>(&command, patience);
     let answer = ops.crash.during("unprovision.asking", asking).await;
     removed(ops, offering, node, answer).await
+}
+
+fn body(id: &InstanceId, bindings: Vec<Object>) -> UnprovisionRequest {
+    UnprovisionRequest { name: id.to_string(), bindings }
+}
+
+/// Credentials of the bindings that go with an instance. An original node removes the accounts that
+/// it is told, and no others; ours have a list of their own, and are told what a page holds.
+async fn bindings_to_name(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    id: &InstanceId,
+) -> Result<Vec<Object>, OperationError> {
+    let all = binding_credentials(ops, id).await?;
+    Ok(match offering.peers {
+        Peers::Native if is_within(&all, page_bytes(ops)) => all,
+        Peers::Native => Vec::new(),
+        Peers::Original => all,
+    })
 }
 
 async fn binding_credentials(
@@ -223,9 +265,12 @@ async fn bury_bindings(ops: &Operations, id: &InstanceId) -> Result<(), Operatio
         if bindings.is_empty() {
             return Ok(());
         }
-        for binding in bindings {
+        let each = futures_util::stream::iter(bindings).map(Ok::<_, OperationError>);
+        each.try_for_each_concurrent(AT_ONCE, |binding| async move {
             ops.records.replace(&binding, buried(&binding.record)).await?;
-        }
+            Ok(())
+        })
+        .await?;
     }
     Err(OperationError::Contended(id.clone()))
 }

@@ -1,6 +1,6 @@
 //! Records of instances and bindings: read, written by compare-and-set, listed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -115,10 +115,26 @@ impl Records {
         instance: &InstanceId,
     ) -> Result<Vec<Stored<BindingRecord>>, StateError> {
         let filter = key::bindings_of(instance);
-        let entries = self.bucket(instance).all(&filter, MAX_BINDINGS).await?;
-        let records = entries.into_iter().map(|entry| decode::<BindingRecord>(&entry));
-        let alive = |stored: &Stored<BindingRecord>| stored.record.life.phase != Phase::Tomb;
-        records.filter(|stored| stored.as_ref().map_or(true, alive)).collect()
+        let mut alive = BTreeMap::new();
+        let mut from = Some(1);
+        while let Some(start) = from {
+            let page = self.bucket(instance).page(&filter, start, PAGE).await?;
+            for entry in &page.entries {
+                let found: Stored<BindingRecord> = decode(entry)?;
+                // What is written meanwhile comes once more, as it is then.
+                if found.record.life.phase == Phase::Tomb {
+                    alive.remove(&found.record.id);
+                } else {
+                    alive.insert(found.record.id.clone(), found);
+                }
+            }
+            if alive.len() > MAX_BINDINGS {
+                let text = format!("more than {MAX_BINDINGS} bindings of {instance}");
+                return Err(StateError::Refused(text));
+            }
+            from = page.next;
+        }
+        Ok(alive.into_values().collect())
     }
 
     /// Shows every instance to `visit`, in no order.

@@ -35,9 +35,10 @@ pub(crate) async fn disable_instance(
     }
     let entry = suspend(offering, task, entry).await?;
     offering.crash.point("disable.begun");
-    let call = Disable(everyone(offering, &entry, pair)?);
-    let called = call_and_record(offering, &long_facts(task), call, &entry).await;
-    called.map_err(|failure| failure.to_fault())?;
+    for part in everyone(offering, &entry, pair)?.in_parts() {
+        let called = call_and_record(offering, &long_facts(task), Disable(part), &entry).await;
+        called.map_err(|failure| failure.to_fault())?;
+    }
     offering.crash.point("disable.called");
     write(offering, task, &entry, &export).await?;
     offering.crash.point("disable.exported");

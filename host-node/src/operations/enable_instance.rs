@@ -7,7 +7,7 @@ use tenon_protocol::message::HandlePair;
 use super::Task;
 use super::handles::everyone;
 use super::moving::{call_and_record, long_facts, present};
-use crate::guest::{Enable, GuestFailure};
+use crate::guest::{Enable, Everyone, GuestFailure};
 use crate::ledger::{Access, InstanceEntry, Note};
 use crate::offering::{Offering, ledger_fault};
 use crate::quota::hold_or_doubt;
@@ -30,11 +30,11 @@ pub(crate) async fn enable_instance(
         return Ok(());
     }
     offering.crash.point("enable.begun");
-    let call = Enable(everyone(offering, &entry, pair)?);
-    let mut open = entry;
+    let everyone = everyone(offering, &entry, pair)?;
+    let mut open = entry.clone();
     open.moving.access = Access::Open;
     open.changed = Millis::now();
-    match call_and_record(offering, &long_facts(task), call, &open).await {
+    match call(offering, task, everyone, &entry, &open).await {
         Ok(()) => {}
         // Who cannot shut anybody out has shut out nobody: only the ledger says "suspended".
         Err(GuestFailure::NotOffered(_)) => {
@@ -46,6 +46,22 @@ pub(crate) async fn enable_instance(
     hold_or_doubt(offering, &open).await;
     offering.crash.point("enable.recorded");
     tracing::info!(offering = offering.config.label, instance = %open.id, "enabled");
+    Ok(())
+}
+
+/// Gives everybody access; only when all have it again, the ledger says so.
+async fn call(
+    offering: &Offering,
+    task: &Task,
+    everyone: Everyone,
+    suspended: &InstanceEntry,
+    open: &InstanceEntry,
+) -> Result<(), GuestFailure> {
+    let mut parts = everyone.in_parts().into_iter().peekable();
+    while let Some(part) = parts.next() {
+        let entry = if parts.peek().is_some() { suspended } else { open };
+        call_and_record(offering, &long_facts(task), Enable(part), entry).await?;
+    }
     Ok(())
 }
 

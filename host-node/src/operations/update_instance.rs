@@ -1,8 +1,13 @@
 //! Update: the bindings of an instance that was imported get the accounts that they had.
+//!
+//! There may be more of them than a message holds. Each page of them is durable before it is
+//! answered, and the instance counts as adopted with the last one, which is sent after that.
+
+use std::collections::HashMap;
 
 use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
-use tenon_protocol::message::{Handle, HandlePair, Object};
+use tenon_protocol::message::{Handle, HandlePair, Object, Rest};
 use tenon_protocol::{BindingId, Fault, Generation, Sealed};
 
 use super::handles::{binding_id, options_of};
@@ -10,11 +15,12 @@ use super::moving::{long_facts, present};
 use super::{STATE_RETRIES, Task, conflict};
 use crate::credentials::Credentials;
 use crate::guest::{Adopt, Called, Everyone, GuestFailure, wit};
-use crate::ledger::{Arrival, BindingEntry, BindingPhase, InstanceEntry};
+use crate::ledger::{Arrival, BindingEntry, BindingPhase, InstanceEntry, Moving};
 use crate::offering::{Offering, ledger_fault};
 use crate::quota::hold_or_doubt;
 
-/// Makes the accounts of all bindings of the instance that `task` names.
+/// Makes the accounts of those bindings of the instance that `task` names which are in `pair`, and
+/// adopts the instance when no `rest` follows.
 ///
 /// Returns the handles as they are now, the instance's first. A binding that was removed since is
 /// not among them, and is not made again.
@@ -26,6 +32,7 @@ pub(crate) async fn update_instance(
     offering: &Offering,
     task: &Task,
     pair: &HandlePair,
+    rest: Option<Rest>,
 ) -> Result<Vec<Handle>, Fault> {
     let _alone = offering.locks.exclusive(&task.order.instance).await;
     let entry = present(offering, task)?;
@@ -36,12 +43,33 @@ pub(crate) async fn update_instance(
         return answer(offering, &entry, pair);
     }
     offering.crash.point("update.begun");
-    let adopted = adopt(offering, task, entry, pair).await;
-    let entry = adopted?.map_err(|failure| failure.to_fault())?;
-    hold_or_doubt(offering, &entry).await;
+    let wanted = everyone(offering, task, &entry, pair)?;
+    if rest.is_some() && wanted.bindings.is_empty() {
+        // An attempt before this one was here.
+        return answer(offering, &entry, pair);
+    }
+    let adopted = adopt(offering, task, reached(entry, task, rest), wanted).await;
+    let entry = adopted.map_err(|failure| failure.to_fault())?;
+    if rest.is_none() {
+        hold_or_doubt(offering, &entry).await;
+    }
     offering.crash.point("update.recorded");
-    tracing::info!(offering = offering.config.label, instance = %entry.id, "updated");
+    tracing::info!(offering = offering.config.label, instance = %entry.id, ?rest, "updated");
     answer(offering, &entry, pair)
+}
+
+/// The entry as it is once a page was taken.
+fn reached(entry: InstanceEntry, task: &Task, rest: Option<Rest>) -> InstanceEntry {
+    let arrival = match rest {
+        Some(Rest::More) => entry.moving.arrival,
+        None => Arrival::Adopted,
+    };
+    InstanceEntry {
+        generation: entry.generation.max(task.order.generation),
+        changed: Millis::now(),
+        moving: Moving { arrival, ..entry.moving },
+        ..entry
+    }
 }
 
 /// Whether this move's bindings were made: what became of them since is not this order's matter.
@@ -53,43 +81,35 @@ fn is_done(entry: &InstanceEntry, task: &Task) -> bool {
 async fn adopt(
     offering: &Offering,
     task: &Task,
-    mut entry: InstanceEntry,
-    pair: &HandlePair,
-) -> Result<Result<InstanceEntry, GuestFailure>, Fault> {
-    let call = Adopt(everyone(offering, &entry, pair)?);
-    entry.moving.arrival = Arrival::Adopted;
-    entry.generation = entry.generation.max(task.order.generation);
-    entry.changed = Millis::now();
+    entry: InstanceEntry,
+    wanted: Everyone,
+) -> Result<InstanceEntry, GuestFailure> {
+    let call = Adopt(wanted);
     for _ in 0..STATE_RETRIES {
-        let called = match offering.call(&long_facts(task), call.clone()).await {
-            Ok(called) => called,
-            Err(failure) => return Ok(Err(failure)),
-        };
+        let called = offering.call(&long_facts(task), call.clone()).await?;
         offering.crash.point("update.called");
         match record(offering, task, entry.clone(), &call.0, called).await {
             Err(GuestFailure::StateConflict) => {}
-            recorded => return Ok(recorded),
+            recorded => return recorded,
         }
     }
-    Ok(Err(GuestFailure::StateConflict))
+    Err(GuestFailure::StateConflict)
 }
 
 /// The owner and the bindings as the handles name them. One that this node saw removed is left
-/// out.
+/// out, and so is one that it made for this very order.
 fn everyone(
     offering: &Offering,
+    task: &Task,
     entry: &InstanceEntry,
     HandlePair(instance, handles): &HandlePair,
 ) -> Result<Everyone, Fault> {
     let known = offering.ledger.read(|view| view.bindings(offering.service(), &entry.id));
-    let known = known.map_err(ledger_fault)?;
+    let known = by_id(known.map_err(ledger_fault)?);
     let mut bindings = Vec::new();
     for handle in handles {
         let id = binding_id(handle)?;
-        let gone = |one: &BindingEntry| {
-            one.id == id && matches!(one.phase, BindingPhase::Gone | BindingPhase::Removing)
-        };
-        if known.iter().any(gone) {
+        if known.get(&id).is_some_and(|one| is_settled(one, task)) {
             continue;
         }
         let credentials = Credentials::from_message(handle.credentials.clone());
@@ -104,6 +124,19 @@ fn everyone(
         owner: Credentials::from_message(instance.credentials.clone()).to_guest(),
         bindings,
     })
+}
+
+fn by_id(known: Vec<BindingEntry>) -> HashMap<BindingId, BindingEntry> {
+    known.into_iter().map(|one| (one.id.clone(), one)).collect()
+}
+
+/// Whether nothing is to be done for a binding that the ledger knows.
+fn is_settled(known: &BindingEntry, task: &Task) -> bool {
+    match known.phase {
+        BindingPhase::Gone | BindingPhase::Removing => true,
+        BindingPhase::Present => task.recorded && known.operation == task.order.operation,
+        BindingPhase::Binding => false,
+    }
 }
 
 /// Makes all that the guest made durable, together.
@@ -193,10 +226,10 @@ fn answer(
     let credentials = owner.to_message(&entry.id, Some(offering.node()));
     let mut all = vec![Handle { credentials, ..instance.clone() }];
     let known = offering.ledger.read(|view| view.bindings(offering.service(), &entry.id));
-    let known = known.map_err(ledger_fault)?;
+    let known = by_id(known.map_err(ledger_fault)?);
     for handle in handles {
-        let is_it = |one: &&BindingEntry| one.id.as_str() == handle.service_id;
-        let found = known.iter().find(is_it).filter(|one| one.phase == BindingPhase::Present);
+        let found = known.get(&binding_id(handle)?);
+        let found = found.filter(|one| one.phase == BindingPhase::Present);
         let Some(found) = found else { continue };
         let place = format!("{}/{}", found.instance, found.id);
         let credentials = offering.open(&place, found.credentials.as_ref())?;

@@ -55,6 +55,8 @@ mod load_errors;
 #[cfg(test)]
 mod lost_nodes;
 #[cfg(test)]
+mod many_bindings;
+#[cfg(test)]
 mod migrate;
 #[cfg(test)]
 mod mover;

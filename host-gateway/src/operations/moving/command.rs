@@ -1,206 +1,54 @@
-//! Commands of a move to nodes. A node that works on one says so, and is asked again.
+//! Commands of a move to nodes.
 
-use std::time::Duration;
-
-use serde::Serialize;
-use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
-    BindRequest, CredentialsReply, Handle, HandlePair, Object, ProvisionRequest, Reply,
-    RestoreRequest, UpdateReply,
+    BindRequest, CredentialsReply, Handle, Object, ProvisionRequest, Reply, RestoreRequest,
+    UpdateReply,
 };
-use tenon_protocol::record::{InstanceRecord, MoveKind};
+use tenon_protocol::record::{InstanceRecord, MoveKind, MoveRecord};
 use tenon_protocol::subject::Operation;
-use tenon_protocol::{BindingId, Code, Fault, NodeId, Order};
+use tenon_protocol::{BindingId, NodeId};
 
+use super::asking::{Asking, Outcome};
+use super::handles::instance_handle;
 use super::switch::follow_all;
-use super::{Handles, Held, pair};
-use crate::bus::{Answer, Envelope};
+use super::{Handles, Held, handles, pair};
 use crate::config::{OfferingConfig, Peers};
-use crate::operations::{OperationError, Operations, command, order};
-use crate::patience::Patience;
+use crate::operations::{OperationError, Operations};
 
-/// Pause before a node that works on a command is asked how far it is.
-const POLL: Duration = Duration::from_millis(300);
-
-/// What came of a command.
-pub(in crate::operations) enum Outcome<T> {
-    Done(T),
-    /// It will not be done.
-    Failed(Fault),
+/// What a node does with all of an instance, and answers with yes or no.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Deed {
+    /// The old node revokes all access, and writes the data into the snapshot store.
+    Disable,
+    /// The target makes the instance from that data.
+    Import,
+    /// The old node gives access back.
+    Enable,
 }
 
-/// A command about an instance to one node.
-pub(in crate::operations) struct Asking<'a> {
-    ops: &'a Operations,
-    offering: &'a OfferingConfig,
-    record: &'a InstanceRecord,
-    operation: Operation,
-    node: &'a NodeId,
-    binding: Option<BindingId>,
-}
-
-impl<'a> Asking<'a> {
-    /// The command `operation` to `node`, about the instance of `record`.
-    pub(in crate::operations) fn of(
-        ops: &'a Operations,
-        offering: &'a OfferingConfig,
-        record: &'a InstanceRecord,
-        operation: Operation,
-        node: &'a NodeId,
-    ) -> Self {
-        Self { ops, offering, record, operation, node, binding: None }
-    }
-
-    fn order(&self, patience: Patience) -> Order {
-        let life = &self.record.life;
-        let mut order = order(life, &self.record.id, self.binding.as_ref(), patience);
-        order.operation = life.operation.step(self.operation.as_str());
-        order
-    }
-
-    /// Asks until the node has answered, or the step of `held` takes too long; the process dies
-    /// meanwhile where `crash` is armed.
-    ///
-    /// # Errors
-    ///
-    /// [`OperationError`] when the move is not this gateway's any more.
-    pub(in crate::operations) async fn within_step<B: Serialize, E: Envelope>(
-        &self,
-        body: &B,
-        held: &mut Held,
-        crash: &str,
-    ) -> Result<Outcome<E::Content>, OperationError> {
-        let over = held.record().stepped.after(self.offering.move_timeout);
-        loop {
-            let asking = self.ask::<B, E>(body);
-            let answer = self.ops.crash.during(crash, asking).await;
-            let unknown = match answer {
-                Answer::Done(content) => return Ok(Outcome::Done(content)),
-                Answer::Refused(fault) if is_passing(&fault) => fault,
-                Answer::Refused(fault) => return Ok(Outcome::Failed(fault)),
-                // It may have been done; an original node would do it twice.
-                Answer::Silent if self.offering.peers == Peers::Original => {
-                    return Ok(Outcome::Failed(Fault::gateway_timeout()));
-                }
-                Answer::Silent => Fault::gateway_timeout(),
-                Answer::Nobody => Fault::unavailable(),
-            };
-            if over < Millis::now() {
-                return Ok(Outcome::Failed(unknown));
-            }
-            held.renew(self.ops).await?;
-            tokio::time::sleep(POLL).await;
+impl Deed {
+    /// The command, the node that is given it, and the point at which the process may die over it.
+    fn order(self, MoveRecord { from, to, .. }: &MoveRecord) -> (Operation, NodeId, &'static str) {
+        match self {
+            Self::Disable => (Operation::DisableInstance, from.clone(), "move.away-asking"),
+            Self::Import => (Operation::ImportInstance, to.clone(), "move.load-asking"),
+            Self::Enable => (Operation::EnableInstance, from.clone(), "move.return-asking"),
         }
     }
-
-    /// [`Self::within_step`] with all handles of the instance.
-    ///
-    /// # Errors
-    ///
-    /// As it.
-    async fn with_handles(
-        &self,
-        held: &mut Held,
-        crash: &str,
-    ) -> Result<Outcome<()>, OperationError> {
-        let pair = pair(self.ops, self.record).await?;
-        self.within_step::<_, Reply>(&pair, held, crash).await
-    }
-
-    /// Asks until `patience` is over.
-    ///
-    /// # Errors
-    ///
-    /// [`OperationError::Silent`] when the node has not ended by then, [`OperationError::Node`]
-    /// when it refused.
-    pub(in crate::operations) async fn within<B: Serialize, E: Envelope>(
-        &self,
-        body: &B,
-        patience: Patience,
-    ) -> Result<E::Content, OperationError> {
-        let node = || self.node.clone();
-        loop {
-            match self.ask_for::<B, E>(body, patience).await {
-                Answer::Done(content) => return Ok(content),
-                Answer::Refused(fault) if is_passing(&fault) && !patience.is_over() => {
-                    patience.pause(POLL).await;
-                }
-                Answer::Refused(fault) if is_passing(&fault) => {
-                    return Err(OperationError::Silent(node()));
-                }
-                Answer::Refused(fault) => return Err(OperationError::Node { node: node(), fault }),
-                Answer::Nobody | Answer::Silent => return Err(OperationError::Silent(node())),
-            }
-        }
-    }
-
-    /// Asks once.
-    pub(in crate::operations) async fn once<B: Serialize, E: Envelope>(
-        &self,
-        body: &B,
-    ) -> Outcome<E::Content> {
-        match self.ask::<B, E>(body).await {
-            Answer::Done(content) => Outcome::Done(content),
-            Answer::Refused(fault) => Outcome::Failed(fault),
-            Answer::Silent => Outcome::Failed(Fault::gateway_timeout()),
-            Answer::Nobody => Outcome::Failed(Fault::unavailable()),
-        }
-    }
-
-    async fn ask<B: Serialize, E: Envelope>(&self, body: &B) -> Answer<E::Content> {
-        self.ask_for::<B, E>(body, Patience::of(self.offering.node_timeout)).await
-    }
-
-    async fn ask_for<B: Serialize, E: Envelope>(
-        &self,
-        body: &B,
-        patience: Patience,
-    ) -> Answer<E::Content> {
-        let order = self.order(patience);
-        let command = command(self.offering, self.operation, self.node, body, &order);
-        self.ops.bus.command::<B, E>(&command, patience).await
-    }
 }
 
-/// Whether the node may answer otherwise when it is asked again.
-fn is_passing(fault: &Fault) -> bool {
-    fault.is(Code::BUSY) || fault.is(Code::UNAVAILABLE)
-}
-
-/// The old node revokes all access, and writes the data into the snapshot store.
-pub(super) async fn disable(
+/// Has `deed` done.
+pub(super) async fn have_done(
     ops: &Operations,
     offering: &OfferingConfig,
     record: &InstanceRecord,
     held: &mut Held,
+    deed: Deed,
 ) -> Result<Outcome<()>, OperationError> {
-    let from = held.record().from.clone();
-    let asking = Asking::of(ops, offering, record, Operation::DisableInstance, &from);
-    asking.with_handles(held, "move.away-asking").await
-}
-
-/// The old node gives access back.
-pub(super) async fn enable(
-    ops: &Operations,
-    offering: &OfferingConfig,
-    record: &InstanceRecord,
-    held: &mut Held,
-) -> Result<Outcome<()>, OperationError> {
-    let from = held.record().from.clone();
-    let asking = Asking::of(ops, offering, record, Operation::EnableInstance, &from);
-    asking.with_handles(held, "move.return-asking").await
-}
-
-/// The target makes the instance from the data that the old node wrote.
-pub(super) async fn import(
-    ops: &Operations,
-    offering: &OfferingConfig,
-    record: &InstanceRecord,
-    held: &mut Held,
-) -> Result<Outcome<()>, OperationError> {
-    let to = held.record().to.clone();
-    let asking = Asking::of(ops, offering, record, Operation::ImportInstance, &to);
-    asking.with_handles(held, "move.load-asking").await
+    let (operation, node, crash) = deed.order(held.record());
+    let pair = pair(ops, offering, record).await?;
+    let asking = Asking::of(ops, offering, record, operation, &node);
+    asking.within_step::<_, Reply>(&pair, held, crash).await
 }
 
 /// The target makes the instance with the credentials that it had, and loads a backup.
@@ -214,10 +62,9 @@ pub(super) async fn rebuild(
     let to = held.record().to.clone();
     // An original node that makes an instance twice destroys it.
     if held.record().credentials.is_none() {
-        let HandlePair(instance, _bindings) = pair(ops, record).await?;
         let body = ProvisionRequest {
             plan: record.plan.clone(),
-            credentials: Some(instance.credentials),
+            credentials: Some(instance_handle(ops, record)?.credentials),
             version: Some(record.version.clone()),
         };
         let asking = Asking::of(ops, offering, record, Operation::Provision, &to);
@@ -239,13 +86,32 @@ pub(super) async fn update(
     record: &InstanceRecord,
     held: &mut Held,
 ) -> Result<Outcome<Vec<Handle>>, OperationError> {
-    let pair = pair(ops, record).await?;
     let to = held.record().to.clone();
     if offering.peers == Peers::Original && held.record().kind != MoveKind::Migrate {
-        return rebind(ops, offering, record, held, pair).await;
+        return rebind(ops, offering, record, held).await;
     }
     let asking = Asking::of(ops, offering, record, Operation::UpdateInstance, &to);
-    asking.within_step::<_, UpdateReply>(&pair, held, "move.adopt-asking").await
+    each_page(&asking, held, "move.adopt-asking").await
+}
+
+/// Tells a node of all bindings, page by page. One of ours takes the instance as complete with the
+/// last page, which comes after it has answered the others.
+async fn each_page(
+    asking: &Asking<'_>,
+    held: &mut Held,
+    crash: &str,
+) -> Result<Outcome<Vec<Handle>>, OperationError> {
+    let mut all = Vec::new();
+    for page in asking.pages().await? {
+        match asking.within_step::<_, UpdateReply>(&page, held, crash).await? {
+            // Each page begins with the instance.
+            Outcome::Done(handles) if all.is_empty() => all = handles,
+            Outcome::Done(handles) => all.extend(handles.into_iter().skip(1)),
+            Outcome::Failed(fault) => return Ok(Outcome::Failed(fault)),
+        }
+        held.renew(asking.ops).await?;
+    }
+    Ok(Outcome::Done(all))
 }
 
 /// The bindings whose records name the target already are the old node's again: only it can tell
@@ -265,11 +131,11 @@ pub(super) async fn stay(
     if bindings.iter().all(|binding| binding.record.life.node == home) {
         return Ok(());
     }
-    let pair = pair(ops, record).await?;
     let asking = Asking::of(ops, offering, record, Operation::UpdateInstance, &home);
-    match asking.within_step::<_, UpdateReply>(&pair, held, "move.return-asking").await? {
+    match each_page(&asking, held, "move.return-asking").await? {
         Outcome::Done(handles) => {
-            follow_all(ops, &record.id, &home, Handles::of(handles)?.bindings).await
+            let bindings = Handles::of(handles)?.bindings;
+            held.during(ops, follow_all(ops, &record.id, &home, bindings)).await
         }
         Outcome::Failed(fault) => Err(OperationError::Node { node: home, fault }),
     }
@@ -281,9 +147,9 @@ async fn rebind(
     offering: &OfferingConfig,
     record: &InstanceRecord,
     held: &mut Held,
-    HandlePair(instance, bindings): HandlePair,
 ) -> Result<Outcome<Vec<Handle>>, OperationError> {
     let to = held.record().to.clone();
+    let Handles { instance, bindings } = handles(ops, record).await?;
     let credentials = held.learnt(ops)?;
     let mut handles = vec![Handle { credentials, ..instance }];
     for handle in bindings {
@@ -305,12 +171,4 @@ async fn rebind(
 fn options_of(handle: &Handle) -> Option<Object> {
     let data = handle.configuration.data.as_ref()?;
     data.get("binding_options")?.as_object().cloned()
-}
-
-impl Envelope for UpdateReply {
-    type Content = Vec<Handle>;
-
-    fn open(self) -> Result<Vec<Handle>, Fault> {
-        self.into_result()
-    }
 }

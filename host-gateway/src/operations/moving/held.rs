@@ -66,6 +66,25 @@ impl Held {
         self.write(ops, renewed).await
     }
 
+    /// `work`, with the move claimed for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`; [`OperationError::Overtaken`] when the move is not this gateway's any more.
+    pub(super) async fn during<T>(
+        &mut self,
+        ops: &Operations,
+        work: impl Future<Output = Result<T, OperationError>>,
+    ) -> Result<T, OperationError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = work.as_mut() => return done,
+                () = tokio::time::sleep(self.node_timeout / 2) => self.renew(ops).await?,
+            }
+        }
+    }
+
     /// Remembers what the target said the instance's credentials are.
     pub(super) async fn learn(
         &mut self,

@@ -1,79 +1,19 @@
 //! The records of a moved instance and its bindings name the target.
 
+use futures_util::{StreamExt, TryStreamExt};
 use tenon_protocol::clock::Millis;
-use tenon_protocol::message::{Configuration, Handle, Object};
-use tenon_protocol::record::{BindingRecord, InstanceRecord, Phase};
+use tenon_protocol::message::Handle;
+use tenon_protocol::record::{InstanceRecord, Phase};
 use tenon_protocol::{BindingId, Fault, InstanceId, NodeId};
 
-use crate::operations::{OperationError, Operations, credentials, is_named};
+use super::Handles;
+use crate::operations::{OperationError, Operations, is_named};
 use crate::state::{Cas, Record, Stored};
 
 /// How often a binding's record is read anew while somebody else changes it.
 const ROUNDS: usize = 10;
-
-/// The handles of one instance.
-pub(in crate::operations) struct Handles {
-    pub(in crate::operations) instance: Handle,
-    pub(in crate::operations) bindings: Vec<Handle>,
-}
-
-impl Handles {
-    /// The handles that a node answered, the instance's first.
-    ///
-    /// # Errors
-    ///
-    /// [`OperationError`] when there is none.
-    pub(in crate::operations) fn of(handles: Vec<Handle>) -> Result<Self, OperationError> {
-        let mut handles = handles.into_iter();
-        let instance = handles.next().ok_or(OperationError::Malformed)?;
-        Ok(Self { instance, bindings: handles.collect() })
-    }
-}
-
-/// The handles of the instance of `record` and of its bindings that are there, by their records.
-///
-/// # Errors
-///
-/// [`OperationError`] when they cannot be read.
-pub(in crate::operations) async fn handles(
-    ops: &Operations,
-    record: &InstanceRecord,
-) -> Result<Handles, OperationError> {
-    let mut bindings = Vec::new();
-    for stored in ops.records.bindings(&record.id).await? {
-        if stored.record.life.phase == Phase::Ready {
-            bindings.push(binding_handle(ops, record, &stored.record)?);
-        }
-    }
-    let instance = Handle {
-        service_id: record.id.to_string(),
-        configuration: configuration(record),
-        credentials: credentials(&ops.seal_key, &record.key(), &record.life)?,
-    };
-    Ok(Handles { instance, bindings })
-}
-
-fn binding_handle(
-    ops: &Operations,
-    instance: &InstanceRecord,
-    record: &BindingRecord,
-) -> Result<Handle, OperationError> {
-    let mut data = Object::new();
-    data.insert("binding_options".to_owned(), record.options.clone().into());
-    Ok(Handle {
-        service_id: record.id.to_string(),
-        configuration: Configuration { data: Some(data), ..configuration(instance) },
-        credentials: credentials(&ops.seal_key, &record.key(), &record.life)?,
-    })
-}
-
-fn configuration(record: &InstanceRecord) -> Configuration {
-    Configuration {
-        plan: Some(record.plan.clone()),
-        version: Some(record.version.clone()),
-        data: None,
-    }
-}
+/// Records that are written at once.
+const AT_ONCE: usize = 16;
 
 /// Lets the records of all bindings name `to`, and after them that of the instance.
 ///
@@ -110,11 +50,13 @@ pub(super) async fn follow_all(
     to: &NodeId,
     bindings: Vec<Handle>,
 ) -> Result<(), OperationError> {
-    for handle in bindings {
+    let each = futures_util::stream::iter(bindings).map(Ok);
+    each.try_for_each_concurrent(AT_ONCE, |handle| async move {
         follow(ops, instance, to, handle).await?;
         ops.crash.point("move.binding-switched");
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 /// One binding. One that was removed while its instance moved is cleaned on the target.

@@ -77,6 +77,7 @@ async fn tell(
             BusError::Away => OperationError::Away,
             BusError::Nobody(_)
             | BusError::TimedOut(_)
+            | BusError::TooLong(_)
             | BusError::Unsendable { .. }
             | BusError::Garbled { .. } => OperationError::Silent(node.clone()),
         })?;
