@@ -30,7 +30,7 @@ pub(crate) async fn migrate(
     let instance = ordered(ops, offering, id).await?;
     let from = instance.record.life.node.clone();
     let last = ops.records.last_move(&instance.record.id).await?;
-    if let Some(running) = last.as_ref().filter(|last| !last.record.step.is_final()) {
+    if let Some(running) = last.as_ref().filter(|last| !last.record.step.is_settled()) {
         let same = to.as_ref().is_none_or(|to| *to == running.record.to);
         return if same && running.record.kind == MoveKind::Migrate {
             Ok(running.record.clone())
@@ -75,7 +75,7 @@ pub(super) async fn ordered(
     Ok(found)
 }
 
-/// The move of an instance that has not ended; `None` when there is none.
+/// The move of an instance that is not settled; `None` when there is none.
 ///
 /// # Errors
 ///
@@ -85,7 +85,7 @@ pub(super) async fn running(
     id: &InstanceId,
 ) -> Result<Option<StoredMove>, OperationError> {
     let last = ops.records.last_move(id).await?;
-    Ok(last.filter(|last| !last.record.step.is_final()))
+    Ok(last.filter(|last| !last.record.step.is_settled()))
 }
 
 /// Picks a node for an instance that is to leave those of `tried`.
@@ -138,7 +138,7 @@ pub(super) fn first(
     }
 }
 
-/// Writes the record of a move, in the place of `last`, which has ended.
+/// Writes the record of a move, in the place of `last`, which is settled.
 ///
 /// # Errors
 ///

@@ -209,7 +209,7 @@ impl Desk<'_> {
         };
         let switching = MoveRecord { step: MoveStep::Switch, handles, ..first };
         let last = self.ops.records.last_move(&found.record.id).await?;
-        if last.as_ref().is_some_and(|last| !last.record.step.is_final()) {
+        if last.as_ref().is_some_and(|last| !last.record.step.is_settled()) {
             return Err(OperationError::Busy(found.record.id));
         }
         let begun = begin(self.ops, last.as_ref(), switching).await?;

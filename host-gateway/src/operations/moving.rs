@@ -16,9 +16,7 @@ use std::sync::Arc;
 
 use tenon_protocol::chain;
 use tenon_protocol::clock::Millis;
-use tenon_protocol::message::Reply;
 use tenon_protocol::record::{InstanceRecord, Life, MoveKind, MoveRecord, MoveStep, Phase};
-use tenon_protocol::subject::Operation;
 use tenon_protocol::{Code, Fault};
 
 pub(super) use asking::{Asking, Outcome};
@@ -28,7 +26,7 @@ pub(super) use tell::tell;
 
 use command::Deed;
 use held::Held;
-use sweep::swept;
+use sweep::{Tidied, swept, tidied};
 use switch::switch;
 
 use super::{OperationError, Operations};
@@ -112,7 +110,7 @@ pub(super) async fn carry_on(
             MoveStep::Tidy => {
                 tidy(ops, offering, &mut held).await?;
                 ops.crash.point("move.tidied");
-                Next::Step(MoveStep::Done)
+                Next::Step(held.record().end())
             }
             MoveStep::Return => give_back(ops, offering, &mut held).await?,
             MoveStep::Done | MoveStep::Failed => return Ok(held.into_record()),
@@ -127,7 +125,8 @@ pub(super) async fn carry_on(
             }
             Next::Fail(fault) => fail(ops, &mut held, fault).await?,
             Next::Gone => {
-                tidy(ops, offering, &mut held).await?;
+                // Once: the end of the instance sees to it as well.
+                drop(tidied(ops, offering, held.record()).await?);
                 let fault = Fault::not_found(held.record().instance.as_str());
                 held.fail(ops, fault, MoveStep::Failed).await?;
             }
@@ -286,31 +285,20 @@ async fn arrive(
     Ok(Next::Step(MoveStep::Tell))
 }
 
-/// Has the data in the snapshot store removed. Original nodes share a folder; ours a store, and the
-/// old one may be gone.
+/// Has the data in the snapshot store removed. Who cannot do it now is asked again later: nobody
+/// waits for it, but it is a tenant's data.
 async fn tidy(
     ops: &Operations,
     offering: &OfferingConfig,
     held: &mut Held,
 ) -> Result<(), OperationError> {
-    if held.record().kind != MoveKind::Migrate {
-        return Ok(());
+    match tidied(ops, offering, held.record()).await? {
+        Tidied::Nothing => Ok(()),
+        Tidied::Left { node, fault } => {
+            held.rest(ops).await?;
+            Err(OperationError::Node { node, fault })
+        }
     }
-    let Some(found) = ops.records.instance(&held.record().instance).await? else {
-        return Ok(());
-    };
-    let node = match offering.peers {
-        Peers::Native => held.record().to.clone(),
-        Peers::Original => held.record().from.clone(),
-    };
-    let pair = pair(ops, offering, &found.record).await?;
-    let asking = Asking::of(ops, offering, &found.record, Operation::CleanupnfsInstance, &node);
-    match asking.once::<_, Reply>(&pair).await {
-        Outcome::Done(()) => {}
-        // The next move of the instance overwrites it, and its end removes it.
-        Outcome::Failed(fault) => tracing::warn!(%fault, "a move's data stays in the store"),
-    }
-    Ok(())
 }
 
 /// The old node gives access back, under a generation that fences the orders of the way there.
@@ -323,7 +311,7 @@ async fn give_back(
         return Ok(Next::Gone);
     };
     if found.record.life.phase == Phase::Ready {
-        return Ok(Next::Step(MoveStep::Failed));
+        return Ok(Next::Step(MoveStep::Tidy));
     }
     let overtaken = || OperationError::Overtaken(found.record.key());
     if !held.record().owns(&found.record.life) {
@@ -344,8 +332,7 @@ async fn give_back(
         return Err(overtaken());
     };
     ops.crash.point("move.returned");
-    tidy(ops, offering, held).await?;
-    Ok(Next::Step(MoveStep::Failed))
+    Ok(Next::Step(MoveStep::Tidy))
 }
 
 /// Has the old node let everybody in again, if it may have shut them out.

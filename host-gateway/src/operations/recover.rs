@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::record::{InstanceRecord, MoveKind, MoveRecord, MoveStep};
-use tenon_protocol::{Fault, InstanceId, JobId};
+use tenon_protocol::{InstanceId, JobId};
 
 use super::migrate::{begin, first, ordered, target};
 use super::{OperationError, Operations, moving};
@@ -45,7 +45,7 @@ pub(crate) async fn recover(
     let kind = MoveKind::Recover { backup_path: request.backup_path };
     let last = ops.records.last_move(&instance.id).await?;
     let id = match &last {
-        Some(ended) if ended.record.step.is_final() => {
+        Some(ended) if ended.record.step.is_settled() => {
             if has_just_ended(&ended.record, &instance, &kind) {
                 return Ok(());
             }
@@ -68,7 +68,7 @@ pub(crate) async fn recover(
 /// Whether the same recovery ended so shortly ago that this request can only be that one's
 /// repetition, by somebody who was told to come back.
 fn has_just_ended(last: &MoveRecord, instance: &InstanceRecord, kind: &MoveKind) -> bool {
-    let done = last.step == MoveStep::Done && last.kind == *kind;
+    let done = last.step.is_settled() && last.failure.is_none() && last.kind == *kind;
     let there = last.to == instance.life.node;
     done && there && Millis::now() < last.stepped.after(REPETITION)
 }
@@ -101,11 +101,10 @@ async fn wait(
     while !patience.is_over() {
         let last = ops.records.last_move(instance).await?;
         match last.map(|last| last.record).filter(|record| record.id == *id) {
-            Some(MoveRecord { step: MoveStep::Done, .. }) => return Ok(()),
-            Some(MoveRecord { step: MoveStep::Return | MoveStep::Failed, failure, to, .. }) => {
-                let fault = failure.unwrap_or_else(Fault::internal);
+            Some(MoveRecord { failure: Some(fault), to, .. }) => {
                 return Err(OperationError::Node { node: to, fault });
             }
+            Some(ended) if ended.step.is_settled() => return Ok(()),
             Some(_) => patience.pause(LOOK_PAUSE).await,
             None => return Err(OperationError::NotFound(instance.to_string())),
         }

@@ -27,7 +27,7 @@ pub enum MoveKind {
 ///
 /// ```text
 /// Away ──▶ Load ──▶ Adopt ──▶ Switch ──▶ Tell ──▶ Tidy ──▶ Done
-///   └───────┴─────────┴──────────┴──▶ Return ──▶ Failed
+///   └───────┴─────────┴──────────┴──▶ Return ──────┘└────▶ Failed
 /// ```
 ///
 /// Each step is one command that may be repeated. At `Switch` all is on the target: the way back
@@ -45,7 +45,8 @@ pub enum MoveStep {
     Switch,
     /// The platform is told the new credentials.
     Tell,
-    /// The data in the snapshot store is removed.
+    /// The data in the snapshot store is removed. The instance is where it will be, and may be
+    /// moved again meanwhile.
     Tidy,
     /// The instance is on the target.
     Done,
@@ -68,6 +69,17 @@ impl MoveStep {
             | Self::Tell
             | Self::Tidy
             | Self::Return => false,
+        }
+    }
+
+    /// Whether the instance is where it will be.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        match self {
+            Self::Tidy | Self::Done | Self::Failed => true,
+            Self::Away | Self::Load | Self::Adopt | Self::Switch | Self::Tell | Self::Return => {
+                false
+            }
         }
     }
 }
@@ -141,6 +153,12 @@ impl MoveRecord {
             || life.operation == self.return_operation()
     }
 
+    /// The last step, of a move that comes this far.
+    #[must_use]
+    pub const fn end(&self) -> MoveStep {
+        if self.failure.is_some() { MoveStep::Failed } else { MoveStep::Done }
+    }
+
     /// Whether there is work left that nobody does at `now`.
     #[must_use]
     pub fn is_left_over(&self, now: Millis) -> bool {
@@ -184,6 +202,17 @@ mod tests {
         let done = record.at(MoveStep::Done, Millis::default());
         assert!(!done.is_left_over(Millis::from_millis(4)));
     }
+
+    #[test]
+    fn a_move_that_has_to_be_tidied_is_over_for_its_instance_and_ends_as_it_went() {
+        let tidy = record().at(MoveStep::Tidy, Millis::default());
+        assert!(tidy.step.is_settled() && tidy.is_left_over(Millis::from_millis(4)));
+        assert_eq!(tidy.end(), MoveStep::Done);
+        let failed = MoveRecord { failure: Some(Fault::unavailable()), ..tidy };
+        assert_eq!(failed.end(), MoveStep::Failed);
+        assert!(!MoveStep::Return.is_settled());
+    }
+
     #[test]
     fn a_move_knows_the_instance_that_it_found_and_the_one_that_it_left() {
         let record = record();

@@ -150,3 +150,35 @@ async fn a_move_whose_target_is_lost_at_the_switch_goes_back() {
     let server = platform.server(number(moved.nodes().0)).unwrap();
     assert_eq!(server.accounts().await.unwrap(), [""; 0]);
 }
+
+#[tokio::test]
+async fn p11_the_data_of_a_move_is_removed_once_its_node_is_there_again() {
+    let platform = platform().await;
+    let again = platform.classic_at(2, "mysql").unwrap();
+    let moved = Moved::order(&platform, &again).await;
+    let ((_, to), id) = (moved.nodes(), moved.id.as_str());
+    let control = platform.control().unwrap();
+    control.stop("gateway-1").await.unwrap();
+    control.start("gateway-1", Some("move.told")).await.unwrap();
+    // The other one must not tidy before the node is away.
+    platform.pause("gateway-2").unwrap();
+    let _lost = Operator::at(&platform, 1).order_move(id, to).await;
+    platform.is_gone("gateway-1").await.unwrap();
+    platform.kill(to).await.unwrap();
+    platform.go_on("gateway-2").unwrap();
+    control.start("gateway-1", None).await.unwrap();
+    let operator = Operator::at(&platform, 2);
+    wait_until("all is done but that", PATIENCE, async || {
+        operator.step_of(id).await.filter(|step| *step == MoveStep::Tidy)
+    })
+    .await
+    .unwrap();
+    let (dir, path) = (platform.dir().unwrap(), format!("snapshots/MyaaS/{id}/move.data"));
+    assert!(dir.exists(&path));
+
+    control.start(to, None).await.unwrap();
+    assert_eq!(operator.moved(id, to).await, MoveStep::Done);
+    assert!(!dir.exists(&path));
+    moved.check_moved("tidied late").await;
+    check_rest(&platform, &moved, to).await;
+}

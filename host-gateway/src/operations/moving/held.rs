@@ -13,6 +13,10 @@ use crate::state::StoredMove;
 /// A claim ends this much after the longest wait for a node.
 const MARGIN: Duration = Duration::from_secs(1);
 
+/// Pauses of what nobody waits for.
+const SHORT_PAUSE: Duration = Duration::from_secs(2);
+const LONG_PAUSE: Duration = Duration::from_secs(600);
+
 /// A move that this gateway works on.
 pub(in crate::operations) struct Held {
     stored: StoredMove,
@@ -64,6 +68,12 @@ impl Held {
         }
         let renewed = MoveRecord { deadline: lease(self.node_timeout), ..self.record().clone() };
         self.write(ops, renewed).await
+    }
+
+    /// Leaves the move alone for a while, the longer the longer its step takes.
+    pub(super) async fn rest(&mut self, ops: &Operations) -> Result<(), OperationError> {
+        let deadline = Millis::now().after(pause(self.record().stepped, Millis::now()));
+        self.write(ops, MoveRecord { deadline, ..self.record().clone() }).await
     }
 
     /// `work`, with the move claimed for as long as it takes.
@@ -145,7 +155,24 @@ pub(in crate::operations) fn sealed(
     ops.seal_key.seal(&key::moving(&record.instance), &handles)
 }
 
+/// Before what could not be done at `now`, of a step that began at `stepped`, is tried again.
+fn pause(stepped: Millis, now: Millis) -> Duration {
+    now.remaining(stepped).clamp(SHORT_PAUSE, LONG_PAUSE)
+}
+
 /// Until when a move is claimed by whoever claims it now.
 pub(in crate::operations) fn lease(node_timeout: Duration) -> Millis {
     Millis::now().after(node_timeout * 2 + MARGIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_waits_for_is_tried_less_and_less_often() {
+        let began = Millis::from_millis(1_000_000);
+        let after = |seconds| pause(began, began.after(Duration::from_secs(seconds))).as_secs();
+        assert_eq!([0, 1, 5, 60, 10_000].map(after), [2, 2, 5, 60, 600]);
+    }
 }
