@@ -97,6 +97,8 @@ mod quota;
 #[cfg(test)]
 mod recover;
 #[cfg(test)]
+mod recover_hard;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod request_id;

@@ -30,7 +30,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         Self::of_nodes(2).await
     }
 
@@ -46,10 +46,15 @@ impl Stage {
     /// A tenant, and the directory of a backup of its letters.
     pub(crate) async fn tenant(&self) -> (Moved, String) {
         let moved = Moved::order(&self.platform, &self.classic).await;
-        self.platform.back_up(moved.nodes().0).unwrap();
-        let backup = wait_until("a backup", PATIENCE, async || self.backup_of(&moved.id));
-        let backup = backup.await.unwrap();
+        let backup = self.back_up(&moved, moved.nodes().0).await;
         (moved, backup)
+    }
+
+    /// The directory of a backup that `node` takes of the letters of `moved`.
+    pub(crate) async fn back_up(&self, moved: &Moved, node: &str) -> String {
+        self.platform.back_up(node).unwrap();
+        let backup = wait_until("a backup", PATIENCE, async || self.backup_of(&moved.id));
+        backup.await.unwrap()
     }
 
     fn backup_of(&self, id: &str) -> Option<String> {
@@ -62,8 +67,21 @@ impl Stage {
     }
 
     /// The recovery of `moved`, in the middle of which `child` dies at `point`.
-    async fn dies(&self, child: &str, point: &str, recovery: impl Future<Output = ()>) {
+    pub(crate) async fn dies(&self, child: &str, point: &str, recovery: impl Future<Output = ()>) {
         dies_at(&self.platform, child, point, recovery).await;
+    }
+
+    /// Orders the recovery of `moved` from the first gateway, which may die over it.
+    pub(crate) async fn ordered_of_the_first(&self, moved: &Moved, backup: &str) {
+        let first = self.platform.classic_at(1, "mysql").unwrap();
+        wait_until("the gateway takes the order", PATIENCE, async || {
+            let answer = recover(&first, &moved.id, backup).await;
+            // It has just begun, and knows no node yet.
+            let refused = matches!(&answer, Err(HarnessError::Refused(r)) if r.code == 30601);
+            (!refused).then_some(())
+        })
+        .await
+        .unwrap();
     }
 
     /// Waits for the end of the recovery, which is asked for until it has begun.
@@ -142,17 +160,7 @@ async fn p11_a_gateway_killed_at_any_step_of_a_recovery_leaves_it_to_the_other()
     let passed = |point: &&str| operation(point) == "move" && !NOT_PASSED.contains(point);
     for point in points(GATEWAY).into_iter().filter(passed) {
         let (moved, backup) = stage.tenant().await;
-        let first = stage.platform.classic_at(1, "mysql").unwrap();
-        let recovery = async {
-            wait_until("the gateway dies over it", PATIENCE, async || {
-                let answer = recover(&first, &moved.id, &backup).await;
-                // It has just begun, and knows no node yet.
-                let refused = matches!(&answer, Err(HarnessError::Refused(r)) if r.code == 30601);
-                (!refused).then_some(())
-            })
-            .await
-            .unwrap();
-        };
+        let recovery = stage.ordered_of_the_first(&moved, &backup);
         stage.dies("gateway-1", point, recovery).await;
         assert_eq!(stage.recovered(&moved, &backup).await, MoveStep::Done, "{point}");
         // The old node lives: what it had goes when there is time.
