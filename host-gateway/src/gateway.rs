@@ -222,7 +222,8 @@ fn classic(
     let refusals = Arc::new(Refusals::new(Arc::clone(&metrics)));
     let preflight = Preflight::new(ops.offerings.clone(), ready, Arc::clone(&refusals));
     let stall = config.stall();
-    let front = Front { ops: Arc::clone(ops), metrics, refusals, permits, stall };
+    let max_body = config.max_body_bytes;
+    let front = Front { ops: Arc::clone(ops), metrics, refusals, permits, stall, max_body };
     Classic::new(config, preflight, Arc::new(front))
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct Front {
     pub(crate) permits: Arc<Semaphore>,
     /// How long whoever uploads may send nothing.
     pub(crate) stall: Duration,
+    /// Most bytes of a body.
+    pub(crate) max_body: usize,
 }
 
 /// The whole front as one service: checks that cost nothing, then the routes.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -25,7 +25,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Front>> for Json<T> {
     type Rejection = Answer;
 
     async fn from_request(request: Request, front: &Arc<Front>) -> Result<Self, Answer> {
-        let parsed = match read(request).await {
+        let parsed = match read(request, front.max_body).await {
             Ok(body) => parse(&body),
             Err(wrong) => Err(wrong),
         };
@@ -84,7 +84,11 @@ impl Wrong {
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, Wrong> {
+async fn read(request: Request, most: usize) -> Result<Bytes, Wrong> {
+    // What announces too much is not waited for, nor told to go on.
+    if request.body().size_hint().lower() > most as u64 {
+        return Err(Wrong::TooLong);
+    }
     match tokio::time::timeout(READ_TIMEOUT, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {

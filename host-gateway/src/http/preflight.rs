@@ -63,14 +63,21 @@ impl Preflight {
     }
 
     fn offering(&self, headers: &HeaderMap) -> Option<&Arc<OfferingConfig>> {
-        let mut tokens = headers.get_all(TOKEN).iter();
-        // Of two nobody can say which one whoever is before us looked at.
-        let (Some(token), None) = (tokens.next(), tokens.next()) else { return None };
-        let token = token.to_str().ok()?;
+        let token = only(headers, &TOKEN)?;
         // All are compared, so that the time does not tell which one was close.
         self.offerings.iter().fold(None, |found, offering| {
             if offering.admits(token) { Some(offering) } else { found }
         })
+    }
+}
+
+/// The text of a header that is there once: of two nobody can say which one whoever is before us
+/// looked at.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        (Some(_) | None, _) => None,
     }
 }
 

@@ -56,7 +56,8 @@ pub(super) fn table(config: &HttpConfig, front: Arc<Front>) -> Router {
 pub(super) type Shared = State<Arc<Front>>;
 
 async fn unknown(State(front): Shared, method: Method, uri: Uri) -> Answer {
-    let fault = Fault::not_found(&format!("{method} {}", shown(uri.path())));
+    let (method, path) = (shown(method.as_str()), shown(uri.path()));
+    let fault = Fault::not_found(&format!("{method} {path}"));
     front.refusals.at_the_door(&Sender::current(), &fault, &fault.msg.description);
     fault.into()
 }

@@ -9,7 +9,8 @@ use axum::http::StatusCode;
 use expect_test::{Expect, expect};
 use reqwest::{Client, Method};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +24,8 @@ use crate::nodes::Nodes;
 use crate::orphans::OrphanReports;
 
 const PROVISION: &str = "/gateway/v1/configurations";
+/// Far sooner than a body that does not come is given up.
+const ANSWER: Duration = Duration::from_secs(5);
 
 async fn start(max_in_flight: usize) -> SocketAddr {
     start_counting(max_in_flight).await.0
@@ -57,7 +60,10 @@ async fn start_counting(max_in_flight: usize) -> (SocketAddr, Arc<Metrics>) {
     let preflight = Preflight::new(ops.offerings.clone(), |_| Ok(()), Arc::clone(&refusals));
     let permits = Arc::new(Semaphore::new(max_in_flight));
     let stall = config.http.stall();
-    let front = Arc::new(Front { ops, metrics: Arc::clone(&metrics), refusals, permits, stall });
+    let max_body = config.http.max_body_bytes;
+    let metrics_too = Arc::clone(&metrics);
+    let front = Front { ops, metrics: metrics_too, refusals, permits, stall, max_body };
+    let front = Arc::new(front);
     let classic = Classic::new(&config.http, preflight, front);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -176,6 +182,36 @@ async fn a_body_that_is_too_large_is_refused() {
     .await;
 }
 
+/// What is answered to a head of which the body never comes.
+async fn answered_at_once(head: &str) -> String {
+    let mut stream = TcpStream::connect(start(8).await).await.unwrap();
+    let head = format!(
+        "{head} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         X-VCAP-Service-Token: mysql-secret\r\nExpect: 100-continue\r\n\
+         Content-Length: 99999999999\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let answered = tokio::time::timeout(ANSWER, stream.read_to_string(&mut answer)).await;
+    answered.expect("the connection is closed").unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_too_large_is_not_waited_for() {
+    let answer = answered_at_once(&format!("POST {PROVISION}")).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.ends_with(r#"{"code":30005,"description":"Request body too large"}"#));
+}
+
+#[tokio::test]
+async fn a_method_that_nobody_knows_is_shown_in_part() {
+    let long = "A".repeat(3_000);
+    let answer = answered_at_once(&format!("{long} /nosuch")).await;
+    let shown = format!(r#"{{"code":30300,"description":"{} /nosuch not found"}}"#, &long[..80]);
+    assert!(answer.ends_with(&shown), "{answer}");
+}
+
 #[tokio::test]
 async fn what_needs_no_bus_is_checked_before_it() {
     let body = r#"{"unique_id":"nope","name":"n","version":"10.11"}"#;
@@ -227,7 +263,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        Write::write(&mut *self.0.lock().unwrap(), bytes)
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())

@@ -19,6 +19,7 @@ use super::answer::refuse;
 use super::body::Names;
 use super::download::{deliver, token};
 use super::paced::Paced;
+use super::preflight::only;
 use super::routes::Shared;
 use super::run::refusal;
 use super::{Answer, Front};
@@ -102,7 +103,7 @@ fn answer<T>(
 }
 
 fn upload_token(headers: &HeaderMap) -> &str {
-    headers.get(TOKEN).and_then(|token| token.to_str().ok()).unwrap_or_default()
+    only(headers, &TOKEN).unwrap_or_default()
 }
 
 /// The link to what `request` brings.
