@@ -102,19 +102,25 @@ async fn p11_what_a_move_left_on_a_node_makes_way_for_the_backup_that_is_loaded_
     }
     let moved = Moved::order(platform, &stage.classic).await;
     let (from, to) = moved.nodes();
+    let binding = stage.classic.bind(&moved.id).await.unwrap();
     let operator = Operator::at(platform, 2);
     assert_eq!(operator.moved(&moved.id, to).await, MoveStep::Done);
+    stage.classic.unbind(&moved.id, &binding.service_id).await.unwrap();
     let owner = moved.logins_now().await.remove(0);
     owner.execute("INSERT INTO letters VALUES (4)").await.unwrap();
     let backup = stage.back_up(&moved, to).await;
     let left = platform.server(if from == "node-1" { 1 } else { 2 }).unwrap();
-    assert!(left.databases().await.unwrap().contains(&moved.id));
+    let account = format!("{}@%", binding.credentials["user"].as_str().unwrap());
+    assert!(left.accounts().await.unwrap().contains(&account));
 
     platform.kill(to).await.unwrap();
     let again = async || recover(&stage.classic, &moved.id, &backup).await;
     insist(again).await.unwrap();
     let home = moved.logins_now().await.remove(0);
     assert_eq!(home.number("SELECT COUNT(*) FROM letters").await.unwrap(), Some(4));
+    // Who was unbound meanwhile has nothing there any more.
+    let accounts = left.accounts().await.unwrap();
+    assert!(!accounts.contains(&account), "{accounts:?}");
     home.execute("DELETE FROM letters WHERE id = 4").await.unwrap();
     moved.check_stayed("recovered where it was once").await;
 }
