@@ -161,8 +161,35 @@ async fn finish(
             OperationError::NotFound(bare(ready.record.instance.as_str()))
         }
     };
-    give_up(ops, offering, &ready, GiveUp::CleanNow).await?;
+    take_back(ops, offering, &ready, life.as_ref()).await?;
     Err(error)
+}
+
+/// Removes a binding whose instance goes, or moves: whoever moves it may have seen the binding, and
+/// have it made on the other node as well.
+async fn take_back(
+    ops: &Arc<Operations>,
+    offering: &Arc<OfferingConfig>,
+    ready: &Stored<BindingRecord>,
+    instance: Option<&Life>,
+) -> Result<(), OperationError> {
+    let patience = Patience::of(offering.node_timeout);
+    let Ok(going) = ready.record.life.deleting(patience.lease()) else {
+        return Ok(());
+    };
+    let going = with_copies(going, instance, patience.lease());
+    if let Cas::Written(going) = ops.records.replace(ready, going).await? {
+        unbind::clean_in_background(ops, offering, going, patience);
+    }
+    Ok(())
+}
+
+/// `going`, with all nodes that its instance has something on.
+fn with_copies(going: Life, instance: Option<&Life>, lease: Millis) -> Life {
+    let Some(instance) = instance else { return going };
+    let nodes = instance.garbage.iter().chain([&instance.node]);
+    let others = nodes.filter(|node| **node != going.node).cloned().collect::<Vec<_>>();
+    others.into_iter().fold(going, |going, node| going.stray(node, lease))
 }
 
 /// What is known of a binding that nobody will be told of.
@@ -259,6 +286,24 @@ mod tests {
             created: Millis::now(),
             life: Life::intent(node, Millis::now(), Abandon::Undo),
         }
+    }
+
+    #[test]
+    fn a_bind_that_a_move_overtook_is_undone_on_both_nodes() {
+        let node = |name: &str| NodeId::new(name).unwrap();
+        let going = || {
+            let life = Life::intent(node("n1"), Millis::now(), Abandon::Undo);
+            life.deleting(Millis::now()).unwrap()
+        };
+        let garbage =
+            |instance: Option<&Life>| with_copies(going(), instance, Millis::now()).garbage;
+        let stays = instance().life;
+        assert_eq!(garbage(None), [node("n1")]);
+        assert_eq!(garbage(Some(&stays)), [node("n1")]);
+        let moving = Life { phase: Phase::Moving, garbage: vec![node("n2")], ..stays.clone() };
+        assert_eq!(garbage(Some(&moving)), [node("n1"), node("n2")]);
+        let moved = Life { node: node("n2"), garbage: vec![node("n1")], ..stays };
+        assert_eq!(garbage(Some(&moved)), [node("n1"), node("n2")]);
     }
 
     #[test]
