@@ -132,6 +132,23 @@ async fn p12_a_gateway_starts_without_its_uaa() {
     check_aftermath(&platform, "files", &promises).await;
 }
 
+#[tokio::test]
+async fn what_a_heartbeat_fails_of_is_told_once_for_each_outage() {
+    let platform = Platform::start(Options::of(&["echo"])).await.unwrap();
+    let control = platform.control().unwrap();
+    hurry(&platform).await;
+    const HEARTBEAT: &str = "POST /services/v1/offerings";
+    for outage in 1..=2 {
+        more(&control, HEARTBEAT, 1).await;
+        control.set_cloud_controller(Availability::Away).await.unwrap();
+        more(&control, HEARTBEAT, 4).await;
+        control.set_cloud_controller(Availability::Serving).await.unwrap();
+        more(&control, HEARTBEAT, 2).await;
+        let told = platform.log("gateway-1").matches("heartbeat failed").count();
+        assert_eq!(told, outage);
+    }
+}
+
 /// An instance on a node and a binding of it, as an original gateway left them.
 fn left_behind() -> [Value; 2] {
     let credentials = json!({ "name": "dleft", "node_id": "node-1", "path": "/x" });

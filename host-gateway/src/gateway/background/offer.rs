@@ -5,9 +5,10 @@
 //! whoever joins meanwhile hears when it has left, and tells the platform once more.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tenon_protocol::chain;
+use tenon_protocol::complaints::Complaints;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +16,8 @@ use super::jittered;
 use crate::cloud_controller::{CloudController, Presence};
 use crate::config::OfferingConfig;
 use crate::metrics::{Duty, Metrics};
-use crate::operations::Operations;
 use crate::operations::advertise::advertise;
+use crate::operations::{OperationError, Operations};
 use crate::siblings::{Others, Siblings};
 
 /// How often it is looked whether the first node of an offering is there.
@@ -50,7 +51,7 @@ pub(super) async fn offer(
     tracing::info!("offered from now on");
     let left = Notify::new();
     let heartbeats = async {
-        let mut told = Vec::new();
+        let (mut told, mut complaints) = (Vec::new(), Complaints::default());
         loop {
             match advertise(&ops, &offering, &client, Presence::Here).await {
                 Ok(kept) => {
@@ -62,9 +63,11 @@ pub(super) async fn offer(
                         told = kept;
                     }
                     metrics.performed(Duty::Heartbeat);
+                    // What fails from now on is news.
+                    complaints = Complaints::default();
                     tracing::debug!("heartbeat");
                 }
-                Err(error) => tracing::warn!(error = %chain(&error), "heartbeat failed"),
+                Err(error) => complain(&mut complaints, &error),
             }
             tokio::select! {
                 () = tokio::time::sleep(jittered(interval)) => {}
@@ -75,6 +78,16 @@ pub(super) async fn offer(
     tokio::select! {
         () = heartbeats => {}
         () = answering.answer(&left, &stop) => {}
+    }
+}
+
+/// Says once an hour what a heartbeat fails of, while it does.
+fn complain(complaints: &mut Complaints<String>, error: &OperationError) {
+    let error = chain(error).to_string();
+    if complaints.is_due(error.clone(), Instant::now()) {
+        tracing::warn!(error, "heartbeat failed");
+    } else {
+        tracing::debug!(error, "heartbeat failed");
     }
 }
 
