@@ -15,7 +15,7 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 /// Pauses of what nobody waits for.
 const SHORT_PAUSE: Duration = Duration::from_secs(2);
-const LONG_PAUSE: Duration = Duration::from_secs(600);
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 
 /// A move that this gateway works on.
 pub(in crate::operations) struct Held {
@@ -173,6 +173,6 @@ mod tests {
     fn what_nobody_waits_for_is_tried_less_and_less_often() {
         let began = Millis::from_millis(1_000_000);
         let after = |seconds| pause(began, began.after(Duration::from_secs(seconds))).as_secs();
-        assert_eq!([0, 1, 5, 60, 10_000].map(after), [2, 2, 5, 60, 600]);
+        assert_eq!([0, 1, 5, 30, 10_000].map(after), [2, 2, 5, 30, 60]);
     }
 }
