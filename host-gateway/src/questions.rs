@@ -94,7 +94,8 @@ async fn one(ops: &Arc<Operations>, offering: &Arc<OfferingConfig>, question: Qu
     }
 }
 
-/// An instance's bindings, or for an empty question all handles: without secrets, a bounded number.
+/// An instance's bindings, or for an empty question all handles: without secrets, a bounded number,
+/// and no more than a message holds.
 async fn handles_for(ops: &Operations, offering: &OfferingConfig, asked: &[u8]) -> Value {
     let found = if asked.is_empty() {
         let all = handles::all(ops, offering).await;
@@ -104,10 +105,37 @@ async fn handles_for(ops: &Operations, offering: &OfferingConfig, asked: &[u8]) 
         let id = String::from_utf8_lossy(asked);
         handles::of_instance(ops, offering, &id).await.map(Value::Array)
     };
-    found.unwrap_or_else(|error| {
+    let found = found.unwrap_or_else(|error| {
         tracing::warn!(error = %chain(&error), "a question for handles has no answer");
         Value::Array(Vec::new())
-    })
+    });
+    fitting(found, ops.bus.max_payload())
+}
+
+/// The first of `handles` that fit into `limit` bytes: an answer that is longer reaches nobody.
+fn fitting(handles: Value, limit: usize) -> Value {
+    // The brackets; and each has a comma, or with an id quotes and a colon besides.
+    let mut left = limit.saturating_sub(2);
+    let mut fits = |bytes| {
+        let rest = left.checked_sub(bytes);
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    match handles {
+        Value::Array(all) => {
+            let shown = all.into_iter().take_while(|one| fits(length(one) + 1));
+            Value::Array(shown.collect())
+        }
+        Value::Object(all) => {
+            let shown = all.into_iter().take_while(|(id, one)| fits(id.len() + length(one) + 4));
+            Value::Object(shown.collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => handles,
+    }
+}
+
+fn length(handle: &Value) -> usize {
+    serde_json::to_vec(handle).map_or(0, |json| json.len())
 }
 
 async fn updated(ops: &Arc<Operations>, offering: &Arc<OfferingConfig>, body: &[u8]) -> bool {
@@ -135,4 +163,29 @@ async fn updated(ops: &Arc<Operations>, offering: &Arc<OfferingConfig>, body: &[
         }
     };
     work.instrument(span).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check_fitting(handles: Value, limit: usize, expected: &Value) {
+        let fitting = fitting(handles, limit);
+        assert_eq!(&fitting, expected, "{limit}");
+        assert!(length(&fitting) <= limit, "{limit}");
+    }
+
+    #[test]
+    fn no_more_handles_are_told_than_a_message_holds() {
+        let list = || json!([{"a": 1}, {"b": 2}, {"c": 3}]);
+        check_fitting(list(), 100, &list());
+        check_fitting(list(), 20, &json!([{"a": 1}, {"b": 2}]));
+        check_fitting(list(), 5, &json!([]));
+        let by_id = || json!({"i1": {"a": 1}, "i2": {"b": 2}});
+        check_fitting(by_id(), 100, &by_id());
+        check_fitting(by_id(), 25, &json!({"i1": {"a": 1}}));
+        check_fitting(by_id(), 3, &json!({}));
+    }
 }
