@@ -286,7 +286,7 @@ async fn finish_loads(offering: &Offering) {
 /// Asks the guest how its service is; a change is announced, or silences the announcements.
 async fn check_health(offering: &Offering) {
     let facts = CallFacts::internal("health");
-    let report = offering.guests.call(&offering.plugin, &offering.grants, &facts, Health).await;
+    let report = offering.guests.call(&offering.plugin, &offering.grants, &facts, Health {}).await;
     let (well, detail) = match report {
         Ok(called) => (!matches!(called.output.status, wit::Health::Failed), called.output.detail),
         Err(failure) => (false, failure.to_string()),

@@ -1,21 +1,18 @@
 //! The calls that a node makes, one value each, so that an ended one can be repeated.
 
 use std::future::Future;
-use std::sync::Arc;
 
-use cap_std::fs::Dir;
-use tenon_protocol::chain;
 use wasmtime::Store;
 use wasmtime::component::Resource;
 
+use super::everyone::Everyone;
 use super::failure::GuestFailure;
 use super::generation::Exports;
 use super::store::CallState;
 use super::wit::{
     Binding, BindingRef, Credential, FoundBinding, HealthReport, InstanceRef, InventoryPage,
-    Offering,
+    Offering, Usage,
 };
-use crate::capability::blob::{Finished, Sink, Source};
 use crate::capability::context::Call;
 
 /// Extensions of the contract: key, and a JSON text as the value.
@@ -45,6 +42,44 @@ pub(crate) trait GuestCall: Clone + Send + 'static {
     ) -> impl Future<Output = Outcome<Self::Output>> + Send;
 }
 
+/// A call that hands its fields to one export: its name in the log, its fields, what the guest
+/// answers; the interface, the extension without which a component need not export it, the export.
+macro_rules! guest_call {
+    (
+        $(#[$doc:meta])*
+        $name:literal: $call:ident { $($field:ident: $kind:ty),* } -> $output:ty,
+        $interface:ident $(if $extension:literal)?, $export:ident($($argument:expr),*)
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub(crate) struct $call {
+            $(pub(crate) $field: $kind,)*
+        }
+
+        impl GuestCall for $call {
+            type Output = $output;
+            const NAME: &'static str = $name;
+
+            async fn run(
+                self,
+                store: &mut Store<CallState>,
+                exports: &Exports<'_>,
+                cx: Cx,
+            ) -> Outcome<$output> {
+                let guest = exports.$interface(store)?;
+                $(
+                    let Some(guest) = guest else {
+                        return Ok(Err(GuestFailure::NotOffered($extension)));
+                    };
+                )?
+                let Self { $($field),* } = self;
+                let result = guest.$export(store, cx, $($argument),*).await?;
+                Ok(result.map_err(GuestFailure::Refused))
+            }
+        }
+    };
+}
+
 /// `lifecycle.describe`.
 #[derive(Clone)]
 pub(crate) struct Describe;
@@ -64,253 +99,46 @@ impl GuestCall for Describe {
     }
 }
 
-/// `lifecycle.provision`.
-#[derive(Clone)]
-pub(crate) struct Provision {
-    pub(crate) instance: InstanceRef,
-    pub(crate) parameters: Attrs,
-    pub(crate) reuse: Option<Credential>,
+guest_call! {
+    /// `lifecycle.provision`.
+    "provision": Provision { instance: InstanceRef, parameters: Attrs, reuse: Option<Credential> } -> Credential,
+    lifecycle, call_provision(&instance, &parameters, reuse.as_ref())
 }
 
-impl GuestCall for Provision {
-    type Output = Credential;
-    const NAME: &'static str = "provision";
-
-    async fn run(
-        self,
-        store: &mut Store<CallState>,
-        exports: &Exports<'_>,
-        cx: Cx,
-    ) -> Outcome<Credential> {
-        let guest = exports.lifecycle(store)?;
-        let Self { instance, parameters, reuse } = self;
-        let result =
-            guest.call_provision(store, cx, &instance, &parameters, reuse.as_ref()).await?;
-        Ok(result.map_err(GuestFailure::Refused))
-    }
+guest_call! {
+    /// `lifecycle.unprovision`.
+    "unprovision": Unprovision { instance: InstanceRef, bindings: Vec<Binding> } -> (),
+    lifecycle, call_unprovision(&instance, &bindings)
 }
 
-/// `lifecycle.unprovision`.
-#[derive(Clone)]
-pub(crate) struct Unprovision {
-    pub(crate) instance: InstanceRef,
-    pub(crate) bindings: Vec<Binding>,
+guest_call! {
+    /// `lifecycle.bind`.
+    "bind": Bind { binding: BindingRef, parameters: Attrs, reuse: Option<Credential> } -> Credential,
+    lifecycle, call_bind(&binding, &parameters, reuse.as_ref())
 }
 
-impl GuestCall for Unprovision {
-    type Output = ();
-    const NAME: &'static str = "unprovision";
-
-    async fn run(self, store: &mut Store<CallState>, exports: &Exports<'_>, cx: Cx) -> Outcome<()> {
-        let guest = exports.lifecycle(store)?;
-        let result = guest.call_unprovision(store, cx, &self.instance, &self.bindings).await?;
-        Ok(result.map_err(GuestFailure::Refused))
-    }
+guest_call! {
+    /// `lifecycle.unbind`.
+    "unbind": Unbind { binding: Binding } -> (),
+    lifecycle, call_unbind(&binding)
 }
 
-/// `lifecycle.bind`.
-#[derive(Clone)]
-pub(crate) struct Bind {
-    pub(crate) binding: BindingRef,
-    pub(crate) parameters: Attrs,
-    pub(crate) reuse: Option<Credential>,
+guest_call! {
+    /// `lifecycle.inventory`: one page.
+    "inventory": Inventory { page: Option<String> } -> InventoryPage,
+    lifecycle, call_inventory(page.as_deref())
 }
 
-impl GuestCall for Bind {
-    type Output = Credential;
-    const NAME: &'static str = "bind";
-
-    async fn run(
-        self,
-        store: &mut Store<CallState>,
-        exports: &Exports<'_>,
-        cx: Cx,
-    ) -> Outcome<Credential> {
-        let guest = exports.lifecycle(store)?;
-        let Self { binding, parameters, reuse } = self;
-        let result = guest.call_bind(store, cx, &binding, &parameters, reuse.as_ref()).await?;
-        Ok(result.map_err(GuestFailure::Refused))
-    }
+guest_call! {
+    /// `lifecycle.purge`.
+    "purge": Purge { instances: Vec<InstanceRef>, bindings: Vec<FoundBinding> } -> u32,
+    lifecycle, call_purge(&instances, &bindings)
 }
 
-/// `lifecycle.unbind`.
-#[derive(Clone)]
-pub(crate) struct Unbind {
-    pub(crate) binding: Binding,
-}
-
-impl GuestCall for Unbind {
-    type Output = ();
-    const NAME: &'static str = "unbind";
-
-    async fn run(self, store: &mut Store<CallState>, exports: &Exports<'_>, cx: Cx) -> Outcome<()> {
-        let guest = exports.lifecycle(store)?;
-        let result = guest.call_unbind(store, cx, &self.binding).await?;
-        Ok(result.map_err(GuestFailure::Refused))
-    }
-}
-
-/// `lifecycle.inventory`: one page.
-#[derive(Clone)]
-pub(crate) struct Inventory {
-    pub(crate) page: Option<String>,
-}
-
-impl GuestCall for Inventory {
-    type Output = InventoryPage;
-    const NAME: &'static str = "inventory";
-
-    async fn run(
-        self,
-        store: &mut Store<CallState>,
-        exports: &Exports<'_>,
-        cx: Cx,
-    ) -> Outcome<InventoryPage> {
-        let guest = exports.lifecycle(store)?;
-        let result = guest.call_inventory(store, cx, self.page.as_deref()).await?;
-        Ok(result.map_err(GuestFailure::Refused))
-    }
-}
-
-/// `lifecycle.purge`.
-#[derive(Clone)]
-pub(crate) struct Purge {
-    pub(crate) instances: Vec<InstanceRef>,
-    pub(crate) bindings: Vec<FoundBinding>,
-}
-
-impl GuestCall for Purge {
-    type Output = u32;
-    const NAME: &'static str = "purge";
-
-    async fn run(
-        self,
-        store: &mut Store<CallState>,
-        exports: &Exports<'_>,
-        cx: Cx,
-    ) -> Outcome<u32> {
-        let guest = exports.lifecycle(store)?;
-        let result = guest.call_purge(store, cx, &self.instances, &self.bindings).await?;
-        Ok(result.map_err(GuestFailure::Refused))
-    }
-}
-
-/// `lifecycle.health`.
-#[derive(Clone)]
-pub(crate) struct Health;
-
-impl GuestCall for Health {
-    type Output = HealthReport;
-    const NAME: &'static str = "health";
-
-    async fn run(
-        self,
-        store: &mut Store<CallState>,
-        exports: &Exports<'_>,
-        cx: Cx,
-    ) -> Outcome<HealthReport> {
-        let guest = exports.lifecycle(store)?;
-        Ok(guest.call_health(store, cx, None).await?.map_err(GuestFailure::Refused))
-    }
-}
-
-/// `snapshots.formats`: what the guest can restore.
-#[derive(Clone)]
-pub(crate) struct Formats;
-
-impl GuestCall for Formats {
-    type Output = Vec<String>;
-    const NAME: &'static str = "formats";
-
-    async fn run(
-        self,
-        store: &mut Store<CallState>,
-        exports: &Exports<'_>,
-        _cx: Cx,
-    ) -> Outcome<Vec<String>> {
-        let Some(guest) = exports.snapshots(store)? else {
-            return Ok(Err(GuestFailure::NotOffered("snapshot")));
-        };
-        Ok(Ok(guest.call_formats(store).await?))
-    }
-}
-
-/// `snapshots.snapshot` into a file of the snapshot store.
-#[derive(Clone)]
-pub(crate) struct Snapshot {
-    pub(crate) instance: InstanceRef,
-    pub(crate) dir: Arc<Dir>,
-    pub(crate) file: String,
-    pub(crate) max_bytes: u64,
-}
-
-/// A snapshot whose bytes are on disk.
-pub(crate) struct Taken {
-    pub(crate) format: String,
-    pub(crate) size: u64,
-    pub(crate) sha256: String,
-}
-
-impl GuestCall for Snapshot {
-    type Output = Taken;
-    const NAME: &'static str = "snapshot";
-
-    async fn run(
-        self,
-        store: &mut Store<CallState>,
-        exports: &Exports<'_>,
-        cx: Cx,
-    ) -> Outcome<Taken> {
-        let Some(guest) = exports.snapshots(store)? else {
-            return Ok(Err(GuestFailure::NotOffered("snapshot")));
-        };
-        let Some(format) = guest.call_formats(&mut *store).await?.into_iter().next() else {
-            return Ok(Err(GuestFailure::Broken("the guest names no snapshot format".to_owned())));
-        };
-        let sink = match Sink::create(&self.dir, &self.file, self.max_bytes) {
-            Ok(sink) => store.data_mut().table.push(sink)?,
-            Err(error) => return Ok(Err(GuestFailure::Host(chain(&error).to_string()))),
-        };
-        let lent = Resource::new_borrow(sink.rep());
-        let result = guest.call_snapshot(&mut *store, cx, &self.instance, lent).await?;
-        if let Err(error) = result {
-            return Ok(Err(GuestFailure::Refused(error)));
-        }
-        let sink = store.data_mut().table.delete(sink)?;
-        let finished = tokio::task::spawn_blocking(move || sink.finish()).await;
-        match finished {
-            Ok(Ok(Finished { size, sha256 })) => Ok(Ok(Taken { format, size, sha256 })),
-            Ok(Err(error)) => Ok(Err(GuestFailure::Host(chain(&error).to_string()))),
-            Err(error) => Ok(Err(GuestFailure::Host(chain(&error).to_string()))),
-        }
-    }
-}
-
-/// `snapshots.restore` from a file of the snapshot store.
-#[derive(Clone)]
-pub(crate) struct Restore {
-    pub(crate) instance: InstanceRef,
-    pub(crate) dir: Arc<Dir>,
-    pub(crate) file: String,
-    pub(crate) format: String,
-}
-
-impl GuestCall for Restore {
-    type Output = ();
-    const NAME: &'static str = "restore";
-
-    async fn run(self, store: &mut Store<CallState>, exports: &Exports<'_>, cx: Cx) -> Outcome<()> {
-        let Some(guest) = exports.snapshots(store)? else {
-            return Ok(Err(GuestFailure::NotOffered("snapshot")));
-        };
-        let source = match Source::open(&self.dir, &self.file) {
-            Ok(source) => store.data_mut().table.push(source)?,
-            Err(error) => return Ok(Err(GuestFailure::Host(chain(&error).to_string()))),
-        };
-        let lent = Resource::new_borrow(source.rep());
-        let result = guest.call_restore(store, cx, &self.instance, lent, &self.format).await?;
-        Ok(result.map_err(GuestFailure::Refused))
-    }
+guest_call! {
+    /// `lifecycle.health`.
+    "health": Health {} -> HealthReport,
+    lifecycle, call_health(None)
 }
 
 /// `maintenance.tasks`: what the guest wants to be called for; empty when it wants nothing.
@@ -335,20 +163,47 @@ impl GuestCall for Tasks {
     }
 }
 
-/// `maintenance.run`.
-#[derive(Clone)]
-pub(crate) struct Maintain {
-    pub(crate) task: String,
+guest_call! {
+    /// `maintenance.run`.
+    "maintain": Maintain { task: String } -> (),
+    maintenance if "maintenance", call_run(&task)
 }
 
-impl GuestCall for Maintain {
-    type Output = ();
-    const NAME: &'static str = "maintain";
+guest_call! {
+    /// `metering.measure`.
+    "measure": Measure { instance: InstanceRef } -> Usage,
+    metering if "metering", call_measure(&instance)
+}
 
-    async fn run(self, store: &mut Store<CallState>, exports: &Exports<'_>, cx: Cx) -> Outcome<()> {
-        let Some(guest) = exports.maintenance(store)? else {
-            return Ok(Err(GuestFailure::NotOffered("maintenance")));
-        };
-        Ok(guest.call_run(store, cx, &self.task).await?.map_err(GuestFailure::Refused))
-    }
+/// Whether an instance takes new data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    Allowed,
+    Blocked,
+}
+
+guest_call! {
+    /// `metering.enforce`.
+    "enforce": Enforce { everyone: Everyone, writes: Writes } -> (),
+    metering if "metering", call_enforce(
+        &everyone.instance, &everyone.owner, &everyone.bindings, writes == Writes::Blocked
+    )
+}
+
+guest_call! {
+    /// `suspension.disable`.
+    "disable": Disable { everyone: Everyone } -> (),
+    suspension if "suspension", call_disable(&everyone.instance, &everyone.owner, &everyone.bindings)
+}
+
+guest_call! {
+    /// `suspension.enable`.
+    "enable": Enable { everyone: Everyone } -> (),
+    suspension if "suspension", call_enable(&everyone.instance, &everyone.owner, &everyone.bindings)
+}
+
+guest_call! {
+    /// `migration.adopt`: the owner's credential and the bindings, as they are on this node.
+    "adopt": Adopt { everyone: Everyone } -> (Credential, Vec<Binding>),
+    migration if "migration", call_adopt(&everyone.instance, &everyone.owner, &everyone.bindings)
 }

@@ -198,7 +198,7 @@ async fn probe(
     if says != grants.plugin {
         return Err(LoadError::Label { label: grants.plugin.clone(), says });
     }
-    match guests.probe(generation, grants, Health, Access::Granted).await {
+    match guests.probe(generation, grants, Health {}, Access::Granted).await {
         Ok(report) => {
             if !matches!(report.status, wit::Health::Ok) {
                 tracing::warn!(plugin = grants.plugin, detail = report.detail, "loaded, not well");

@@ -35,8 +35,9 @@ pub(crate) async fn disable_instance(
     }
     let entry = suspend(offering, task, entry).await?;
     offering.crash.point("disable.begun");
-    for part in everyone(offering, &entry, pair)?.in_parts() {
-        let called = call_and_record(offering, &long_facts(task), Disable(part), &entry).await;
+    for everyone in everyone(offering, &entry, pair)?.in_parts() {
+        let call = Disable { everyone };
+        let called = call_and_record(offering, &long_facts(task), call, &entry).await;
         called.map_err(|failure| failure.to_fault())?;
     }
     offering.crash.point("disable.called");

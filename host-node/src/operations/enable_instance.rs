@@ -60,7 +60,7 @@ async fn call(
     let mut parts = everyone.in_parts().into_iter().peekable();
     while let Some(part) = parts.next() {
         let entry = if parts.peek().is_some() { suspended } else { open };
-        call_and_record(offering, &long_facts(task), Enable(part), entry).await?;
+        call_and_record(offering, &long_facts(task), Enable { everyone: part }, entry).await?;
     }
     Ok(())
 }

@@ -46,7 +46,7 @@ async fn suspend(offering: &Offering, id: &InstanceId) -> Result<(), Fault> {
     entry.moving.access = Access::Suspended;
     let note = Note::Instance(offering.service().clone(), entry.clone());
     offering.ledger.put(note).await.map_err(ledger_fault)?;
-    let call = Disable(everyone_of_ledger(offering, &entry)?);
+    let call = Disable { everyone: everyone_of_ledger(offering, &entry)? };
     match call_and_record(offering, &CallFacts::internal("quarantine"), call, &entry).await {
         Ok(()) => Ok(()),
         Err(GuestFailure::NotOffered(_)) => {
@@ -70,7 +70,7 @@ async fn resume(offering: &Offering, id: &InstanceId) -> Result<(), Fault> {
     let found = offering.ledger.instance(offering.service(), id).map_err(ledger_fault)?;
     let present = found.filter(|found| found.phase == InstancePhase::Present);
     let Some(mut entry) = present.filter(InstanceEntry::is_suspended) else { return Ok(()) };
-    let call = Enable(everyone_of_ledger(offering, &entry)?);
+    let call = Enable { everyone: everyone_of_ledger(offering, &entry)? };
     entry.moving.access = Access::Open;
     let called = call_and_record(offering, &CallFacts::internal("quarantine"), call, &entry).await;
     called.map_err(|failure| failure.to_fault())?;

@@ -84,11 +84,11 @@ async fn adopt(
     entry: InstanceEntry,
     wanted: Everyone,
 ) -> Result<InstanceEntry, GuestFailure> {
-    let call = Adopt(wanted);
+    let call = Adopt { everyone: wanted };
     for _ in 0..STATE_RETRIES {
         let called = offering.call(&long_facts(task), call.clone()).await?;
         offering.crash.point("update.called");
-        match record(offering, task, entry.clone(), &call.0, called).await {
+        match record(offering, task, entry.clone(), &call.everyone, called).await {
             Err(GuestFailure::StateConflict) => {}
             recorded => return recorded,
         }
