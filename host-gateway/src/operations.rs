@@ -225,15 +225,12 @@ fn order(
     binding: Option<&BindingId>,
     patience: Patience,
 ) -> Order {
+    let operation = life.operation.clone();
     Order {
-        operation: life.operation.clone(),
-        generation: life.generation,
-        deadline: patience.deadline(),
-        instance: instance.clone(),
         binding: binding.cloned(),
-        parameters: String::new(),
-        traceparent: traceparent(&life.operation),
+        traceparent: traceparent(&operation),
         request: Sender::current().request,
+        ..Order::of(instance.clone(), operation, life.generation, patience.deadline())
     }
 }
 

@@ -335,17 +335,9 @@ fn refuse_strangers(offering: &Offering, message: &Message) -> Result<(), Fault>
 }
 
 fn original_order(instance: InstanceId) -> Order {
-    Order {
-        operation: OperationId::random(),
-        generation: Generation::default(),
-        // The original's own limit of one operation.
-        deadline: Millis::now().after(std::time::Duration::from_secs(60)),
-        instance,
-        binding: None,
-        parameters: String::new(),
-        traceparent: String::new(),
-        request: None,
-    }
+    // The original's own limit of one operation.
+    let deadline = Millis::now().after(std::time::Duration::from_secs(60));
+    Order::of(instance, OperationId::random(), Generation::default(), deadline)
 }
 
 /// An id that an original gateway names: what cannot be one is not found.

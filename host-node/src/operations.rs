@@ -32,6 +32,8 @@ pub(crate) mod update_instance;
 use tenon_protocol::clock::Millis;
 use tenon_protocol::{Code, Fault, Generation, InstanceId, OperationId, Order};
 
+use crate::ledger::{InstanceEntry, InstancePhase, Moving};
+
 /// Times that a call is made again because others changed the same state of the plugin.
 const STATE_RETRIES: u32 = 4;
 
@@ -43,18 +45,41 @@ pub(crate) struct Task {
     pub(crate) recorded: bool,
 }
 
+impl Task {
+    /// The instance's entry as this order begins it, if it is the first to do so.
+    fn first_entry(&self, phase: InstancePhase, plan: &str, version: &str) -> InstanceEntry {
+        let now = Millis::now();
+        InstanceEntry {
+            id: self.order.instance.clone(),
+            generation: self.order.generation,
+            operation: self.order.operation.clone(),
+            recorded: self.recorded,
+            phase,
+            plan: plan.to_owned(),
+            version: version.to_owned(),
+            created: now,
+            changed: now,
+            credentials: None,
+            failure: None,
+            moving: Moving::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Task {
+    /// An order about the instance `d1`.
+    pub(crate) fn of_test(operation: &str, generation: u64, recorded: bool) -> Self {
+        let (instance, operation) = (InstanceId::new("d1"), OperationId::new(operation));
+        let (instance, operation) = (instance.unwrap(), operation.unwrap());
+        let generation = Generation::new(generation);
+        Self { order: Order::of(instance, operation, generation, Millis::default()), recorded }
+    }
+}
+
 /// An order that nobody sent: the node's own decision about an instance.
 fn internal_order(instance: &InstanceId, generation: Generation) -> Order {
-    Order {
-        operation: OperationId::random(),
-        generation,
-        deadline: Millis::now(),
-        instance: instance.clone(),
-        binding: None,
-        parameters: String::new(),
-        traceparent: String::new(),
-        request: None,
-    }
+    Order::of(instance.clone(), OperationId::random(), generation, Millis::now())
 }
 
 fn fenced() -> Fault {

@@ -196,21 +196,12 @@ fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenon_protocol::{Generation, Order};
     use tokio::sync::Notify;
 
     fn task(operation: &str, recorded: bool) -> Task {
-        let order = Order {
-            operation: OperationId::new(operation).unwrap(),
-            generation: Generation::FIRST,
-            deadline: Millis::now().after(Duration::from_secs(5)),
-            instance: InstanceId::new("d1").unwrap(),
-            binding: None,
-            parameters: String::new(),
-            traceparent: String::new(),
-            request: None,
-        };
-        Task { order, recorded }
+        let mut task = Task::of_test(operation, 1, recorded);
+        task.order.deadline = Millis::now().after(Duration::from_secs(5));
+        task
     }
 
     fn code(outcome: &Outcome) -> u32 {

@@ -73,6 +73,26 @@ pub enum OrderError {
 }
 
 impl Order {
+    /// An order about an instance that nobody waits for beyond `deadline`; all that may be empty is.
+    #[must_use]
+    pub fn of(
+        instance: InstanceId,
+        operation: OperationId,
+        generation: Generation,
+        deadline: Millis,
+    ) -> Self {
+        Self {
+            operation,
+            generation,
+            deadline,
+            instance,
+            binding: None,
+            parameters: String::new(),
+            traceparent: String::new(),
+            request: None,
+        }
+    }
+
     /// The headers of this order, names and values.
     #[must_use]
     pub fn to_headers(&self) -> Vec<(&'static str, String)> {

@@ -240,26 +240,16 @@ fn served(place: &InstanceBackups, known: Known, now: u64) -> io::Result<Served>
 
 #[cfg(test)]
 mod tests {
+    use super::super::Task;
     use super::*;
     use crate::ledger::{Access, Moving};
     use InstancePhase::{Gone, Present, Provisioning, Removing};
-    use tenon_protocol::{Generation, OperationId, ServiceName};
+    use tenon_protocol::ServiceName;
 
     fn entry(phase: InstancePhase, access: Access, failure: Option<Fault>) -> InstanceEntry {
-        InstanceEntry {
-            id: InstanceId::new("d1").unwrap(),
-            generation: Generation::FIRST,
-            operation: OperationId::random(),
-            recorded: true,
-            phase,
-            plan: String::new(),
-            version: String::new(),
-            created: Millis::default(),
-            changed: Millis::default(),
-            credentials: None,
-            failure,
-            moving: Moving { access, ..Moving::default() },
-        }
+        let moving = Moving { access, ..Moving::default() };
+        let entry = Task::of_test("any", 1, true).first_entry(phase, "", "");
+        InstanceEntry { failure, moving, ..entry }
     }
 
     #[test]

@@ -200,20 +200,11 @@ fn place(entry: &BindingEntry) -> String {
 mod tests {
     use super::*;
     use BindingPhase::{Binding, Gone, Present, Removing};
-    use tenon_protocol::{Generation, InstanceId, OperationId, Order};
 
     fn task(operation: &str, generation: u64) -> Task {
-        let order = Order {
-            operation: OperationId::new(operation).unwrap(),
-            generation: Generation::new(generation),
-            deadline: Millis::default(),
-            instance: InstanceId::new("d1").unwrap(),
-            binding: BindingId::new("b1").ok(),
-            parameters: String::new(),
-            traceparent: String::new(),
-            request: None,
-        };
-        Task { order, recorded: true }
+        let mut task = Task::of_test(operation, generation, true);
+        task.order.binding = BindingId::new("b1").ok();
+        task
     }
 
     fn check_decision(phase: Option<BindingPhase>, task: &Task, expected: &str) {

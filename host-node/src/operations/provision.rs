@@ -4,13 +4,12 @@ use std::sync::atomic::Ordering;
 
 use tenon_protocol::Fault;
 use tenon_protocol::chain;
-use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Object, ProvisionRequest};
 
 use super::{STATE_RETRIES, Task, conflict, fenced, full, quarantine, unprovision};
 use crate::credentials::{Credentials, attrs};
 use crate::guest::{Called, GuestFailure, Provision, wit};
-use crate::ledger::{InstanceEntry, InstancePhase, Moving, Note};
+use crate::ledger::{InstanceEntry, InstancePhase, Note};
 use crate::offering::{Offering, facts, ledger_fault};
 
 /// What the ledger's entry says about an order.
@@ -117,7 +116,10 @@ async fn begin(
         Decision::Refuse(fault) => Err(fault),
         Decision::Start if before == Some(InstancePhase::Present) => Ok(Begun::Over),
         Decision::Start => {
-            let intent = Note::Instance(service, intent(task, plan, version));
+            let intent = Note::Instance(
+                service,
+                task.first_entry(InstancePhase::Provisioning, plan, version),
+            );
             offering.intend(task.recorded, intent).await.map_err(ledger_fault)?;
             // One that is begun again has its room already.
             let again = before.is_some_and(InstancePhase::takes_room);
@@ -126,24 +128,6 @@ async fn begin(
             }
             Ok(Begun::New)
         }
-    }
-}
-
-fn intent(task: &Task, plan: &str, version: &str) -> InstanceEntry {
-    let now = Millis::now();
-    InstanceEntry {
-        id: task.order.instance.clone(),
-        generation: task.order.generation,
-        operation: task.order.operation.clone(),
-        recorded: task.recorded,
-        phase: InstancePhase::Provisioning,
-        plan: plan.to_owned(),
-        version: version.to_owned(),
-        created: now,
-        changed: now,
-        credentials: None,
-        failure: None,
-        moving: Moving::default(),
     }
 }
 
@@ -193,7 +177,7 @@ async fn make(
     };
     let called = offering.call(&facts(&task.order), call).await?;
     offering.crash.point("provision.called");
-    record(offering, intent(task, plan, version), called).await
+    record(offering, task.first_entry(InstancePhase::Provisioning, plan, version), called).await
 }
 
 /// Makes credentials and the guest's state durable, together.
@@ -248,27 +232,10 @@ fn parameters(text: &str) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use InstancePhase::{Gone, Present, Provisioning, Removing};
-    use tenon_protocol::{Generation, InstanceId, OperationId, Order};
-
-    fn task(operation: &str, generation: u64, recorded: bool) -> Task {
-        let order = Order {
-            operation: OperationId::new(operation).unwrap(),
-            generation: Generation::new(generation),
-            deadline: Millis::default(),
-            instance: InstanceId::new("d1").unwrap(),
-            binding: None,
-            parameters: String::new(),
-            traceparent: String::new(),
-            request: None,
-        };
-        Task { order, recorded }
-    }
 
     fn check_decision(phase: Option<InstancePhase>, task: &Task, has_room: bool, expected: &str) {
-        let entry = phase.map(|phase| InstanceEntry {
-            phase,
-            ..intent(&self::task("op-2", 2, true), "free", "1")
-        });
+        let entry =
+            phase.map(|phase| Task::of_test("op-2", 2, true).first_entry(phase, "free", "1"));
         let decision = match decide(entry, task, has_room) {
             Decision::Repeat(_) => "repeat".to_owned(),
             Decision::Start => "start".to_owned(),
@@ -279,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_same_operation_again_gets_the_same_answer() {
-        let same = task("op-2", 2, true);
+        let same = Task::of_test("op-2", 2, true);
         check_decision(None, &same, true, "start");
         check_decision(Some(Provisioning), &same, false, "start");
         check_decision(Some(Present), &same, false, "repeat");
@@ -290,8 +257,8 @@ mod tests {
 
     #[test]
     fn an_older_command_is_refused_and_a_newer_one_is_obeyed() {
-        let older = task("op-1", 1, true);
-        let newer = task("op-3", 3, true);
+        let older = Task::of_test("op-1", 1, true);
+        let newer = Task::of_test("op-3", 3, true);
         for phase in [Provisioning, Present, Removing, Gone] {
             check_decision(Some(phase), &older, true, "30511");
         }
@@ -303,7 +270,7 @@ mod tests {
 
     #[test]
     fn another_operation_of_the_same_generation_is_a_conflict() {
-        let other = task("op-9", 2, true);
+        let other = Task::of_test("op-9", 2, true);
         check_decision(Some(Present), &other, true, "30301");
         check_decision(Some(Provisioning), &other, true, "30301");
         check_decision(Some(Gone), &other, true, "30511");
@@ -311,13 +278,13 @@ mod tests {
 
     #[test]
     fn a_full_node_takes_nothing_new() {
-        check_decision(None, &task("op-1", 1, true), false, "30510");
-        check_decision(Some(Gone), &task("op-3", 3, true), false, "30510");
+        check_decision(None, &Task::of_test("op-1", 1, true), false, "30510");
+        check_decision(Some(Gone), &Task::of_test("op-3", 3, true), false, "30510");
     }
 
     #[test]
     fn an_original_gateway_knows_no_fence() {
-        let original = task("op-9", 0, false);
+        let original = Task::of_test("op-9", 0, false);
         check_decision(Some(Present), &original, true, "start");
         check_decision(Some(Gone), &original, true, "start");
     }

@@ -154,25 +154,15 @@ async fn begin(
     let service = offering.service().clone();
     let found = offering.ledger.instance(&service, &order.instance)?;
     let before = found.as_ref().map(|entry| entry.phase);
-    let now = Millis::now();
-    let mut entry = found.unwrap_or_else(|| InstanceEntry {
-        id: order.instance.clone(),
-        generation: order.generation,
-        operation: order.operation.clone(),
-        recorded,
-        phase: InstancePhase::Removing,
-        plan: offering.config.plan.clone(),
-        version: offering.config.versions.first().cloned().unwrap_or_default(),
-        created: now,
-        changed: now,
-        credentials: None,
-        failure: None,
-        moving: Moving::default(),
+    let mut entry = found.unwrap_or_else(|| {
+        let version = offering.config.versions.first().map_or("", String::as_str);
+        let task = Task { order: order.clone(), recorded };
+        task.first_entry(InstancePhase::Removing, &offering.config.plan, version)
     });
     entry.generation = entry.generation.max(order.generation);
     entry.operation = order.operation.clone();
     entry.phase = InstancePhase::Removing;
-    entry.changed = now;
+    entry.changed = Millis::now();
     offering.intend(recorded, Note::Instance(service, entry.clone())).await?;
     offering.count(before, InstancePhase::Removing);
     Ok(entry)
@@ -212,37 +202,13 @@ fn bindings(
 mod tests {
     use super::*;
     use InstancePhase::{Gone, Present, Provisioning, Removing};
-    use tenon_protocol::{Generation, InstanceId, OperationId};
 
     fn task(generation: u64, recorded: bool) -> Task {
-        let order = Order {
-            operation: OperationId::random(),
-            generation: Generation::new(generation),
-            deadline: Millis::default(),
-            instance: InstanceId::new("d1").unwrap(),
-            binding: None,
-            parameters: String::new(),
-            traceparent: String::new(),
-            request: None,
-        };
-        Task { order, recorded }
+        Task::of_test("any", generation, recorded)
     }
 
     fn check_decision(phase: Option<InstancePhase>, task: &Task, expected: &Decision) {
-        let entry = phase.map(|phase| InstanceEntry {
-            id: task.order.instance.clone(),
-            generation: Generation::new(2),
-            operation: OperationId::random(),
-            recorded: true,
-            phase,
-            plan: String::new(),
-            version: String::new(),
-            created: Millis::default(),
-            changed: Millis::default(),
-            credentials: None,
-            failure: None,
-            moving: Moving::default(),
-        });
+        let entry = phase.map(|phase| self::task(2, true).first_entry(phase, "", ""));
         assert_eq!(&decide(entry.as_ref(), task), expected, "{phase:?}");
     }
 

@@ -51,16 +51,9 @@ async fn p02_p03_a_node_that_wakes_up_after_the_answer_leaves_nothing_behind() {
 async fn p03_an_order_that_arrives_after_its_deadline_is_not_carried_out() {
     let platform = Platform::start(Options::of(&["echo"])).await.unwrap();
     let bus = Bus::open(&platform, "echo").await;
-    let order = Order {
-        operation: OperationId::random(),
-        generation: Generation::new(1),
-        deadline: Millis::from_millis(Millis::now().as_millis() - 1),
-        instance: InstanceId::random(),
-        binding: None,
-        parameters: String::new(),
-        traceparent: String::new(),
-        request: None,
-    };
+    let over = Millis::from_millis(Millis::now().as_millis() - 1);
+    let (instance, operation) = (InstanceId::random(), OperationId::random());
+    let order = Order::of(instance, operation, Generation::FIRST, over);
     let version = platform.classic("echo").unwrap().order()["version"].as_str().map(str::to_owned);
     let body = ProvisionRequest { plan: "free".to_owned(), credentials: None, version };
     let reply: CredentialsReply = bus.command(Operation::Provision, &order, &body).await.unwrap();

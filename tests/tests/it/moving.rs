@@ -109,31 +109,15 @@ impl Orders {
     }
 
     pub(crate) fn at(&self, generation: u64) -> Order {
-        Order {
-            operation: self.operation.clone(),
-            generation: Generation::new(generation),
-            deadline: Millis::now(),
-            instance: self.instance.clone(),
-            binding: None,
-            parameters: String::new(),
-            traceparent: String::new(),
-            request: None,
-        }
+        let (instance, operation) = (self.instance.clone(), self.operation.clone());
+        Order::of(instance, operation, Generation::new(generation), Millis::now())
     }
 }
 
 /// The first order of an instance, by somebody who waits for it.
 fn first_order() -> Order {
-    Order {
-        operation: OperationId::random(),
-        generation: Generation::FIRST,
-        deadline: Millis::now().after(Duration::from_secs(60)),
-        instance: InstanceId::random(),
-        binding: None,
-        parameters: String::new(),
-        request: None,
-        traceparent: String::new(),
-    }
+    let deadline = Millis::now().after(Duration::from_secs(60));
+    Order::of(InstanceId::random(), OperationId::random(), Generation::FIRST, deadline)
 }
 
 fn handle(id: &str, configuration: &Value, credentials: Object) -> Handle {

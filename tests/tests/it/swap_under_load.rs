@@ -33,16 +33,10 @@ struct Load {
 
 impl Load {
     fn order(&self, binding: &BindingId, generation: u64) -> Order {
-        Order {
-            operation: OperationId::random(),
-            generation: Generation::new(generation),
-            deadline: Millis::now().after(PATIENCE),
-            instance: self.instance.clone(),
-            binding: Some(binding.clone()),
-            parameters: String::new(),
-            traceparent: String::new(),
-            request: None,
-        }
+        let (operation, generation) = (OperationId::random(), Generation::new(generation));
+        let deadline = Millis::now().after(PATIENCE);
+        let order = Order::of(self.instance.clone(), operation, generation, deadline);
+        Order { binding: Some(binding.clone()), ..order }
     }
 
     /// Binds and unbinds until it is over. Each call is made once: there is nobody to repeat it.
