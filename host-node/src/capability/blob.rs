@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use sha2::{Digest, Sha256};
-use tenon_protocol::chain;
+use tenon_protocol::{OperationId, chain};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use crate::guest::bindings::tenon::host::blob::{
@@ -34,6 +34,7 @@ pub struct Sink {
 pub struct Source {
     input: Arc<Mutex<Input>>,
     size: u64,
+    operation: Option<OperationId>,
 }
 
 /// What was written.
@@ -189,12 +190,18 @@ impl Source {
     pub(crate) fn open(dir: &Dir, name: &str) -> io::Result<Self> {
         let file = dir.open(name)?.into_std();
         let size = file.metadata()?.len();
-        Ok(Self { input: Arc::new(Mutex::new(Input::Open(file))), size })
+        Ok(Self { input: Arc::new(Mutex::new(Input::Open(file))), size, operation: None })
+    }
+
+    /// The same, read by every attempt at `operation`: what it replaces is replaced once.
+    pub(crate) fn of_operation(mut self, operation: OperationId) -> Self {
+        self.operation = Some(operation);
+        self
     }
 
     /// Where another capability reads, from its own thread, on from where the guest is.
     pub(crate) fn reader(&self) -> SourceReader {
-        SourceReader { input: Arc::clone(&self.input) }
+        SourceReader { input: Arc::clone(&self.input), operation: self.operation.clone() }
     }
 }
 
@@ -207,6 +214,14 @@ impl Drop for Source {
 /// The reading end of a [`Source`].
 pub(crate) struct SourceReader {
     input: Arc<Mutex<Input>>,
+    operation: Option<OperationId>,
+}
+
+impl SourceReader {
+    /// What it is read for, if it is told apart from other attempts.
+    pub(crate) fn operation(&self) -> Option<OperationId> {
+        self.operation.clone()
+    }
 }
 
 impl Read for SourceReader {

@@ -4,6 +4,7 @@
 
 mod archive;
 mod error;
+mod mark;
 mod path;
 mod root;
 mod tree;
@@ -88,6 +89,7 @@ impl FilesContext {
     fn destroy(&self, label: &Label) -> Result<(), FilesError> {
         let aside = Self::aside_name(label);
         let dir = self.dir();
+        mark::forget(self, label)?;
         match tree::gone_is_none(dir.rename(label.as_str(), dir, &aside))? {
             Some(()) => tree::sync_dir(dir)?,
             None => return Ok(()),

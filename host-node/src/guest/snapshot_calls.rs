@@ -86,7 +86,8 @@ impl GuestCall for Snapshot {
     }
 }
 
-/// `snapshots.restore` from a file of the snapshot store.
+/// `snapshots.restore` from a file of the snapshot store. What it replaces is replaced once for the
+/// operation, however often the call is made.
 #[derive(Clone)]
 pub(crate) struct Restore {
     pub(crate) instance: InstanceRef,
@@ -103,8 +104,9 @@ impl GuestCall for Restore {
         let Some(guest) = exports.snapshots(store)? else {
             return Ok(Err(GuestFailure::NotOffered("snapshot")));
         };
+        let operation = store.data().call.operation.clone();
         let source = match Source::open(&self.dir, &self.file) {
-            Ok(source) => store.data_mut().table.push(source)?,
+            Ok(source) => store.data_mut().table.push(source.of_operation(operation))?,
             Err(error) => return Ok(Err(GuestFailure::Host(chain(&error).to_string()))),
         };
         let lent = Resource::new_borrow(source.rep());

@@ -11,12 +11,12 @@ use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{Handle, HandlePair, ProvisionRequest};
 use tenon_protocol::{Code, Fault, Generation, OperationId, Order};
 
-use super::moving::{blocking, call_and_record, corrupt, export_of, is_late, long_facts};
+use super::moving::{blocking, call_and_write, corrupt, export_of, is_late, long_facts};
 use super::provision::provision_alone;
 use super::{Task, conflict, fenced, unprovision};
 use crate::exports::{Export, Manifest};
 use crate::guest::Restore;
-use crate::ledger::{Arrival, InstanceEntry, InstancePhase, Note};
+use crate::ledger::{Arrival, Book, InstanceEntry, InstancePhase, Note};
 use crate::offering::{Offering, ledger_fault};
 
 /// Time for the guest to make the instance, however long the gateway waits for this answer.
@@ -182,7 +182,12 @@ async fn load(
         file: Export::data().to_owned(),
         format: manifest.format,
     };
-    let loaded = call_and_record(offering, &long_facts(task), call, &entry).await;
+    let (service, crash) = (offering.service().clone(), offering.crash.clone());
+    let record = move |book: &mut Book<'_>| {
+        crash.point("import.replaced");
+        book.put_instance(&service, &entry)
+    };
+    let loaded = call_and_write(offering, &long_facts(task), call, record).await;
     loaded.map_err(|failure| failure.to_fault())
 }
 
@@ -191,41 +196,14 @@ mod tests {
     use super::*;
     use crate::ledger::{Access, Moving};
     use InstancePhase::{Gone, Present, Provisioning, Removing};
-    use tenon_protocol::InstanceId;
-
-    fn task(operation: &str, generation: u64, recorded: bool) -> Task {
-        let order = Order {
-            operation: OperationId::new(operation).unwrap(),
-            generation: Generation::new(generation),
-            deadline: Millis::default(),
-            instance: InstanceId::new("d1").unwrap(),
-            binding: None,
-            parameters: String::new(),
-            traceparent: String::new(),
-            request: None,
-        };
-        Task { order, recorded }
-    }
 
     fn check(phase: InstancePhase, arrival: Arrival, task: &Task, expected: &str) {
         check_moving(phase, Moving { arrival, ..Moving::default() }, task, expected);
     }
 
     fn check_moving(phase: InstancePhase, moving: Moving, task: &Task, expected: &str) {
-        let entry = InstanceEntry {
-            id: InstanceId::new("d1").unwrap(),
-            generation: Generation::new(5),
-            operation: OperationId::new("op-5").unwrap(),
-            recorded: true,
-            phase,
-            plan: String::new(),
-            version: String::new(),
-            created: Millis::default(),
-            changed: Millis::default(),
-            credentials: None,
-            failure: None,
-            moving,
-        };
+        let entry = Task::of_test("op-5", 5, true).first_entry(phase, "", "");
+        let entry = InstanceEntry { moving, ..entry };
         let decision = match decide(Some(&entry), task) {
             Decision::Done => "done".to_owned(),
             Decision::Start => "start".to_owned(),
@@ -237,7 +215,7 @@ mod tests {
 
     #[test]
     fn p11_the_same_import_again_ends_in_the_same_state() {
-        let same = task("op-5", 5, true);
+        let same = Task::of_test("op-5", 5, true);
         for phase in [Provisioning, Gone] {
             check(phase, Arrival::Here, &same, "start");
         }
@@ -251,24 +229,24 @@ mod tests {
     #[test]
     fn an_import_from_before_is_refused() {
         for arrival in [Arrival::Here, Arrival::Loading, Arrival::Loaded, Arrival::Adopted] {
-            check(Present, arrival, &task("op-4", 4, true), "30511");
+            check(Present, arrival, &Task::of_test("op-4", 4, true), "30511");
         }
     }
 
     #[test]
     fn an_instance_that_lives_here_is_not_replaced() {
         let suspended = Moving { access: Access::Suspended, ..Moving::default() };
-        for other in [task("op-9", 5, true), task("op-0", 0, false)] {
+        for other in [Task::of_test("op-9", 5, true), Task::of_test("op-0", 0, false)] {
             check(Present, Arrival::Here, &other, "30301");
             check_moving(Present, suspended.clone(), &other, "30301");
             check(Present, Arrival::Loading, &other, "start");
         }
-        check(Present, Arrival::Adopted, &task("op-0", 0, false), "30301");
+        check(Present, Arrival::Adopted, &Task::of_test("op-0", 0, false), "30301");
     }
 
     #[test]
     fn what_an_instance_left_here_when_it_moved_away_makes_way_for_it() {
-        let newer = task("op-9", 9, true);
+        let newer = Task::of_test("op-9", 9, true);
         check(Present, Arrival::Here, &newer, "replace");
         check(Present, Arrival::Adopted, &newer, "replace");
         let suspended = Moving { access: Access::Suspended, ..Moving::default() };

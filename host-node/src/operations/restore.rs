@@ -5,16 +5,17 @@ use tenon_protocol::message::RestoreRequest;
 use tenon_protocol::{Code, Fault};
 
 use super::Task;
-use super::moving::{call_and_record, corrupt, long_facts, present};
+use super::moving::{call_and_write, corrupt, long_facts, present};
 use crate::backups::{FindError, Found};
 use crate::guest::Restore;
+use crate::ledger::Book;
 use crate::offering::Offering;
 use crate::quota::hold_or_doubt;
 
 /// Loads the backup of the instance that `task` names.
 ///
 /// Done once for each order of a gateway of ours: what was written since is not lost to a late
-/// copy of it.
+/// copy of it, nor to a second attempt after a crash.
 ///
 /// # Errors
 ///
@@ -42,7 +43,13 @@ pub(crate) async fn restore(
         file: found.file,
         format: found.format,
     };
-    let loaded = call_and_record(offering, &long_facts(task), call, &entry).await;
+    let (service, restored) = (offering.service().clone(), entry.clone());
+    let crash = offering.crash.clone();
+    let record = move |book: &mut Book<'_>| {
+        crash.point("reload.replaced");
+        book.put_instance(&service, &restored)
+    };
+    let loaded = call_and_write(offering, &long_facts(task), call, record).await;
     loaded.map_err(|failure| failure.to_fault())?;
     hold_or_doubt(offering, &entry).await;
     offering.crash.point("reload.recorded");

@@ -17,7 +17,8 @@ use crate::snapshots::InstanceDir;
 /// Replaces the data of the job's instance by `snapshot`.
 ///
 /// Done once for each job: what was written since is not lost to a worker that comes again because
-/// the job's end was not recorded (P31).
+/// the job's end was not recorded (P31). Nor when that it was done was not recorded: the capability
+/// that replaced the data knows the operation.
 ///
 /// The stored bytes are compared with the record first: damaged data replaces nothing.
 ///
@@ -55,7 +56,11 @@ pub(crate) async fn rollback_snapshot(
     };
     let (service, instance) = (job.service.clone(), job.instance.clone());
     let done = JobEntry { instance, job: job.id.clone(), deed: Deed::RolledBack };
-    let record = move |book: &mut Book<'_>| book.put_job(&service, &done);
+    let crash = offering.crash.clone();
+    let record = move |book: &mut Book<'_>| {
+        crash.point("restore.replaced");
+        book.put_job(&service, &done)
+    };
     let called = call_and_write(offering, &job_facts(job, progress), call, record).await;
     called.map_err(|failure| failure.to_fault())?;
     hold_or_doubt(offering, &entry).await;

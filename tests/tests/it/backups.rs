@@ -203,6 +203,28 @@ async fn p28_a_node_killed_while_it_backs_up_or_restores_loses_nothing() {
     }
 }
 
+#[tokio::test]
+async fn p28_a_restore_that_a_dying_node_had_not_written_down_is_done_once() {
+    let stage = Stage::set().await;
+    let path = stage.back_up().await;
+    let order = Orders::of(&stage.tenant).at(2);
+    let control = stage.platform.control().unwrap();
+    control.stop("node-1").await.unwrap();
+    control.start("node-1", Some("reload.replaced")).await.unwrap();
+    // Nobody answers it: the node dies of it.
+    let told = async {
+        stage.platform.is_gone("node-1").await.unwrap();
+        stage.owner().execute("INSERT INTO letters VALUES (4)").await.unwrap();
+        control.start("node-1", None).await.unwrap();
+    };
+    // Asked until there is an answer, as a gateway does.
+    let (code, ()) = tokio::join!(stage.order(&order, &path), told);
+    assert_eq!(code, 0);
+    assert_eq!(stage.letters().await, Some(4));
+    assert_eq!(stage.order(&Orders::of(&stage.tenant).at(2), &path).await, 0);
+    assert_eq!(stage.letters().await, Some(3));
+}
+
 /// Has the node look through all backups, and waits for the end of that.
 async fn look_through(stage: &Stage) {
     let looks = || stage.platform.log("node-1").matches("backed up").count();

@@ -6,19 +6,14 @@ use std::future::Future;
 use reqwest::Method;
 use serde_json::json;
 use tenon_protocol::job::JobView;
+use tenon_protocol::message::ServiceResponse;
 use tenon_tests::{HarnessError, Login, Options, Platform, wait_until};
 
 use crate::crash::insist;
-use crate::file_server::FileServer;
-use crate::letters::{letter, with_letter};
+use crate::file_server::{FileServer, allow_this_machine};
+use crate::letters::{directory, letter, with_letter};
 use crate::settings;
 use crate::shelf::{PATIENCE, Shelf, text};
-
-/// Lets the node fetch from this machine.
-async fn allow_this_machine(platform: &Platform) {
-    let line = "import_networks = [\"127.0.0.0/8\"]";
-    settings::set(platform, "node-1", "[snapshots]", line).await;
-}
 
 const COUNT: &str = "SELECT COUNT(*) FROM letters";
 
@@ -36,8 +31,8 @@ async fn dies_in(
     job
 }
 
-#[tokio::test]
-async fn p31_a_rollback_that_a_dying_node_had_done_runs_once() {
+/// The node dies at `point` of a rollback of a database, whose data is replaced by then.
+async fn check_rollback(point: &str) {
     let platform = Platform::start(Options::of(&["mysql"])).await.unwrap();
     let classic = platform.classic("mysql").unwrap();
     let made = classic.provision().await.unwrap();
@@ -51,7 +46,7 @@ async fn p31_a_rollback_that_a_dying_node_had_done_runs_once() {
     let path = format!("snapshots/{snapshot}");
     let nothing = json!({});
     let ordered = shelf.ask(Method::PUT, &path, &nothing);
-    let job = dies_in(&platform, "restore.called", ordered).await;
+    let job = dies_in(&platform, point, ordered).await;
     assert_eq!(owner.number(COUNT).await.unwrap(), Some(1));
     // Written to what was rolled back, while nobody knows that it was.
     owner.execute("INSERT INTO letters VALUES (4), (5), (6)").await.unwrap();
@@ -65,12 +60,48 @@ async fn p31_a_rollback_that_a_dying_node_had_done_runs_once() {
 }
 
 #[tokio::test]
+async fn p31_a_rollback_that_a_dying_node_had_done_runs_once() {
+    check_rollback("restore.called").await;
+}
+
+#[tokio::test]
+async fn p31_a_rollback_that_a_dying_node_had_not_written_down_runs_once() {
+    check_rollback("restore.replaced").await;
+}
+
+#[tokio::test]
+async fn p31_a_rollback_of_files_that_a_dying_node_had_not_written_down_runs_once() {
+    let platform = Platform::start(Options::of(&["files"])).await.unwrap();
+    let classic = platform.classic("files").unwrap();
+    let made = with_letter(&classic, "first").await;
+    let shelf = Shelf::of(&classic, &made.service_id);
+    let snapshot = shelf.take().await;
+    write_letter(&made, "second");
+
+    let (path, nothing) = (format!("snapshots/{snapshot}"), json!({}));
+    let ordered = shelf.ask(Method::PUT, &path, &nothing);
+    let job = dies_in(&platform, "restore.replaced", ordered).await;
+    assert_eq!(letter(&made), "first");
+    write_letter(&made, "third");
+    platform.control().unwrap().start("node-1", None).await.unwrap();
+    let ended = classic.completed(&shelf.instance, &job).await.unwrap();
+    assert_eq!(ended.result, Some(json!({"result": "ok"})));
+    assert_eq!(letter(&made), "third");
+    shelf.roll_back(&snapshot).await;
+    assert_eq!(letter(&made), "first");
+}
+
+fn write_letter(made: &ServiceResponse, text: &str) {
+    directory(made).write("letter", text).unwrap();
+}
+
+#[tokio::test]
 async fn p31_an_import_that_a_dying_node_had_fetched_runs_once() {
     let platform = Platform::start(Options::of(&["files"])).await.unwrap();
     allow_this_machine(&platform).await;
     let classic = platform.classic("files").unwrap();
     let made = insist(async || classic.provision().await).await.unwrap();
-    crate::letters::directory(&made).write("letter", "dear all").unwrap();
+    write_letter(&made, "dear all");
     let source = Shelf::of(&classic, &made.service_id);
     let url = source.link(&source.take().await).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();

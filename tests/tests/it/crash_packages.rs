@@ -8,9 +8,8 @@ use tenon_tests::{HarnessError, Options, Platform, wait_until};
 
 use crate::crash::{dies_at, operation};
 use crate::crash_node::points_of;
-use crate::file_server::FileServer;
+use crate::file_server::{FileServer, allow_this_machine};
 use crate::letters::{letter, with_letter};
-use crate::settings;
 use crate::shelf::{PATIENCE, Shelf, text};
 
 /// What is interrupted here.
@@ -28,8 +27,7 @@ struct Ordered {
 #[tokio::test]
 async fn a_package_that_a_dying_node_leaves_is_finished_when_it_is_back() {
     let platform = Platform::start(Options::of(&["files"])).await.unwrap();
-    let line = "import_networks = [\"127.0.0.0/8\"]";
-    settings::set(&platform, "node-1", "[snapshots]", line).await;
+    allow_this_machine(&platform).await;
     let classic = platform.classic("files").unwrap();
     let first = crate::crash::insist(async || classic.provision().await).await.unwrap();
     crate::letters::directory(&first).write("letter", "dear all").unwrap();

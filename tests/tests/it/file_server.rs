@@ -5,9 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tenon_tests::Platform;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use crate::settings;
+
+/// Lets the node fetch from this machine.
+pub(crate) async fn allow_this_machine(platform: &Platform) {
+    let line = "import_networks = [\"127.0.0.0/8\"]";
+    settings::set(platform, "node-1", "[snapshots]", line).await;
+}
 
 /// Serves until it is dropped.
 pub(crate) struct FileServer {

@@ -4,10 +4,11 @@ use reqwest::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tenon_protocol::job::JobStatus;
-use tenon_tests::{Login, Options, Platform};
+use tenon_protocol::message::ServiceResponse;
+use tenon_tests::{Classic, Login, Options, Platform};
 
 use crate::crash::insist;
-use crate::file_server::FileServer;
+use crate::file_server::{FileServer, allow_this_machine};
 use crate::letters::{directory, letter, with_letter};
 use crate::settings;
 use crate::shelf::{PATIENCE, Shelf, text};
@@ -17,10 +18,23 @@ const ORIGINAL: &[u8] = include_bytes!("testdata/original-package.zip");
 /// Names another database, and would drop its tables.
 const HOSTILE: &[u8] = include_bytes!("testdata/hostile-package.zip");
 
-/// Lets the node fetch from this machine.
-async fn allow_this_machine(platform: &Platform) {
-    let line = "import_networks = [\"127.0.0.0/8\"]";
-    settings::set(platform, "node-1", "[snapshots]", line).await;
+/// A platform whose node may fetch from this machine, and an instance on it.
+struct Stage {
+    platform: Platform,
+    classic: Classic,
+    made: ServiceResponse,
+    shelf: Shelf,
+}
+
+impl Stage {
+    async fn of(offering: &str) -> Self {
+        let platform = Platform::start(Options::of(&[offering])).await.unwrap();
+        allow_this_machine(&platform).await;
+        let classic = platform.classic(offering).unwrap();
+        let made = insist(async || classic.provision().await).await.unwrap();
+        let shelf = Shelf::of(&classic, &made.service_id);
+        Self { platform, classic, made, shelf }
+    }
 }
 
 /// The package of a new snapshot.
@@ -137,11 +151,7 @@ async fn p34_files_are_imported_into_another_instance_under_a_name() {
 
 #[tokio::test]
 async fn a_package_of_the_original_becomes_a_database_and_ours_another() {
-    let platform = Platform::start(Options::of(&["mysql"])).await.unwrap();
-    allow_this_machine(&platform).await;
-    let classic = platform.classic("mysql").unwrap();
-    let made = insist(async || classic.provision().await).await.unwrap();
-    let shelf = Shelf::of(&classic, &made.service_id);
+    let Stage { platform: _platform, classic, made, shelf } = Stage::of("mysql").await;
     let server = FileServer::start(ORIGINAL).await;
     let imported = shelf.import(&server.url("7.zip?token=Zk3LmQ9aX0bT")).await;
     shelf.roll_back(&imported).await;
@@ -164,11 +174,7 @@ async fn a_package_of_the_original_becomes_a_database_and_ours_another() {
 
 #[tokio::test]
 async fn p28_a_rollback_that_cannot_be_loaded_leaves_the_data_as_it_was() {
-    let platform = Platform::start(Options::of(&["mysql"])).await.unwrap();
-    allow_this_machine(&platform).await;
-    let classic = platform.classic("mysql").unwrap();
-    let made = insist(async || classic.provision().await).await.unwrap();
-    let shelf = Shelf::of(&classic, &made.service_id);
+    let Stage { platform, made, shelf, .. } = Stage::of("mysql").await;
     let server = FileServer::start(ORIGINAL).await;
     let good = shelf.import(&server.url("7.zip")).await;
     shelf.roll_back(&good).await;
@@ -197,11 +203,7 @@ async fn p28_a_rollback_that_cannot_be_loaded_leaves_the_data_as_it_was() {
 
 #[tokio::test]
 async fn what_is_no_package_is_refused_and_leaves_nothing() {
-    let platform = Platform::start(Options::of(&["files"])).await.unwrap();
-    allow_this_machine(&platform).await;
-    let classic = platform.classic("files").unwrap();
-    let made = insist(async || classic.provision().await).await.unwrap();
-    let shelf = Shelf::of(&classic, &made.service_id);
+    let Stage { platform, shelf, .. } = Stage::of("files").await;
     let large: &'static [u8] = vec![0; (10 << 20) + 1].leak();
     for (file, code) in [(ORIGINAL, 30803), (&b"<html>"[..], 30803), (large, 30804)] {
         let server = FileServer::start(file).await;
@@ -226,12 +228,8 @@ async fn what_is_no_package_is_refused_and_leaves_nothing() {
 
 #[tokio::test]
 async fn a_job_beyond_its_ttl_has_failed_with_the_original_s_number() {
-    let platform = Platform::start(Options::of(&["files"])).await.unwrap();
-    allow_this_machine(&platform).await;
+    let Stage { platform, classic, shelf, .. } = Stage::of("files").await;
     settings::set(&platform, "node-1", "[guests]", "job_timeout_seconds = 2").await;
-    let classic = platform.classic("files").unwrap();
-    let made = insist(async || classic.provision().await).await.unwrap();
-    let shelf = Shelf::of(&classic, &made.service_id);
     // It takes the connection, and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let body = json!({ "url": format!("http://{}/7.zip", silent.local_addr().unwrap()) });

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use cap_std::fs::{Dir, File, Metadata, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
 use rustix::fs::{OFlags, RenameFlags};
-use tenon_protocol::chain;
+use tenon_protocol::{OperationId, chain};
 
 use super::error::FilesError;
 use super::path::{InnerPath, Label};
 use super::tree;
-use super::{FilesContext, archive};
+use super::{FilesContext, archive, mark};
 use crate::capability::blob::{SinkWriter, SourceReader};
 use crate::guest::bindings::tenon::host::files::{Kind, Stat};
 
@@ -225,10 +225,21 @@ impl Root {
 
     /// Replaces all files by those of an archive; bytes unpacked.
     ///
-    /// The new tree is complete on disk before one rename puts it in the old one's place.
+    /// The new tree is complete on disk before one rename puts it in the old one's place. An
+    /// operation does it once: repeated, it finds the tree that it unpacked, and what was written
+    /// to it since.
     pub(super) fn unpack(&mut self, input: SourceReader) -> Result<u64, FilesError> {
+        let operation = input.operation();
+        if let Some(operation) = &operation
+            && let Some(bytes) =
+                mark::unpacked_by(&self.context, &self.label, &self.dir, operation)?
+        {
+            tracing::info!(label = self.label.as_str(), "was unpacked already");
+            return Ok(bytes);
+        }
         let (name, dir) = self.context.make_aside(&self.label)?;
         let result = archive::unpack(input, &dir, self.max_bytes.unwrap_or(u64::MAX))
+            .and_then(|bytes| self.mark(operation, &dir, bytes).map(|()| bytes))
             .and_then(|bytes| self.swap(&name, &dir).map(|()| bytes));
         // After the swap this is the old tree, before it the part of the new one.
         let removed = tree::remove_tree(self.context.dir(), &name);
@@ -240,6 +251,19 @@ impl Root {
         self.dir = Arc::new(dir);
         self.used = None;
         Ok(bytes)
+    }
+
+    /// Writes down whose work the swap will be.
+    fn mark(
+        &self,
+        operation: Option<OperationId>,
+        dir: &Dir,
+        bytes: u64,
+    ) -> Result<(), FilesError> {
+        Ok(match operation {
+            Some(operation) => mark::write(&self.context, &self.label, dir, (operation, bytes)),
+            None => mark::forget(&self.context, &self.label),
+        }?)
     }
 
     /// A file system that cannot exchange two names fails here, whatever number it gives.

@@ -4,6 +4,9 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 mod archives;
+mod replaced;
+
+use tenon_protocol::OperationId;
 
 use super::*;
 use crate::guest::bindings::tenon::host::files::Kind;
@@ -108,7 +111,20 @@ impl Node {
     }
 
     async fn unpack(&mut self, root: &Resource<Root>) -> Result<u64, Failure> {
+        self.unpack_for(root, None).await
+    }
+
+    /// Unpacks `archive` once for `operation`.
+    async fn unpack_for(
+        &mut self,
+        root: &Resource<Root>,
+        operation: Option<&OperationId>,
+    ) -> Result<u64, Failure> {
         let source = Source::open(&self.outside(), "archive").unwrap();
+        let source = match operation {
+            Some(operation) => source.of_operation(operation.clone()),
+            None => source,
+        };
         let source = self.table.push(source).unwrap();
         let root = Resource::new_borrow(root.rep());
         self.view().unpack(root, source).await.unwrap()

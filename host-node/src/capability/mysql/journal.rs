@@ -1,19 +1,22 @@
-//! What a load has to finish after a crash: two files of the scratch directory.
+//! What a load has to finish after a crash: two files of the scratch directory. A third one says
+//! which load was the last that succeeded, as long as the database is there.
 //!
 //! ```text
-//! nothing ─▶ note ─▶ note and old content ─▶ note ─▶ nothing
+//! nothing ─▶ note ─▶ note and old content ─▶ note with an end ─▶ last load
 //!            │        │                       └ unlock the accounts
-//!            │        └ put the old content back
-//!            └ unlock the accounts
+//!            │        └ put the old content back ─▶ nothing
+//!            └ unlock the accounts ─▶ nothing
 //! ```
-//! The old content's name appears when it is complete on disk, and vanishes when the new content
-//! is complete on the server.
+//! The old content's name appears when it is complete on disk. The note has an end when the new
+//! content is complete on the server, and before anybody is let in: whatever is written after that
+//! is written to the new content, and an operation that is repeated must not replace it.
 
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use serde::{Deserialize, Serialize};
+use tenon_protocol::OperationId;
 
 use super::name::DatabaseName;
 use super::option_file::Scratch;
@@ -23,13 +26,14 @@ use crate::capability::blob::{Sink, Source};
 /// Old content that an operator has to look at. Nothing removes it.
 const ASIDE: &str = "aside-";
 
-/// Both files are called so, with the server's version and the database's name behind.
+/// The files are called so, with the server's version and the database's name behind.
 const BEGINNING: &str = "load-";
 const NOTE: &str = ".json";
 const CONTENT: &str = ".sql.zst";
+const LAST: &str = ".last";
 const UNFINISHED: &str = ".part";
 
-/// What is known before anything is done.
+/// What is known before anything is done, and in the end that it is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Note {
     pub(super) version: String,
@@ -37,6 +41,12 @@ pub(super) struct Note {
     pub(super) charset: Charset,
     /// Accounts that could log in before, and shall again.
     pub(super) accounts: Vec<String>,
+    /// The operation that loads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) operation: Option<OperationId>,
+    /// Bytes that were loaded, once the new content is complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) loaded: Option<u64>,
 }
 
 /// The files of one database.
@@ -65,15 +75,26 @@ impl Journal {
         Ok(notes)
     }
 
+    /// The load that has to be finished.
     pub(super) fn note(&self) -> io::Result<Option<Note>> {
-        match self.scratch.dir.read(self.name(NOTE)) {
+        self.read(NOTE)
+    }
+
+    /// Bytes that `operation` loaded, if it was the last one that did.
+    pub(super) fn loaded_by(&self, operation: &OperationId) -> io::Result<Option<u64>> {
+        let last = self.read(LAST)?.filter(|last| last.operation.as_ref() == Some(operation));
+        Ok(last.and_then(|last| last.loaded))
+    }
+
+    fn read(&self, ending: &str) -> io::Result<Option<Note>> {
+        match self.scratch.dir.read(self.name(ending)) {
             Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Written aside and renamed: a crash leaves the note or none.
+    /// Written aside and renamed: a crash leaves the note, or what was there.
     pub(super) fn write_note(&self, note: &Note) -> io::Result<()> {
         let (name, part) = (self.name(NOTE), self.name(UNFINISHED));
         let mut options = OpenOptions::new();
@@ -122,9 +143,23 @@ impl Journal {
         self.remove(&[CONTENT, UNFINISHED])
     }
 
-    /// Nothing is left to do.
-    pub(super) fn end(&self) -> io::Result<()> {
-        self.remove(&[CONTENT, UNFINISHED, NOTE])
+    /// Nothing is left to do of the load of `note`.
+    pub(super) fn end(&self, note: &Note) -> io::Result<()> {
+        self.forget_content()?;
+        match (note.loaded, &note.operation) {
+            (Some(_), Some(_)) => {
+                let dir = &self.scratch.dir;
+                dir.rename(self.name(NOTE), dir, self.name(LAST))?;
+                self.sync()
+            }
+            (Some(_), None) => self.remove(&[LAST, NOTE]),
+            (None, _) => self.remove(&[NOTE]),
+        }
+    }
+
+    /// The database is gone.
+    pub(super) fn forget(&self) -> io::Result<()> {
+        self.remove(&[CONTENT, UNFINISHED, LAST, NOTE])
     }
 
     fn remove(&self, endings: &[&str]) -> io::Result<()> {
@@ -180,6 +215,8 @@ mod tests {
             database: "d1".to_owned(),
             charset: Charset { name: "utf8mb4".to_owned(), collation: "utf8mb4_bin".to_owned() },
             accounts: vec!["u1".to_owned()],
+            operation: None,
+            loaded: None,
         };
         journal.write_note(&note).unwrap();
         assert_eq!(journal.note().unwrap(), Some(note.clone()));
@@ -191,10 +228,36 @@ mod tests {
         assert!(journal.content().unwrap().is_some());
         journal.forget_content().unwrap();
         assert!(journal.content().unwrap().is_none());
-        assert_eq!(journal.note().unwrap(), Some(note));
+        assert_eq!(journal.note().unwrap(), Some(note.clone()));
         for _ in 0..2 {
-            journal.end().unwrap();
+            journal.end(&note).unwrap();
         }
+        assert_eq!(scratch.dir.entries().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_last_load_is_known_until_there_is_another() {
+        let (_on_disk, scratch) = scratch();
+        let database = Prefixes::new("d", "u").unwrap().database("1").unwrap();
+        let journal = Journal::of(&scratch, "10.11", &database);
+        let (first, second) = (OperationId::random(), OperationId::random());
+        let old = format!(
+            r#"{{"version":"10.11","database":"d1","charset":{},"accounts":[]}}"#,
+            r#"{"name":"utf8mb4","collation":"utf8mb4_bin"}"#
+        );
+        let note: Note = serde_json::from_str(&old).unwrap();
+        assert_eq!(serde_json::to_string(&note).unwrap(), old);
+        let begun = Note { operation: Some(first.clone()), ..note.clone() };
+        let loaded = Note { loaded: Some(3), ..begun.clone() };
+        for (note, expected) in [(&begun, None), (&loaded, Some(3)), (&begun, Some(3))] {
+            journal.write_note(note).unwrap();
+            journal.end(note).unwrap();
+            assert_eq!(journal.note().unwrap(), None);
+            assert_eq!(journal.loaded_by(&first).unwrap(), expected);
+            assert_eq!(journal.loaded_by(&second).unwrap(), None);
+        }
+        assert_eq!(Journal::notes(&scratch).unwrap(), []);
+        journal.forget().unwrap();
         assert_eq!(scratch.dir.entries().unwrap().count(), 0);
     }
 }

@@ -4,10 +4,12 @@
 //! The dump runs as the database's helper, which has rights on that database only. A load that
 //! fails, or whose call ends, or that a crash interrupts, ends with the old content: the first two
 //! in a task of their own that the call's end does not stop, the last at the next look or load.
+//!
+//! An operation loads once, however often it is attempted: see [`super::journal`].
 
 use std::io;
 
-use tenon_protocol::chain;
+use tenon_protocol::{OperationId, chain};
 use tokio_util::sync::CancellationToken;
 
 use super::database::charset;
@@ -44,10 +46,20 @@ impl Database {
         if let Some(note) = on_disk(&journal, Journal::note).await? {
             self.finish(&journal, &note).await?;
         }
-        let note = self.take_note(&journal).await?;
+        let operation = input.operation();
+        if let Some(operation) = operation.clone() {
+            let loaded = on_disk(&journal, move |journal| journal.loaded_by(&operation)).await?;
+            if let Some(read) = loaded {
+                tracing::info!(database = self.name.as_str(), "was loaded already");
+                return Ok(read);
+            }
+        }
+        let mut note = self.take_note(&journal, operation).await?;
         let loaded = self.replace(&journal, &note, input, cancelled).await;
-        if loaded.is_ok() {
-            on_disk(&journal, Journal::forget_content).await?;
+        if let Ok(read) = loaded {
+            note.loaded = Some(read);
+            let ended = note.clone();
+            on_disk(&journal, move |journal| journal.write_note(&ended)).await?;
         }
         match (loaded, self.finish(&journal, &note).await) {
             (loaded, Ok(())) => loaded,
@@ -65,7 +77,11 @@ impl Database {
     }
 
     /// Writes down what the end needs to know.
-    async fn take_note(&self, journal: &Journal) -> Result<Note, MysqlError> {
+    async fn take_note(
+        &self,
+        journal: &Journal,
+        operation: Option<OperationId>,
+    ) -> Result<Note, MysqlError> {
         let mut admin = self.server.admin().await?;
         let charset = charset(&mut admin, &self.name).await?.ok_or(MysqlError::NotFound)?;
         let mut accounts = Vec::new();
@@ -80,6 +96,8 @@ impl Database {
             database: self.name.as_str().to_owned(),
             charset,
             accounts,
+            operation,
+            loaded: None,
         };
         let written = note.clone();
         on_disk(journal, move |journal| journal.write_note(&written)).await?;
@@ -116,10 +134,10 @@ impl Database {
         on_disk(journal, move |journal| journal.keep_content(sink)).await
     }
 
-    /// Ends a load, from wherever it stopped: puts the old content back if it is kept, and lets
-    /// the applications in. No call's end stops this.
+    /// Ends a load, from wherever it stopped: puts the old content back if it is kept and the new
+    /// one not complete, and lets the applications in. No call's end stops this.
     async fn finish(&self, journal: &Journal, note: &Note) -> Result<(), MysqlError> {
-        if on_disk(journal, Journal::content).await?.is_some() {
+        if note.loaded.is_none() && on_disk(journal, Journal::content).await?.is_some() {
             self.put_back(journal, note).await?;
         }
         let mut admin = self.server.admin().await?;
@@ -131,7 +149,8 @@ impl Database {
         if !accounts.is_empty() {
             admin.run([statement::unlock(&accounts)]).await?;
         }
-        on_disk(journal, Journal::end).await
+        let note = note.clone();
+        on_disk(journal, move |journal| journal.end(&note)).await
     }
 
     /// Fills the database from what was kept. What the server had, and its own dump does not bring
@@ -207,7 +226,7 @@ impl Database {
 
     /// The database goes: nothing is to come back.
     pub(super) async fn forget_load(&self) -> Result<(), MysqlError> {
-        on_disk(&self.journal(), Journal::end).await
+        on_disk(&self.journal(), Journal::forget).await
     }
 
     /// Ends a load that a crash interrupted.

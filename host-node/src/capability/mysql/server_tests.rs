@@ -5,6 +5,7 @@
 mod accounts;
 mod away;
 mod databases;
+mod interrupted_loads;
 mod limits;
 mod loads;
 mod long_work;

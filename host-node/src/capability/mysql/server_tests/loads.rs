@@ -1,14 +1,11 @@
 //! Dumps, and loads that succeed, fail, are interrupted, and mean harm.
 
 use std::path::Path;
-use std::time::Duration;
 
 use mysql_async::Conn;
 use wasmtime::component::Resource;
 
-use super::super::journal::{Journal, Note};
-use super::super::statement::Charset;
-use super::site::{Db, Site, again, log_in, look, refusal};
+use super::site::{Db, Site, again, log_in, look, refusal, wait_for};
 use crate::capability::blob::Source;
 use crate::guest::bindings::tenon::host::mysql::{Access, Account, Failure, HostDatabase};
 
@@ -32,13 +29,13 @@ const ROWS: [&str; 3] = [
     "3 CREATE DEFINER=`root`@`localhost` PROCEDURE;\\n/*!50013 DEFINER=`a`@`b` */ x 1",
 ];
 
-struct Tenant {
-    site: Site,
-    db: Db,
-    account: Account,
+pub(super) struct Tenant {
+    pub(super) site: Site,
+    pub(super) db: Db,
+    pub(super) account: Account,
 }
 
-async fn tenant(prefix: &str) -> Tenant {
+pub(super) async fn tenant(prefix: &str) -> Tenant {
     let mut site = Site::new(prefix);
     let db = site.create("a").await;
     let account = site.account(&db, "app", Access::ReadWrite).await;
@@ -46,18 +43,18 @@ async fn tenant(prefix: &str) -> Tenant {
 }
 
 impl Tenant {
-    async fn application(&self) -> Conn {
+    pub(super) async fn application(&self) -> Conn {
         log_in(&self.account).await.unwrap()
     }
 
-    async fn fill(&self) {
+    pub(super) async fn fill(&self) {
         let mut application = self.application().await;
         for statement in CONTENT {
             look(&mut application, statement).await;
         }
     }
 
-    async fn check_content(&self) {
+    pub(super) async fn check_content(&self) {
         let mut application = self.application().await;
         assert_eq!(look(&mut application, "SELECT * FROM t ORDER BY id").await, ROWS);
         assert_eq!(look(&mut application, "SELECT COUNT(*) FROM v").await, ["3"]);
@@ -71,13 +68,13 @@ impl Tenant {
     }
 
     /// Nothing of a load is left over: files, locks, programs.
-    async fn check_tidy(&self) {
+    pub(super) async fn check_tidy(&self) {
         let scratch = self.site.dir.open_dir("scratch").unwrap();
         assert_eq!(scratch.entries().unwrap().count(), 0);
         log_in(&self.account).await.unwrap();
     }
 
-    async fn check_old_content_after(&mut self, dump: &str) -> Failure {
+    pub(super) async fn check_old_content_after(&mut self, dump: &str) -> Failure {
         self.site.write_dump(dump);
         let failure = self.site.load(&self.db).await.unwrap_err();
         self.check_content().await;
@@ -134,17 +131,9 @@ async fn applications_are_locked_out_while_a_load_goes_on() {
     tenant.site.set_access(&tenant.db, &shut.user, None).await.unwrap();
     tenant.site.write_dump("DO SLEEP(1);\n-- Dump completed\n");
     let account = tenant.account.clone();
-    let watch = async move {
-        let mut refused = false;
-        for _ in 0..100 {
-            refused |= log_in(&account).await.is_err();
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        refused
-    };
-    let (loaded, refused) = tokio::join!(tenant.site.load(&tenant.db), watch);
+    let refused = wait_for(async || log_in(&account).await.err());
+    let (loaded, _refused) = tokio::join!(tenant.site.load(&tenant.db), refused);
     loaded.unwrap();
-    assert!(refused);
     tenant.check_tidy().await;
     assert!(log_in(&shut).await.is_err(), "a load let in who was shut out before");
 }
@@ -234,11 +223,7 @@ async fn a_load_whose_call_ends_puts_the_old_content_back() {
         let call = view.load(db, Resource::new_borrow(source.rep()));
         tokio::select! {
             result = call => panic!("{result:?}"),
-            () = async {
-                while look(&mut root, loading).await != ["1"] {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            } => {}
+            () = wait_for(async || (look(&mut root, loading).await == ["1"]).then_some(())) => {}
         }
     }
     let busy = tenant.site.load(&tenant.db).await;
@@ -246,65 +231,6 @@ async fn a_load_whose_call_ends_puts_the_old_content_back() {
     tenant.site.servers.drain().await;
     tenant.check_content().await;
     tenant.check_tidy().await;
-}
-
-/// What a crash in the middle of a load leaves: a note, the old content, half of the new one.
-async fn crash(tenant: &mut Tenant) {
-    tenant.site.dump(&tenant.db, u64::MAX).await.unwrap();
-    let scratch = tenant.site.context.scratch().clone();
-    let database = tenant.site.context.prefixes().database("a").unwrap();
-    let journal = Journal::of(&scratch, "10.11", &database);
-    let note = Note {
-        version: "10.11".to_owned(),
-        database: database.as_str().to_owned(),
-        charset: Charset { name: "utf8mb4".to_owned(), collation: "utf8mb4_bin".to_owned() },
-        accounts: vec![tenant.account.user.clone(), "crashedgone".to_owned()],
-    };
-    journal.write_note(&note).unwrap();
-    let sink = journal.begin_content().unwrap();
-    std::io::copy(&mut &*tenant.site.dir.read("dump").unwrap(), &mut sink.writer()).unwrap();
-    journal.keep_content(sink).unwrap();
-    let lock = format!("ALTER USER {}@'%' ACCOUNT LOCK", tenant.account.user);
-    let name = database.as_str().to_owned();
-    for statement in [lock, format!("DROP DATABASE {name}"), format!("CREATE DATABASE {name}")] {
-        let _ = tenant.site.look(&statement).await;
-    }
-}
-
-#[tokio::test]
-async fn a_start_finishes_a_load_that_a_crash_interrupted() {
-    let mut tenant = tenant("crashed").await;
-    tenant.fill().await;
-    crash(&mut tenant).await;
-    tenant.site.restart();
-    assert_eq!(tenant.site.context.finish_interrupted_loads().await, 0);
-    tenant.check_content().await;
-    tenant.check_tidy().await;
-    assert_eq!(tenant.site.context.finish_interrupted_loads().await, 0);
-}
-
-#[tokio::test]
-async fn a_repeated_load_keeps_the_content_from_before_the_crash() {
-    let mut tenant = tenant("repeat").await;
-    tenant.fill().await;
-    crash(&mut tenant).await;
-    tenant.site.restart();
-    tenant.db = tenant.site.find("a").await.unwrap();
-    tenant.check_old_content_after("SYNTAX ERROR;\n-- Dump completed\n").await;
-}
-
-#[tokio::test]
-async fn a_database_between_two_contents_is_not_gone_and_can_be_removed() {
-    let mut tenant = tenant("between").await;
-    tenant.fill().await;
-    crash(&mut tenant).await;
-    let _ = tenant.site.look("DROP DATABASE betweena").await;
-    let found = tenant.site.find("a").await.map(drop);
-    assert!(matches!(found, Err(Failure::Unavailable(_))), "{found:?}");
-    tenant.site.drop_database("a").await.unwrap();
-    assert_eq!(tenant.site.context.finish_interrupted_loads().await, 0);
-    let found = tenant.site.find("a").await.map(drop);
-    assert!(matches!(found, Err(Failure::NotFound)), "{found:?}");
 }
 
 #[tokio::test]

@@ -1,27 +1,11 @@
 //! Statements and transactions that take long: an offering's own, and no others.
 
-use std::time::Duration;
-
 use mysql_async::prelude::Queryable;
 
-use super::site::{Site, log_in, look, refusal, refusal_or_loss};
+use super::site::{Site, log_in, look, refusal, refusal_or_loss, wait_for};
 use crate::guest::bindings::tenon::host::mysql::{Access, Remedy};
 
 const INTERRUPTED: u16 = 1317;
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Asks until there is an answer.
-async fn wait_for<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let wait = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap()
-}
 
 #[tokio::test]
 async fn a_long_statement_is_told_of_and_ended_and_its_session_goes_on() {

@@ -14,7 +14,8 @@ use crate::guest::bindings::tenon::host::mysql::{
     Value, Writes,
 };
 use std::sync::Arc;
-use tenon_protocol::Secret;
+use std::time::Duration;
+use tenon_protocol::{OperationId, Secret};
 
 pub(super) const VERSION: &str = "10.11";
 
@@ -27,6 +28,22 @@ pub(super) struct Site {
     pub(super) dir: Dir,
     pub(super) on_disk: tempfile::TempDir,
     settings: ServerSettings,
+}
+
+/// A busy machine takes its time.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks until there is an answer.
+pub(super) async fn wait_for<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap()
 }
 
 /// Handles, as a guest has them.
@@ -205,7 +222,21 @@ impl Site {
 
     /// Loads the file `dump`.
     pub(super) async fn load(&mut self, db: &Db) -> Result<u64, Failure> {
-        let source = self.table.push(Source::open(&self.dir, "dump").unwrap()).unwrap();
+        self.load_for(db, None).await
+    }
+
+    /// Loads the file `dump` once for `operation`.
+    pub(super) async fn load_for(
+        &mut self,
+        db: &Db,
+        operation: Option<&OperationId>,
+    ) -> Result<u64, Failure> {
+        let source = Source::open(&self.dir, "dump").unwrap();
+        let source = match operation {
+            Some(operation) => source.of_operation(operation.clone()),
+            None => source,
+        };
+        let source = self.table.push(source).unwrap();
         self.view().load(again(db), source).await.unwrap()
     }
 

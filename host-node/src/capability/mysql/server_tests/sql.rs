@@ -1,8 +1,6 @@
 //! A guest's own statements: one at a time, in one database, bounded.
 
-use std::time::Duration;
-
-use super::site::{Site, again};
+use super::site::{Site, again, look, wait_for};
 use crate::guest::bindings::tenon::host::mysql::{Failure, HostDatabase, Value};
 
 fn code(result: Result<u64, Failure>) -> u32 {
@@ -120,20 +118,11 @@ async fn a_statement_ends_with_its_call() {
         let call = view.query(again(&db), endless.to_owned(), vec![]);
         tokio::select! {
             _ = call => panic!("it ended"),
-            () = async {
-                while super::site::look(&mut root, running).await != ["1"] {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            } => {}
+            () = wait_for(async || (look(&mut root, running).await == ["1"]).then_some(())) => {}
         }
     }
     site.servers.drain().await;
-    let gone = async {
-        while super::site::look(&mut root, running).await != ["0"] {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
+    wait_for(async || (look(&mut root, running).await == ["0"]).then_some(())).await;
 }
 
 #[tokio::test]
