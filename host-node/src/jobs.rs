@@ -98,17 +98,33 @@ async fn consumer(
     jetstream: &jetstream::Context,
     offering: &Offering,
 ) -> Result<PullConsumer, String> {
-    let name = format!("{}-{}", offering.service(), offering.node());
+    let (service, node) = (offering.service(), offering.node());
+    let (name, own) = (key::jobs_consumer(service, node), subject::jobs_of(service, node));
     let config = pull::Config {
         durable_name: Some(name.clone()),
-        filter_subject: subject::jobs_of(offering.service(), offering.node()),
+        filter_subject: own.clone(),
         ack_wait: ACK_WAIT,
         max_ack_pending: 16,
         ..pull::Config::default()
     };
     let stream = jetstream.get_stream_no_info(key::JOBS_STREAM).await;
     let stream = stream.map_err(|error| chain(&error).to_string())?;
-    stream.get_or_create_consumer(&name, config).await.map_err(|error| chain(&error).to_string())
+    match stream.get_or_create_consumer(&name, config).await {
+        Ok(found) if takes(&found) == own => Ok(found),
+        Ok(other) => Err(format!("consumer {name} takes {}, not {own}: remove it", takes(&other))),
+        Err(error) => {
+            // A queue gives a job to one consumer only: there may be one under its earlier name.
+            let before = key::jobs_consumer_before(service, node);
+            let earlier = stream.get_consumer::<pull::Config>(&before).await.ok();
+            let earlier = earlier.filter(|earlier| takes(earlier) == own);
+            earlier.ok_or_else(|| chain(&error).to_string())
+        }
+    }
+}
+
+/// The subjects whose messages a consumer gives out.
+fn takes(consumer: &PullConsumer) -> &str {
+    &consumer.cached_info().config.filter_subject
 }
 
 /// What the work queue holds.

@@ -14,6 +14,21 @@ pub const JOBS_BUCKET: &str = "tenon_jobs";
 /// The work queue of jobs.
 pub const JOBS_STREAM: &str = "TENON_JOBS";
 
+/// The consumer that gives node `node` the jobs of `service`: `S-N`, or `S@N` for a service whose
+/// name has a `-`, as nobody could tell where it ends. No two nodes have the same one: no name has
+/// an `@`.
+#[must_use]
+pub fn jobs_consumer(service: &ServiceName, node: &NodeId) -> String {
+    let between = if service.as_str().contains('-') { '@' } else { '-' };
+    format!("{service}{between}{node}")
+}
+
+/// What that consumer was called for every service, before two nodes were seen to share one.
+#[must_use]
+pub fn jobs_consumer_before(service: &ServiceName, node: &NodeId) -> String {
+    format!("{service}-{node}")
+}
+
 /// Name of bucket number `shard`.
 #[must_use]
 pub fn records_bucket(shard: u64) -> String {
@@ -128,6 +143,20 @@ pub fn snapshot_orders_of(service: &ServiceName, instance: &InstanceId) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_nodes_share_a_consumer() {
+        let names = ["a", "b", "c", "a-b", "b-c", "a-b-c", "a-", "-b", "-", "a--b", "a_b"];
+        let mut seen = std::collections::BTreeMap::new();
+        for (service, node) in names.iter().flat_map(|one| names.map(|other| (*one, other))) {
+            let (name, id) = (ServiceName::new(service).unwrap(), NodeId::new(node).unwrap());
+            let other = seen.insert(jobs_consumer(&name, &id), (service, node));
+            assert_eq!(other, None, "{service} on {node}");
+        }
+        let (service, node) = (ServiceName::new("MyaaS").unwrap(), NodeId::new("node-1").unwrap());
+        assert_eq!(jobs_consumer(&service, &node), "MyaaS-node-1");
+        assert_eq!(jobs_consumer(&service, &node), jobs_consumer_before(&service, &node));
+    }
 
     #[test]
     fn instances_spread_over_all_buckets_and_stay_there() {

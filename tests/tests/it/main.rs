@@ -93,6 +93,8 @@ mod permissions;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
+mod queues;
+#[cfg(test)]
 mod quota;
 #[cfg(test)]
 mod recover;

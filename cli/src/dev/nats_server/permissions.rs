@@ -3,7 +3,7 @@
 //! Source: reference, NATS section 7. A node's id is believed because of these lists: nobody else
 //! may announce it, and nobody else hears what is asked of it.
 
-use tenon_protocol::record::key::{JOBS_BUCKET, JOBS_STREAM};
+use tenon_protocol::record::key::{self, JOBS_BUCKET, JOBS_STREAM};
 use tenon_protocol::{NodeId, ServiceName, subject};
 
 /// Subjects, with wildcards.
@@ -52,7 +52,7 @@ pub fn of_node(node: &NodeId, services: &[ServiceName]) -> Permissions {
 /// A record may hold what lets its reader in somewhere, such as the URL of an import: it is read by
 /// its key, which the subject shows, and by nothing else. Snapshots are counted on all nodes.
 fn jobs_of(service: &ServiceName, node: &NodeId) -> Subjects {
-    let consumer = format!("{service}-{node}");
+    let consumer = key::jobs_consumer(service, node);
     let read = format!("$JS.API.DIRECT.GET.KV_{JOBS_BUCKET}.$KV.{JOBS_BUCKET}");
     let filter = subject::jobs_of(service, node);
     vec![
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_node_may_do_nothing_in_the_name_of_another() {
         let node = NodeId::new("node-1").unwrap();
-        let permissions = of_node(&node, &[service("MyaaS"), service("FilesystemaaS")]);
+        let permissions = of_node(&node, &[service("MyaaS")]);
         expect![[r#"
             publish
               $JS.API.INFO
@@ -113,17 +113,6 @@ mod tests {
               $JS.ACK.TENON_JOBS.MyaaS-node-1.>
               $JS.API.DIRECT.GET.KV_tenon_jobs.$KV.tenon_jobs.job.MyaaS.node-1.>
               $JS.API.DIRECT.GET.KV_tenon_jobs.$KV.tenon_jobs.snap.MyaaS.>
-              FilesystemaaS.announce.node-1
-              FilesystemaaS.node_handles.node-1
-              tenon.identity.FilesystemaaS.node-1
-              $KV.tenon_jobs.job.FilesystemaaS.node-1.>
-              $KV.tenon_jobs.snap.FilesystemaaS.node-1.>
-              $JS.API.CONSUMER.CREATE.TENON_JOBS.FilesystemaaS-node-1.tenon.jobs.FilesystemaaS.node-1.>
-              $JS.API.CONSUMER.INFO.TENON_JOBS.FilesystemaaS-node-1
-              $JS.API.CONSUMER.MSG.NEXT.TENON_JOBS.FilesystemaaS-node-1
-              $JS.ACK.TENON_JOBS.FilesystemaaS-node-1.>
-              $JS.API.DIRECT.GET.KV_tenon_jobs.$KV.tenon_jobs.job.FilesystemaaS.node-1.>
-              $JS.API.DIRECT.GET.KV_tenon_jobs.$KV.tenon_jobs.snap.FilesystemaaS.>
             subscribe
               _INBOX_node-1.>
               MyaaS.*.node-1
@@ -131,14 +120,21 @@ mod tests {
               MyaaS.check_orphan
               tenon.inventory.MyaaS.node-1
               tenon.orphans.MyaaS.node-1
-              tenon.identity.MyaaS.node-1
-              FilesystemaaS.*.node-1
-              FilesystemaaS.discover
-              FilesystemaaS.check_orphan
-              tenon.inventory.FilesystemaaS.node-1
-              tenon.orphans.FilesystemaaS.node-1
-              tenon.identity.FilesystemaaS.node-1"#]]
+              tenon.identity.MyaaS.node-1"#]]
         .assert_eq(&shown(&permissions));
+    }
+
+    #[test]
+    fn a_node_of_two_services_has_what_each_of_them_needs() {
+        let node = NodeId::new("node-1").unwrap();
+        let services = ["MyaaS", "files-aas"].map(service);
+        let both = of_node(&node, &services);
+        for one in services.map(|service| of_node(&node, &[service])) {
+            assert!(one.publish.iter().all(|subject| both.publish.contains(subject)));
+            assert!(one.subscribe.iter().all(|subject| both.subscribe.contains(subject)));
+        }
+        let consumer = "$JS.API.CONSUMER.INFO.TENON_JOBS.files-aas@node-1".to_owned();
+        assert!(both.publish.contains(&consumer));
     }
 
     #[test]
