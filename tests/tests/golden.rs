@@ -13,7 +13,7 @@
 //!   `unknown_fields.rs`: the same with fields that nobody knows.
 //! - `rig.rs`, `stage.rs`: the real servers and processes. `gateway_client.rs`, `cloud_controller.rs`,
 //!   `catalog.rs`, `original_node.rs`, `collector.rs`: who plays the original's parts around them.
-//! - `replay_*.rs`: the tests. `components.rs`: collectors.
+//! - `replay_*.rs`: the tests; `replay.rs`: what two of them have in common. `components.rs`: collectors.
 
 #[cfg(test)]
 mod golden {
@@ -28,6 +28,7 @@ mod golden {
     mod gateway_client;
     mod original_node;
     mod recording;
+    mod replay;
     mod replay_catalog;
     mod replay_component;
     mod replay_gateway;

@@ -2,10 +2,10 @@
 //! gateway says by itself, to the cloud controller and to the node.
 
 use super::cloud_controller::CloudController;
-use super::compare::Learned;
-use super::differences::{Declared, OF_NOTICES, OF_THE_GATEWAY};
+use super::differences::OF_THE_GATEWAY;
 use super::gateway_client::GatewayClient;
-use super::recording::{Caller, HttpExchange, Recording};
+use super::recording::{Caller, Recording};
+use super::replay::{Outcome, Replay};
 use super::rig::{Peers, Rig};
 use super::steps::{LIFE, STOP};
 
@@ -19,13 +19,9 @@ async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
     let gateway = GatewayClient::of(gateway, &rig, announced).await;
     let mut commands = rig.listen("MyaaS.*.mysql_node_free_1").await;
 
-    let mut replay = Replay::new();
+    let mut replay = Replay::new(OF_THE_GATEWAY);
     let part = Recording::V1.part(LIFE);
-    let mut notices = Declared::new(OF_NOTICES);
-    for said in part.http_exchanges(Caller::Gateway) {
-        let found = cloud_controller.compare(&said, &mut replay.learned, &mut notices).await;
-        replay.unlike.extend(found);
-    }
+    replay.notices(&cloud_controller, &part.http_exchanges(Caller::Gateway)).await;
     for exchange in part.http_exchanges(Caller::CloudController) {
         let ours = gateway.ask(&exchange, &replay.learned).await;
         let sent = rig.commands(&mut commands).await;
@@ -36,49 +32,7 @@ async fn a_cloud_controller_finds_our_gateway_as_it_found_the_original() {
         replay.found(&exchange, found);
     }
     rig.stop_gateway().await;
-    for said in Recording::V1.part(STOP).http_exchanges(Caller::Gateway) {
-        let found = cloud_controller.compare(&said, &mut replay.learned, &mut notices).await;
-        replay.unlike.extend(found);
-    }
-    replay.unlike.extend(replay.declared.unmet());
-    replay.unlike.extend(notices.unmet());
-    assert!(replay.unlike.is_empty(), "\n{}\n{}", replay.unlike.join("\n"), rig.logs());
-}
-
-/// Whether we are to do what the original did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    AsRecorded,
-    Otherwise,
-}
-
-/// What is known so far, and what was found.
-struct Replay {
-    learned: Learned,
-    declared: Declared,
-    unlike: Vec<String>,
-}
-
-impl Replay {
-    fn new() -> Self {
-        Self {
-            learned: Learned::default(),
-            declared: Declared::new(OF_THE_GATEWAY),
-            unlike: Vec::new(),
-        }
-    }
-
-    /// What the gateway answered, as status and body.
-    fn answer(&mut self, exchange: &HttpExchange, ours: &str) -> Outcome {
-        let recorded = exchange.answer();
-        let instead = self.declared.instead(&exchange.name(), &recorded);
-        let found = self.learned.compare_answers(instead.unwrap_or(&recorded), ours);
-        self.found(exchange, found);
-        if instead.is_some() { Outcome::Otherwise } else { Outcome::AsRecorded }
-    }
-
-    fn found(&mut self, exchange: &HttpExchange, found: Vec<String>) {
-        let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
-        self.unlike.extend(found.into_iter().map(tell));
-    }
+    let end = Recording::V1.part(STOP).http_exchanges(Caller::Gateway);
+    replay.notices(&cloud_controller, &end).await;
+    replay.end(&rig.logs());
 }

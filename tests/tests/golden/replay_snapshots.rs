@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tenon_tests::wait_until;
+use tenon_tests::{HarnessError, wait_until};
 
 use super::cloud_controller::CloudController;
-use super::compare::Learned;
-use super::differences::{Declared, OF_NOTICES, OF_SNAPSHOTS, value};
+use super::differences::{OF_SNAPSHOTS, value};
 use super::gateway_client::GatewayClient;
 use super::recording::{Caller, HttpExchange, Recording};
+use super::replay::{Outcome, Replay};
 use super::rig::{Peers, Rig};
 use super::steps::{SNAPSHOTS, STOP};
 
@@ -28,28 +28,24 @@ async fn a_cloud_controller_finds_our_snapshots_as_it_found_the_originals() {
     let gateway = rig.start_gateway(&cloud_controller.url, Peers::Native);
     let gateway = GatewayClient::of(gateway, &rig, announced).await;
 
-    let mut learned = Learned::default();
-    learned.is_called(RECORDED_CLOUD_CONTROLLER, &cloud_controller.url);
-    let mut replay =
-        Replay { gateway, learned, declared: Declared::new(OF_SNAPSHOTS), unlike: Vec::new() };
+    let mut replay = Replay::new(OF_SNAPSHOTS);
+    replay.learned.is_called(RECORDED_CLOUD_CONTROLLER, &cloud_controller.url);
+    let mut looks = Looks { gateway, replay };
     let part = Recording::Snapshots.part(SNAPSHOTS);
     for exchange in part.http_exchanges(Caller::CloudController) {
         match Look::of(&exchange) {
             Look::BeforeTheEnd => {}
-            Look::AtTheEnd => replay.wait(&exchange).await,
-            Look::Elsewhere => replay.ask(&exchange).await,
+            Look::AtTheEnd => looks.wait(&exchange).await,
+            Look::Elsewhere => looks.ask(&exchange).await,
         }
     }
     rig.stop_gateway().await;
-    let mut notices = Declared::new(OF_NOTICES);
+    let mut replay = looks.replay;
     let end = Recording::Snapshots.part(STOP).http_exchanges(Caller::Gateway);
-    for said in part.http_exchanges(Caller::Gateway).into_iter().chain(end) {
-        let found = cloud_controller.compare(&said, &mut replay.learned, &mut notices).await;
-        replay.unlike.extend(found);
+    for said in [part.http_exchanges(Caller::Gateway), end] {
+        replay.notices(&cloud_controller, &said).await;
     }
-    replay.unlike.extend(replay.declared.unmet());
-    replay.unlike.extend(notices.unmet());
-    assert!(replay.unlike.is_empty(), "\n{}\n{}", replay.unlike.join("\n"), rig.logs());
+    replay.end(&rig.logs());
 }
 
 /// What the recorder saw.
@@ -80,59 +76,53 @@ fn is_over(reply: &str) -> Option<bool> {
     Some(matches!(&*status, "completed" | "failed" | "killed"))
 }
 
-/// What is known so far, and what was found.
-struct Replay {
+/// A cloud controller that looks at jobs.
+struct Looks {
     gateway: GatewayClient,
-    learned: Learned,
-    declared: Declared,
-    unlike: Vec<String>,
+    replay: Replay,
 }
 
-impl Replay {
+impl Looks {
     async fn ask(&mut self, exchange: &HttpExchange) {
         // What is named so is called so from then on.
         let named = value(&exchange.request.body);
         if let Some(name) = named.get("name").and_then(Value::as_str) {
-            self.learned.is_called(name, name);
+            self.replay.learned.is_called(name, name);
         }
         let request = self.of_ours(exchange);
         // A gateway that has yet to take in what its node announced asks to come again.
         let answered = wait_until("the gateway is ready", JOB_DEADLINE, async || {
-            let ours = self.gateway.ask(&request, &self.learned).await;
+            let ours = self.gateway.ask(&request, &self.replay.learned).await;
             (!ours.starts_with("503 ")).then_some(ours)
         });
-        match answered.await {
-            Ok(ours) => self.compare(exchange, &ours),
-            Err(late) => self.unlike.push(format!("{} {late}", exchange.step)),
-        }
+        self.compare(exchange, answered.await);
     }
 
     /// Looks at the job until it has ended.
     async fn wait(&mut self, exchange: &HttpExchange) {
         let request = self.of_ours(exchange);
         let ended = wait_until("the job ends", JOB_DEADLINE, async || {
-            let ours = self.gateway.ask(&request, &self.learned).await;
+            let ours = self.gateway.ask(&request, &self.replay.learned).await;
             let (_, body) = ours.split_once(' ').unwrap_or_default();
             (is_over(body) != Some(false)).then_some(ours)
         });
-        match ended.await {
-            Ok(ours) => self.compare(exchange, &ours),
-            Err(late) => self.unlike.push(format!("{} {late}", exchange.step)),
-        }
+        self.compare(exchange, ended.await);
     }
 
     /// The request with our numbers of snapshots in its path.
     fn of_ours(&self, exchange: &HttpExchange) -> HttpExchange {
         let mut exchange = exchange.clone();
-        exchange.request.path = self.learned.translate_path(&exchange.request.path);
+        exchange.request.path = self.replay.learned.translate_path(&exchange.request.path);
         exchange
     }
 
-    fn compare(&mut self, exchange: &HttpExchange, ours: &str) {
-        let recorded = exchange.answer();
-        let instead = self.declared.instead(&exchange.name(), &recorded);
-        let found = self.learned.compare_answers(instead.unwrap_or(&recorded), ours);
-        let tell = |field| format!("{} {}: {field}", exchange.step, exchange.name());
-        self.unlike.extend(found.into_iter().map(tell));
+    fn compare(&mut self, exchange: &HttpExchange, ours: Result<String, HarnessError>) {
+        match ours {
+            Ok(ours) => {
+                let (Outcome::AsRecorded | Outcome::Otherwise) =
+                    self.replay.answer(exchange, &ours);
+            }
+            Err(late) => self.replay.found(exchange, vec![late.to_string()]),
+        }
     }
 }
