@@ -21,6 +21,8 @@ use super::verdict::{Entered, Found, NodeFound, Numbered};
 
 /// A lease runs out, and a record that failed before rests as long again.
 const REST: Duration = Duration::from_secs(120);
+/// A check asks every node of both offerings.
+const CHECK: Duration = Duration::from_secs(30);
 /// Nodes announce themselves when they are asked to.
 const ANNOUNCEMENT: Duration = Duration::from_secs(30);
 
@@ -133,13 +135,15 @@ async fn reported(platform: &Platform) -> Vec<String> {
     let reports = wait_until("a report of each offering", REST, async || {
         let begun = Millis::now().as_millis();
         operator.ask(Method::POST, "/orphans/check", &Value::Null).await.ok()?;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let reports = operator.ask(Method::GET, "/orphans", &Value::Null).await.ok()?;
-        let reports = reports.as_object()?.clone();
         let is_new = |report: &Value| report["begun"].as_u64().is_some_and(|at| at >= begun);
+        let reports = wait_until("the reports of this check", CHECK, async || {
+            let reports = operator.ask(Method::GET, "/orphans", &Value::Null).await.ok()?;
+            let reports = reports.as_object()?.clone();
+            (reports.len() == 2 && reports.values().all(is_new)).then_some(reports)
+        });
+        let reports = reports.await.ok()?;
         let is_whole = |report: &Value| report["problems"].as_array().is_some_and(Vec::is_empty);
-        let all = reports.len() == 2 && reports.values().all(|one| is_new(one) && is_whole(one));
-        all.then_some(reports)
+        reports.values().all(is_whole).then_some(reports)
     });
     let lists = ["orphan_instances", "orphan_bindings", "strangers", "missing_instances"];
     let reports = match reports.await {
