@@ -51,7 +51,7 @@ struct Work {
 
 fn list(offering: &Offering, just_started: bool) -> Result<Work, LedgerError> {
     let now = Millis::now();
-    let rested = |changed: Millis| just_started || changed.after(REST) < now;
+    let rested = |changed: Millis| just_started || has_rested(changed, now);
     let mut work = Work::default();
     let mut present = Vec::new();
     offering.for_each_instance(|entry| {
@@ -71,6 +71,12 @@ fn list(offering: &Offering, just_started: bool) -> Result<Work, LedgerError> {
         }
     }
     Ok(work)
+}
+
+/// Whether what was set at `changed` is tried again at `now`. A moment that is yet to come was set
+/// by a clock that went wrong: nothing waits for it.
+fn has_rested(changed: Millis, now: Millis) -> bool {
+    changed > now || changed.after(REST) < now
 }
 
 fn instance_left(
@@ -156,14 +162,20 @@ fn order(
     instance: &InstanceId,
     binding: Option<BindingId>,
 ) -> Order {
-    Order {
-        operation: operation.clone(),
-        generation,
-        deadline: Millis::now(),
-        instance: instance.clone(),
-        binding,
-        parameters: String::new(),
-        traceparent: String::new(),
-        request: None,
+    let order = Order::of(instance.clone(), operation.clone(), generation, Millis::now());
+    Order { binding, ..order }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_rests_for_a_moment_and_not_until_a_wrong_clock_was_right() {
+        let now = Millis::from_millis(1_000_000);
+        let at = |millis: u64| has_rested(Millis::from_millis(millis), now);
+        assert!(at(0) && at(994_999));
+        assert!(!at(995_000) && !at(1_000_000));
+        assert!(at(1_000_001) && at(u64::MAX));
     }
 }
