@@ -22,7 +22,6 @@ use futures_util::StreamExt;
 use hyper_util::service::TowerToHyperService;
 use tenon_protocol::Secret;
 use tenon_protocol::chain;
-use tenon_protocol::clock::Millis;
 use tenon_protocol::message::Component;
 use tenon_protocol::subject::{COMPONENT_ANNOUNCE, COMPONENT_DISCOVER};
 use tokio::net::TcpListener;
@@ -102,17 +101,9 @@ fn component(
     address: SocketAddr,
 ) -> Component {
     let host = config.public_host.clone().unwrap_or_else(|| address.ip().to_string());
-    let word = || Secret::new(Component::new_word());
-    let user = config.user.clone().map_or_else(word, Secret::new);
-    Component {
-        r#type: format!("{}-Provisioner", offering.service),
-        index: config.index,
-        uuid: Component::new_uuid(config.index),
-        host: format!("{host}:{}", address.port()),
-        credentials: [user, config.password.clone().unwrap_or_else(word)],
-        start: Component::started(Millis::now()),
-        uptime: None,
-    }
+    let host = format!("{host}:{}", address.port());
+    let login = [config.user.clone().map(Secret::new), config.password.clone()];
+    Component::of(format!("{}-Provisioner", offering.service), config.index, host, login)
 }
 
 impl Registered {

@@ -19,7 +19,6 @@ use axum::routing::get;
 use futures_util::StreamExt;
 use tenon_protocol::Secret;
 use tenon_protocol::chain;
-use tenon_protocol::clock::Millis;
 use tenon_protocol::message::Component;
 use tenon_protocol::subject::{COMPONENT_ANNOUNCE, COMPONENT_DISCOVER};
 use tokio::net::TcpListener;
@@ -89,18 +88,10 @@ fn registers(config: &ComponentConfig, offering: &Offering) -> bool {
 
 fn component(config: &ComponentConfig, offering: &Offering, address: SocketAddr) -> Component {
     let host = config.public_host.clone().unwrap_or_else(|| address.ip().to_string());
-    let user = config.user.clone().unwrap_or_else(Component::new_word);
-    let password = config.password.as_ref().map(SecretText::secret);
-    let password = password.unwrap_or_else(|| Secret::new(Component::new_word()));
-    Component {
-        r#type: format!("{}-Node", offering.service()),
-        index: config.index,
-        uuid: Component::new_uuid(config.index),
-        host: format!("{host}:{}", address.port()),
-        credentials: [Secret::new(user), password],
-        start: Component::started(Millis::now()),
-        uptime: None,
-    }
+    let host = format!("{host}:{}", address.port());
+    let login =
+        [config.user.clone().map(Secret::new), config.password.as_ref().map(SecretText::secret)];
+    Component::of(format!("{}-Node", offering.service()), config.index, host, login)
 }
 
 impl Registered {

@@ -32,6 +32,22 @@ pub struct Component {
 }
 
 impl Component {
+    /// A component that starts now; `host` is `address:port` of its page. A user or password that
+    /// nobody configured is made up.
+    #[must_use]
+    pub fn of(r#type: String, index: u32, host: String, login: [Option<Secret>; 2]) -> Self {
+        let word = || hex::encode(rand::random::<[u8; 16]>());
+        Self {
+            r#type,
+            index,
+            uuid: format!("{index}-{}", word()),
+            host,
+            credentials: login.map(|text| text.unwrap_or_else(|| Secret::new(word()))),
+            start: Millis::now().to_ruby(),
+            uptime: None,
+        }
+    }
+
     /// The record as an answer to a discover shows it.
     #[must_use]
     pub fn up_for(&self, uptime: Duration) -> Self {
@@ -44,24 +60,6 @@ impl Component {
         let [user, password] = &self.credentials;
         let login = format!("{}:{}", user.reveal(), password.reveal());
         Secret::new(format!("Basic {}", STANDARD.encode(login)))
-    }
-
-    /// A new uuid for `index`.
-    #[must_use]
-    pub fn new_uuid(index: u32) -> String {
-        format!("{index}-{}", Self::new_word())
-    }
-
-    /// 32 random hex digits: a user or password that nobody configured.
-    #[must_use]
-    pub fn new_word() -> String {
-        hex::encode(rand::random::<[u8; 16]>())
-    }
-
-    /// `moment` as `start` shows it.
-    #[must_use]
-    pub fn started(moment: Millis) -> String {
-        moment.to_ruby()
     }
 }
 
@@ -131,7 +129,7 @@ mod tests {
             uuid: "0-3f1d2c4b5a69788796a5b4c3d2e1f001".to_owned(),
             host: "10.10.4.31:35211".to_owned(),
             credentials: ["a1b2", "0f1e"].map(|word| Secret::new(word.to_owned())),
-            start: Component::started(Millis::from_millis(1_373_443_200_000)),
+            start: Millis::from_millis(1_373_443_200_000).to_ruby(),
             uptime: None,
         }
     }
@@ -165,9 +163,16 @@ mod tests {
 
     #[test]
     fn uuids_and_words_are_new_each_time() {
-        assert_ne!(Component::new_uuid(7), Component::new_uuid(7));
-        assert_eq!(Component::new_uuid(7).len(), 2 + 32);
-        assert!(Component::new_uuid(7).starts_with("7-"));
+        let new = || {
+            let user = Some(Secret::new("u".to_owned()));
+            Component::of("MyaaS-Node".to_owned(), 7, "10.0.0.1:1".to_owned(), [user, None])
+        };
+        let (one, other) = (new(), new());
+        assert_ne!(one.uuid, other.uuid);
+        assert!(one.uuid.len() == 2 + 32 && one.uuid.starts_with("7-"));
+        let ([user, word], [_, another]) = (&one.credentials, &other.credentials);
+        assert_eq!((user.reveal(), word.reveal().len()), ("u", 32));
+        assert_ne!(word.reveal(), another.reveal());
     }
 
     #[test]
