@@ -172,8 +172,7 @@ async fn carry_on(
     };
     if held.record.status.is_final() {
         // It was ended from outside, perhaps while this node was away.
-        discard(offering, &held.record);
-        return Ok(());
+        return discard(offering, records, &held.record).await;
     }
     let span = span(offering, &held.record);
     bring_to_an_end(offering, records, message, held).instrument(span).await
@@ -206,18 +205,28 @@ async fn bring_to_an_end(
         let work = Box::pin(execute(offering, records, &job, Arc::clone(&progress)));
         keep_alive(records, &mut held, message, &progress, work).await?
     } else {
-        discard(offering, &held.record);
         let text = format!("Job was begun {MAX_ATTEMPTS} times without an end");
         Err(Fault::new(Code::INTERNAL, text))
     };
     finish(offering, records, held, outcome).await
 }
 
-/// Removes what a crash left of a job that is not begun again.
-fn discard(offering: &Offering, job: &JobRecord) {
-    if let Some(store) = &offering.snapshots {
-        store.discard(&job.service, &job.instance, &job.id);
+/// Removes what is left of a job that failed and is not begun again: what it wrote aside, and what
+/// it kept as a snapshot that no record lists.
+async fn discard(
+    offering: &Offering,
+    records: &Records,
+    job: &JobRecord,
+) -> Result<(), JobError> {
+    let Some(store) = &offering.snapshots else { return Ok(()) };
+    store.discard(&job.service, &job.instance, &job.id);
+    let made = job.kind.makes().filter(|_| job.status != JobStatus::Completed);
+    if let Some(snapshot) = made
+        && !records.is_listed(job, snapshot).await?
+    {
+        store.discard_snapshot(&job.service, &job.instance, snapshot);
     }
+    Ok(())
 }
 
 /// Runs `work`, and meanwhile tells queue and record that it goes on.
@@ -275,6 +284,7 @@ async fn finish(
         Err(fault) => {
             let fault = in_words_of_a_job(offering, fault);
             tracing::warn!(%job, %fault, "a job failed");
+            discard(offering, records, &held.record).await?;
             (JobStatus::Failed, serde_json::to_value(&fault.msg).ok())
         }
         Ok(result) => {

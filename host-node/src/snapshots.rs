@@ -61,13 +61,23 @@ impl SnapshotStore {
 
     /// Removes what a job that will not be begun again wrote and fetched aside, if there is anything.
     pub(crate) fn discard(&self, service: &ServiceName, instance: &InstanceId, job: &JobId) {
-        match self.dir.open_dir(format!("{service}/{instance}")) {
-            Ok(dir) => InstanceDir(Arc::new(dir)).discard(job),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                tracing::warn!(%job, error = %chain(&error), "what a job left cannot be removed")
-            }
-        }
+        let removed = self.existing(service, instance).map(|dir| dir.discard(job));
+        tell(gone(removed), instance);
+    }
+
+    /// Removes the data of a snapshot that will never be listed, if there is any.
+    pub(crate) fn discard_snapshot(
+        &self,
+        service: &ServiceName,
+        instance: &InstanceId,
+        id: &SnapshotId,
+    ) {
+        tell(gone(self.existing(service, instance).and_then(|dir| dir.remove(id))), instance);
+    }
+
+    fn existing(&self, service: &ServiceName, instance: &InstanceId) -> io::Result<InstanceDir> {
+        let dir = self.dir.open_dir(format!("{service}/{instance}"))?;
+        Ok(InstanceDir(Arc::new(dir)))
     }
 
     /// The package that a link leads to; `None` when it is not there, or no more.
@@ -261,6 +271,12 @@ pub(crate) enum Access {
     Group,
 }
 
+fn tell(removed: io::Result<()>, instance: &InstanceId) {
+    if let Err(error) = removed {
+        tracing::warn!(%instance, error = %chain(&error), "what a job left cannot be removed");
+    }
+}
+
 /// The end of a removal: it does not matter who removed it.
 fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
@@ -321,5 +337,10 @@ mod tests {
         store.discard(&service, &instance, &job);
         store.discard(&service, &InstanceId::random(), &job);
         assert_eq!(names(&dir), ["7.data"]);
+        for id in [8, 7, 7] {
+            store.discard_snapshot(&service, &instance, &SnapshotId::from(id));
+        }
+        store.discard_snapshot(&service, &InstanceId::random(), &SnapshotId::from(7));
+        assert_eq!(names(&dir), [""; 0]);
     }
 }

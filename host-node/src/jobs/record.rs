@@ -145,7 +145,7 @@ impl Records {
     /// Removes all snapshots of the job's instance that this node looks after.
     pub(super) async fn delete_snapshots(&self, job: &JobRecord) -> Result<(), JobError> {
         let own = format!("snap.{}.{}.", job.service, job.node);
-        for key in self.snapshot_keys(job).await? {
+        for key in self.keys(&key::snapshots_of(&job.service, &job.instance)).await? {
             if key.starts_with(&own) {
                 self.purge(&key).await?;
             }
@@ -155,18 +155,33 @@ impl Records {
 
     /// How many snapshots the job's instance has.
     pub(super) async fn count_snapshots(&self, job: &JobRecord) -> Result<usize, JobError> {
+        self.count(&key::snapshots_of(&job.service, &job.instance)).await
+    }
+
+    /// How many records there are under keys like `pattern`.
+    async fn count(&self, pattern: &str) -> Result<usize, JobError> {
         let mut count = 0;
-        for key in self.snapshot_keys(job).await? {
+        for key in self.keys(pattern).await? {
             // What was removed leaves a marker for a while.
             count += usize::from(self.get::<Value>(&key).await?.is_some());
         }
         Ok(count)
     }
 
-    /// Keys of the snapshots of the job's instance, whichever node looks after them.
-    async fn snapshot_keys(&self, job: &JobRecord) -> Result<Vec<String>, JobError> {
+    /// Whether there is a record of the instance's snapshot `id`, whichever node looks after it.
+    pub(super) async fn is_listed(
+        &self,
+        job: &JobRecord,
+        id: &SnapshotId,
+    ) -> Result<bool, JobError> {
+        let anywhere = key::snapshot_anywhere(&job.service, &job.instance, id);
+        Ok(self.count(&anywhere).await? > 0)
+    }
+
+    /// Keys like `pattern` that are there, or were a while ago.
+    async fn keys(&self, pattern: &str) -> Result<Vec<String>, JobError> {
         let prefix = format!("$KV.{}.", key::JOBS_BUCKET);
-        let filter = format!("{prefix}{}", key::snapshots_of(&job.service, &job.instance));
+        let filter = format!("{prefix}{pattern}");
         let bucket =
             |error: &(dyn std::error::Error + 'static)| JobError::Bucket(chain(error).to_string());
         let subjects = self.0.stream.info_with_subjects(filter).await;

@@ -96,6 +96,22 @@ pub struct JobRecord {
     pub request: Option<RequestId>,
 }
 
+impl JobKind {
+    /// The snapshot that comes of the job.
+    #[must_use]
+    pub const fn makes(&self) -> Option<&SnapshotId> {
+        match self {
+            Self::CreateSnapshot { snapshot, .. } | Self::ImportFromUrl { snapshot, .. } => {
+                Some(snapshot)
+            }
+            Self::RollbackSnapshot { .. }
+            | Self::DeleteSnapshot { .. }
+            | Self::CreateSerializedUrl { .. }
+            | Self::ForgetSnapshots => None,
+        }
+    }
+}
+
 impl JobRecord {
     /// Ends the job with `status` and `result`, and forgets what only its work needed to know.
     pub fn end(&mut self, status: JobStatus, result: Option<Value>, now: Millis) {

@@ -91,6 +91,27 @@ async fn p31_a_rollback_of_files_that_a_dying_node_had_not_written_down_runs_onc
     assert_eq!(letter(&made), "first");
 }
 
+#[tokio::test]
+async fn p31_a_snapshot_that_a_dying_node_kept_goes_when_its_job_is_ended() {
+    let platform = Platform::start(Options::of(&["files"])).await.unwrap();
+    settings::set(&platform, "gateway-1", "[state]", "job_life_seconds = 10").await;
+    let classic = platform.classic("files").unwrap();
+    let made = insist(async || classic.provision().await).await.unwrap();
+    let shelf = Shelf::of(&classic, &made.service_id);
+    let ordered = classic.take_snapshot(&shelf.instance);
+    let job = dies_in(&platform, "snapshot.noted", ordered).await;
+    let path = format!("snapshots/FilesystemaaS/{}", shelf.instance);
+    let dir = platform.dir().unwrap();
+    let files = || dir.read_dir(&path).map_or(0, |entries| entries.count());
+    assert_eq!(files(), 1);
+    let ended = classic.ended(&shelf.instance, &job).await.unwrap();
+    assert_eq!(ended.result.unwrap()["code"], 30802);
+    platform.control().unwrap().start("node-1", None).await.unwrap();
+    let gone = async || (files() == 0).then_some(());
+    wait_until("what nobody lists is gone", PATIENCE, gone).await.unwrap();
+    assert_eq!(shelf.numbers().await, [""; 0]);
+}
+
 fn write_letter(made: &ServiceResponse, text: &str) {
     directory(made).write("letter", text).unwrap();
 }
