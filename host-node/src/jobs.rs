@@ -213,11 +213,7 @@ async fn bring_to_an_end(
 
 /// Removes what is left of a job that failed and is not begun again: what it wrote aside, and what
 /// it kept as a snapshot that no record lists.
-async fn discard(
-    offering: &Offering,
-    records: &Records,
-    job: &JobRecord,
-) -> Result<(), JobError> {
+async fn discard(offering: &Offering, records: &Records, job: &JobRecord) -> Result<(), JobError> {
     let Some(store) = &offering.snapshots else { return Ok(()) };
     store.discard(&job.service, &job.instance, &job.id);
     let made = job.kind.makes().filter(|_| job.status != JobStatus::Completed);

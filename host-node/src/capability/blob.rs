@@ -212,6 +212,7 @@ impl Drop for Source {
 }
 
 /// The reading end of a [`Source`].
+#[derive(Clone)]
 pub(crate) struct SourceReader {
     input: Arc<Mutex<Input>>,
     operation: Option<OperationId>,
@@ -221,6 +222,15 @@ impl SourceReader {
     /// What it is read for, if it is told apart from other attempts.
     pub(crate) fn operation(&self) -> Option<OperationId> {
         self.operation.clone()
+    }
+
+    /// Does what makes the bytes count, if the call that lent the source is not over; `None` when it
+    /// is. A call does not end in the middle of it.
+    pub(crate) fn while_lent<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
+        match &*lock(&self.input) {
+            Input::Open(_) => Some(act()),
+            Input::Closed => None,
+        }
     }
 }
 

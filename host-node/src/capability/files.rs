@@ -314,7 +314,7 @@ impl HostRoot for FilesView<'_> {
         input: Resource<Source>,
     ) -> wasmtime::Result<Result<u64, Failure>> {
         let input = self.table.get(&input)?.reader();
-        self.on_root(&root, move |root| root.unpack(input)).await
+        self.on_root(&root, move |root| root.unpack(&input)).await
     }
 
     async fn drop(&mut self, root: Resource<Root>) -> wasmtime::Result<()> {

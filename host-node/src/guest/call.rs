@@ -187,10 +187,20 @@ impl Guests {
         };
         let task = self.spawn(work);
         // Aborted when the time is up: the store is dropped at the guest's next tick at the latest.
-        let task = AbortOnDropHandle::new(task);
+        // Waited for, as whoever hears of the end may begin something else.
+        let mut task = AbortOnDropHandle::new(task);
         let left = limit.saturating_sub(started.elapsed());
-        let joined = tokio::time::timeout(left, task).await.map_err(|_elapsed| late())?;
-        joined.unwrap_or_else(|panic| Err(GuestFailure::Host(panic.to_string())))
+        let joined = match tokio::time::timeout(left, &mut task).await {
+            Ok(joined) => joined,
+            Err(_elapsed) => {
+                task.abort();
+                task.await
+            }
+        };
+        joined.unwrap_or_else(|error| {
+            let is_late = error.is_cancelled();
+            Err(if is_late { late() } else { GuestFailure::Host(error.to_string()) })
+        })
     }
 
     fn time_left(&self, facts: &CallFacts) -> Duration {

@@ -85,7 +85,9 @@ fn an_end_that_outlives_its_call_moves_no_more_bytes() {
 
     let source = Source::open(&fixture.dir, "blob").unwrap();
     let mut reader = source.reader();
+    assert_eq!(reader.while_lent(|| 7), Some(7));
     drop(source);
+    assert_eq!(reader.while_lent(|| 7), None);
     let error = reader.read(&mut [0; 4]).unwrap_err();
     assert!(matches!(blob_error(&error), Some(BlobError::Closed)));
 }

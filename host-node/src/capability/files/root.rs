@@ -14,7 +14,7 @@ use super::error::FilesError;
 use super::path::{InnerPath, Label};
 use super::tree;
 use super::{FilesContext, archive, mark};
-use crate::capability::blob::{SinkWriter, SourceReader};
+use crate::capability::blob::{BlobError, SinkWriter, SourceReader};
 use crate::guest::bindings::tenon::host::files::{Kind, Stat};
 
 /// Bounds of one call: entries listed, bytes read or written. A list and a read are cut, a write
@@ -228,7 +228,7 @@ impl Root {
     /// The new tree is complete on disk before one rename puts it in the old one's place. An
     /// operation does it once: repeated, it finds the tree that it unpacked, and what was written
     /// to it since.
-    pub(super) fn unpack(&mut self, input: SourceReader) -> Result<u64, FilesError> {
+    pub(super) fn unpack(&mut self, input: &SourceReader) -> Result<u64, FilesError> {
         let operation = input.operation();
         if let Some(operation) = &operation
             && let Some(bytes) =
@@ -238,9 +238,9 @@ impl Root {
             return Ok(bytes);
         }
         let (name, dir) = self.context.make_aside(&self.label)?;
-        let result = archive::unpack(input, &dir, self.max_bytes.unwrap_or(u64::MAX))
+        let result = archive::unpack(input.clone(), &dir, self.max_bytes.unwrap_or(u64::MAX))
             .and_then(|bytes| self.mark(operation, &dir, bytes).map(|()| bytes))
-            .and_then(|bytes| self.swap(&name, &dir).map(|()| bytes));
+            .and_then(|bytes| self.swap(&name, &dir, input).map(|()| bytes));
         // After the swap this is the old tree, before it the part of the new one.
         let removed = tree::remove_tree(self.context.dir(), &name);
         let bytes = result?;
@@ -266,13 +266,21 @@ impl Root {
         }?)
     }
 
-    /// A file system that cannot exchange two names fails here, whatever number it gives.
-    fn swap(&self, name: &OsStr, dir: &Dir) -> Result<(), FilesError> {
+    /// Nothing is swapped for a call that is over: somebody else may work on the label by then. A
+    /// file system that cannot exchange two names fails here, whatever number it gives.
+    pub(super) fn swap(
+        &self,
+        name: &OsStr,
+        dir: &Dir,
+        input: &SourceReader,
+    ) -> Result<(), FilesError> {
         let failed = |error| FilesError::Unavailable(io::Error::from(error));
         let (plugin, label) = (self.context.dir(), self.label.as_str());
         rustix::fs::syncfs(dir.open(".")?).map_err(failed)?;
-        rustix::fs::renameat_with(plugin, name, plugin, label, RenameFlags::EXCHANGE)
-            .map_err(failed)?;
+        let exchange =
+            || rustix::fs::renameat_with(plugin, name, plugin, label, RenameFlags::EXCHANGE);
+        let over = || FilesError::Unavailable(io::Error::other(BlobError::Closed));
+        input.while_lent(exchange).ok_or_else(over)?.map_err(failed)?;
         tree::sync_dir(plugin)?;
         Ok(())
     }

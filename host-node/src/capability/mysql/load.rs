@@ -55,11 +55,15 @@ impl Database {
             }
         }
         let mut note = self.take_note(&journal, operation).await?;
-        let loaded = self.replace(&journal, &note, input, cancelled).await;
+        let mut loaded = self.replace(&journal, &note, input.clone(), cancelled).await;
         if let Ok(read) = loaded {
-            note.loaded = Some(read);
-            let ended = note.clone();
-            on_disk(&journal, move |journal| journal.write_note(&ended)).await?;
+            let ended = Note { loaded: Some(read), ..note.clone() };
+            let end = ended.clone();
+            let write = move |journal: &Journal| input.while_lent(|| journal.write_note(&end));
+            match on_disk(&journal, move |journal| write(journal).transpose()).await? {
+                Some(()) => note = ended,
+                None => loaded = Err(MysqlError::Interrupted("the call is over")),
+            }
         }
         match (loaded, self.finish(&journal, &note).await) {
             (loaded, Ok(())) => loaded,

@@ -1,12 +1,13 @@
 //! An operation that is attempted again, and what crashed attempts left.
 
 use tenon_protocol::OperationId;
-
-use super::super::{FilesContext, Label, mark};
-use super::{Node, dir_at, node};
-use crate::capability::files::root::Root;
-use crate::guest::bindings::tenon::host::files::Host;
 use wasmtime::component::Resource;
+
+use super::super::error::FilesError;
+use super::super::{FilesContext, Label, Root, mark};
+use super::{Node, dir_at, node};
+use crate::capability::blob::Source;
+use crate::guest::bindings::tenon::host::files::Host;
 
 /// A directory, and an archive of what is in it.
 async fn packed(node: &mut Node) -> Resource<Root> {
@@ -70,5 +71,20 @@ async fn p31_an_operation_that_died_before_it_replaced_anything_is_done() {
     dir_at(&node.path).write(".replaced-one", "{").unwrap();
     node.write(&root, "letter", b"former").await;
     node.unpack_for(&root, Some(&operation)).await.unwrap();
+    assert_eq!(node.read(&root, "letter").await.unwrap(), b"packed");
+}
+
+#[tokio::test]
+async fn a_call_that_is_over_replaces_nothing() {
+    let mut node = node();
+    let root = packed(&mut node).await;
+    let label = Label::new("one").unwrap();
+    let source = Source::open(&node.outside(), "archive").unwrap();
+    let input = source.reader();
+    let (name, aside) = node.context.make_aside(&label).unwrap();
+    let opened = Root::open(&node.context, label, None).unwrap();
+    drop(source);
+    let over = opened.swap(&name, &aside, &input).unwrap_err();
+    assert!(matches!(over, FilesError::Unavailable(_)), "{over}");
     assert_eq!(node.read(&root, "letter").await.unwrap(), b"packed");
 }
