@@ -87,13 +87,18 @@ async fn enforce(
 ) -> Result<(), GuestFailure> {
     let everyone = handles::everyone_of_ledger(offering, instance);
     let everyone = everyone.map_err(|fault| GuestFailure::Host(fault.to_string()))?;
-    let call = Enforce { everyone, writes: writes(phase) };
-    let called = offering.call(&CallFacts::internal(instance.id.as_str()), call).await?;
     let changes = settled(phase) != phase;
-    if changes {
-        offering.crash.point("quota.enforced");
+    let mut parts = everyone.in_parts().into_iter().peekable();
+    while let Some(everyone) = parts.next() {
+        let call = Enforce { everyone, writes: writes(phase) };
+        let called = offering.call(&CallFacts::internal(instance.id.as_str()), call).await?;
+        // With the last part it is so for everybody.
+        let reached = if parts.peek().is_some() { phase } else { settled(phase) };
+        if changes && reached != phase {
+            offering.crash.point("quota.enforced");
+        }
+        record(offering, &instance.id, (phase, reached), called.writes).await?;
     }
-    record(offering, &instance.id, phase, called.writes).await?;
     if changes {
         offering.crash.point("quota.recorded");
     }
@@ -103,10 +108,9 @@ async fn enforce(
 async fn record(
     offering: &Offering,
     id: &InstanceId,
-    phase: Option<QuotaPhase>,
+    (phase, after): (Option<QuotaPhase>, Option<QuotaPhase>),
     staged: StateWrites,
 ) -> Result<(), GuestFailure> {
-    let after = settled(phase);
     if after == phase && staged.writes.is_empty() {
         return Ok(());
     }
