@@ -190,21 +190,24 @@ async fn node(platform: &Platform, file: &DevFile, bus: &Bus, entry: &NodeEntry)
     }
 }
 
+/// What there is of instances, whatever the node says: directories or databases, and what tells
+/// which operation replaced the content of one last; and accounts.
 async fn outside(
     platform: &Platform,
     file: &DevFile,
     entry: &NodeEntry,
 ) -> (BTreeSet<String>, Option<usize>) {
+    let dir = platform.dir().unwrap();
     if entry.offering == "files" {
-        let path = format!("{}/files/files", entry.id);
-        let entries = platform.dir().unwrap().read_dir(path);
-        let entries = entries.into_iter().flatten();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        return (names.collect(), None);
+        let all = names(&dir, &format!("{}/files/files", entry.id)).into_iter();
+        return (all.map(|name| name.trim_start_matches(".replaced-").to_owned()).collect(), None);
     }
     let server = file.mysql.iter().find(|server| server.node == entry.id).unwrap();
     let server = Server::new(server);
-    let databases = server.databases().await.unwrap().into_iter().collect();
+    let mut databases: BTreeSet<String> = server.databases().await.unwrap().into_iter().collect();
+    let left = names(&dir, &format!("{}/scratch/mysql", entry.id));
+    let loads = left.iter().filter_map(|name| name.strip_suffix(".last")?.rsplit('-').next());
+    databases.extend(loads.map(str::to_owned));
     let helpers = server.administrator().number(HELPERS).await.unwrap().unwrap_or_default();
     let accounts = server.accounts().await.unwrap().len();
     (databases, Some(accounts - usize::try_from(helpers).unwrap()))
