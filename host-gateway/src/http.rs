@@ -11,6 +11,7 @@ mod paced;
 mod preflight;
 mod range;
 mod refusals;
+mod rest;
 mod routes;
 mod run;
 mod snapshots;

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Bytes, HttpBody};
+use axum::body::{BodyDataStream, Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::StatusCode;
+use axum::http::header::EXPECT;
 use axum::http::request::Parts;
+use bytes::BytesMut;
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use tenon_protocol::{Code, Fault};
 
+use super::rest::discard;
 use super::{Answer, Front};
 use crate::config::OfferingConfig;
 use crate::sender::Sender;
@@ -85,18 +88,34 @@ impl Wrong {
 }
 
 async fn read(request: Request, most: usize) -> Result<Bytes, Wrong> {
-    // What announces too much is not waited for, nor told to go on.
-    if request.body().size_hint().lower() > most as u64 {
+    let too_long = request.body().size_hint().lower() > most as u64;
+    if too_long && request.headers().contains_key(EXPECT) {
+        // It waits to be told to go on.
         return Err(Wrong::TooLong);
     }
-    match tokio::time::timeout(READ_TIMEOUT, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(Wrong::TooLong)
-        }
-        Ok(Err(_broken_off)) => Err(Wrong::BrokenOff),
-        Err(_elapsed) => Err(Wrong::TooSlow),
+    let mut body = request.into_body().into_data_stream();
+    let read = if too_long {
+        Err(Wrong::TooLong)
+    } else {
+        let read = tokio::time::timeout(READ_TIMEOUT, collect(&mut body, most)).await;
+        read.unwrap_or(Err(Wrong::TooSlow))
+    };
+    if matches!(read, Err(Wrong::TooLong)) {
+        discard(body).await;
     }
+    read
+}
+
+async fn collect(body: &mut BodyDataStream, most: usize) -> Result<Bytes, Wrong> {
+    let mut all = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|_broken| Wrong::BrokenOff)?;
+        if all.len() + chunk.len() > most {
+            return Err(Wrong::TooLong);
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.freeze())
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Wrong> {

@@ -4,17 +4,14 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use futures_util::Stream;
 
+use super::rest::discard;
+
 /// Bytes that the reader may hold: heads of fields, and what it has not given out yet.
 const MAX_HELD: usize = 256 << 10;
-/// After a refusal the rest is read and thrown away, so far and so long: a connection that is
-/// closed while its peer writes may take the answer with it.
-const MAX_REST: usize = 16 << 20;
-const REST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A body. All clones are the same one.
 #[derive(Clone)]
@@ -60,20 +57,8 @@ impl Paced {
 
     /// Reads some of what is left, and throws it away.
     pub(super) async fn discard(self) {
-        let rest = async {
-            let mut read = 0;
-            while read < MAX_REST {
-                let chunk =
-                    std::future::poll_fn(|cx| Pin::new(&mut self.lock().body).poll_next(cx));
-                match chunk.await {
-                    Some(Ok(bytes)) => read += bytes.len(),
-                    Some(Err(_)) | None => return,
-                }
-            }
-        };
-        if tokio::time::timeout(REST_TIMEOUT, rest).await.is_err() {
-            tracing::debug!("the rest of an upload is not waited for");
-        }
+        let chunk = move |cx: &mut Context<'_>| Pin::new(&mut self.lock().body).poll_next(cx);
+        discard(futures_util::stream::poll_fn(chunk)).await;
     }
 
     // Nothing is done in between that could panic.

@@ -205,6 +205,28 @@ async fn a_body_that_is_announced_too_large_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn who_sends_too_much_sees_the_answer() {
+    let body = vec![b' '; 12 << 20];
+    let length = format!("Content-Length: {}", body.len());
+    let chunk = format!("{:x}\r\n", body.len());
+    for (announces, first) in [(length.as_str(), ""), ("Transfer-Encoding: chunked", &chunk)] {
+        let mut stream = TcpStream::connect(start(8).await).await.unwrap();
+        let head = format!(
+            "POST {PROVISION} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             X-VCAP-Service-Token: mysql-secret\r\nConnection: close\r\n{announces}\r\n\r\n{first}"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.expect("nobody hangs up");
+        if !first.is_empty() {
+            stream.write_all(b"\r\n0\r\n\r\n").await.expect("nobody hangs up");
+        }
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("nobody hangs up");
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_method_that_nobody_knows_is_shown_in_part() {
     let long = "A".repeat(3_000);
     let answer = answered_at_once(&format!("{long} /nosuch")).await;
