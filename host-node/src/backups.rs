@@ -19,6 +19,7 @@ use tenon_protocol::clock::Millis;
 use tenon_protocol::{InstanceId, NodeId, ServiceName};
 
 use self::manifest::Manifest;
+use crate::durable;
 use crate::exports::sha256;
 
 /// The guests' format that the original has too, under another compression.
@@ -324,9 +325,9 @@ impl InstanceBackups {
             created: Millis::now(),
         };
         manifest.write(create(aside, &manifest::name(&self.instance))?)?;
-        aside.open(".")?.sync_all()?;
+        durable::sync_names(aside)?;
         self.dir.rename(format!("{epoch}{ASIDE}"), &self.dir, epoch.to_string())?;
-        self.dir.open(".")?.sync_all()
+        durable::sync_names(&self.dir)
     }
 
     /// Removes the backup of that time. Its name goes first, so that no half of one has it.

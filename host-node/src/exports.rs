@@ -4,15 +4,16 @@
 //! original kept an object there that its target loaded, and with it whatever code (P30); here a
 //! target reads plain JSON, and believes no byte of the data before its checksum.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::Arc;
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tenon_protocol::clock::Millis;
 use tenon_protocol::{Generation, InstanceId, NodeId, ServiceName};
 
+use crate::durable;
 use crate::snapshots::SnapshotStore;
 
 /// Version of the manifest's form; a higher one is not read.
@@ -90,14 +91,7 @@ impl Export {
     pub(crate) fn keep(&self, manifest: &Manifest) -> io::Result<()> {
         self.remove_file(MANIFEST)?;
         self.0.rename(DATA_ASIDE, &self.0, DATA)?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = self.0.open_with(MANIFEST_ASIDE, &options)?;
-        file.write_all(&serde_json::to_vec(manifest)?)?;
-        file.sync_all()?;
-        self.0.rename(MANIFEST_ASIDE, &self.0, MANIFEST)?;
-        // The names are durable with the directory.
-        self.0.open(".")?.sync_all()
+        durable::put(&self.0, MANIFEST_ASIDE, MANIFEST, &serde_json::to_vec(manifest)?)
     }
 
     /// What the manifest says; `None` without one.

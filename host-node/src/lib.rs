@@ -12,6 +12,7 @@ mod crash;
 mod credentials;
 mod disabled;
 mod dispatch;
+mod durable;
 mod duties;
 mod exports;
 mod fetch;

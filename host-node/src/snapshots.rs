@@ -16,6 +16,7 @@ use tenon_protocol::link::Linked;
 use tenon_protocol::{InstanceId, JobId, ServiceName, SnapshotId};
 
 use crate::config::SnapshotsConfig;
+use crate::durable;
 use crate::fetch::FetchLimits;
 
 /// Bytes hashed at once.
@@ -166,8 +167,7 @@ impl InstanceDir {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.0.rename(from, &self.0, to)?;
-        // The name is durable with the directory.
-        self.0.open(".")?.sync_all()
+        durable::sync_names(&self.0)
     }
 
     /// Bytes of the file `name`; `None` when there is none.

@@ -23,6 +23,7 @@ use self::error::FilesError;
 use self::path::{InnerPath, Label};
 use self::root::{MAX_LIST, Removal};
 use super::blob::{Sink, Source};
+use crate::durable;
 use crate::guest::bindings::tenon::host::files::{
     Failure, Host, HostRoot, Stat, add_to_linker as link,
 };
@@ -91,7 +92,7 @@ impl FilesContext {
         let dir = self.dir();
         mark::forget(self, label)?;
         match tree::gone_is_none(dir.rename(label.as_str(), dir, &aside))? {
-            Some(()) => tree::sync_dir(dir)?,
+            Some(()) => durable::sync_names(dir)?,
             None => return Ok(()),
         }
         Ok(tree::remove_tree(dir, &aside)?)

@@ -3,14 +3,15 @@
 //! It is written before two names are exchanged, and names the new directory by its number on disk:
 //! so it is true from the exchange on and not before, and no crash comes between the two. Blocks.
 
-use std::io::{self, Write};
+use std::io;
 
-use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, MetadataExt};
 use serde::{Deserialize, Serialize};
 use tenon_protocol::OperationId;
 
 use super::path::Label;
 use super::{FilesContext, tree};
+use crate::durable;
 
 /// What is before the label. No label begins like it.
 const MARK: &str = ".replaced-";
@@ -50,13 +51,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let mark = Mark { operation, inode: dir.dir_metadata()?.ino(), bytes };
     let (plugin, aside) = (context.dir(), FilesContext::aside_name(label));
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    let mut file = plugin.open_with(&aside, &options)?;
-    file.write_all(&serde_json::to_vec(&mark)?)?;
-    file.sync_all()?;
-    plugin.rename(aside, plugin, name_of(label))?;
-    tree::sync_dir(plugin)
+    durable::put(plugin, &aside, name_of(label), &serde_json::to_vec(&mark)?)
 }
 
 /// `label` is nobody's any more.

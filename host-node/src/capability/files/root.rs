@@ -15,6 +15,7 @@ use super::path::{InnerPath, Label};
 use super::tree;
 use super::{FilesContext, archive, mark};
 use crate::capability::blob::{BlobError, SinkWriter, SourceReader};
+use crate::durable;
 use crate::guest::bindings::tenon::host::files::{Kind, Stat};
 
 /// Bounds of one call: entries listed, bytes read or written. A list and a read are cut, a write
@@ -53,7 +54,7 @@ impl Root {
         max_bytes: Option<u64>,
     ) -> Result<Self, FilesError> {
         match tree::make_dir(context.dir(), OsStr::new(label.as_str())) {
-            Ok(()) => tree::sync_dir(context.dir())?,
+            Ok(()) => durable::sync_names(context.dir())?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error.into()),
         }
@@ -281,7 +282,7 @@ impl Root {
             || rustix::fs::renameat_with(plugin, name, plugin, label, RenameFlags::EXCHANGE);
         let over = || FilesError::Unavailable(io::Error::other(BlobError::Closed));
         input.while_lent(exchange).ok_or_else(over)?.map_err(failed)?;
-        tree::sync_dir(plugin)?;
+        durable::sync_names(plugin)?;
         Ok(())
     }
 

@@ -179,8 +179,3 @@ pub(super) fn make_dir(dir: &Dir, name: &OsStr) -> io::Result<()> {
     dir.create_dir_with(name, &builder)?;
     dir.set_permissions(name, Permissions::from_mode(DIR_MODE))
 }
-
-/// Brings the names in `dir` to disk.
-pub(super) fn sync_dir(dir: &Dir) -> io::Result<()> {
-    dir.open(".")?.sync_all()
-}

@@ -11,10 +11,9 @@
 //! content is complete on the server, and before anybody is let in: whatever is written after that
 //! is written to the new content, and an operation that is repeated must not replace it.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use serde::{Deserialize, Serialize};
 use tenon_protocol::OperationId;
 
@@ -22,6 +21,7 @@ use super::name::DatabaseName;
 use super::option_file::Scratch;
 use super::statement::Charset;
 use crate::capability::blob::{Sink, Source};
+use crate::durable;
 
 /// Old content that an operator has to look at. Nothing removes it.
 const ASIDE: &str = "aside-";
@@ -94,16 +94,10 @@ impl Journal {
         }
     }
 
-    /// Written aside and renamed: a crash leaves the note, or what was there.
+    /// A crash leaves the note, or what was there.
     pub(super) fn write_note(&self, note: &Note) -> io::Result<()> {
         let (name, part) = (self.name(NOTE), self.name(UNFINISHED));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = self.scratch.dir.open_with(&part, &options)?;
-        file.write_all(&serde_json::to_vec(note)?)?;
-        file.sync_all()?;
-        self.scratch.dir.rename(part, &self.scratch.dir, name)?;
-        self.sync()
+        durable::put(&self.scratch.dir, &part, &name, &serde_json::to_vec(note)?)
     }
 
     /// Where the old content goes.
@@ -173,7 +167,7 @@ impl Journal {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.scratch.dir.open(".")?.sync_all()
+        durable::sync_names(&self.scratch.dir)
     }
 
     fn name(&self, ending: &str) -> String {

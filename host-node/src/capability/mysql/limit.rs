@@ -5,10 +5,9 @@
 //! up on the server each time, and mended.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use serde::{Deserialize, Serialize};
 
 use super::Database;
@@ -21,6 +20,7 @@ use super::option_file::Scratch;
 use super::rights::GROWING;
 use super::server::Admin;
 use super::session;
+use crate::durable;
 use crate::guest::bindings::tenon::host::mysql::Writes;
 
 /// Accounts that are the database's alone and more than readers: who may delete was given more
@@ -123,19 +123,12 @@ impl Limits {
         Ok(())
     }
 
-    /// Written aside and renamed: a crash leaves the old file or the new one.
     fn write(&self, key: &Key, limit: Limit) -> io::Result<()> {
         let (version, database) = key.clone();
         let note = serde_json::to_vec(&Note { version, database, limit })?;
         let (name, dir) = (name(key), &self.scratch.dir);
         let part = format!("{name}{UNFINISHED}");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = dir.open_with(&part, &options)?;
-        file.write_all(&note)?;
-        file.sync_all()?;
-        dir.rename(part, dir, name)?;
-        dir.open(".")?.sync_all()
+        durable::put(dir, &part, &name, &note)
     }
 
     fn remove(&self, key: &Key) -> io::Result<()> {
@@ -143,7 +136,7 @@ impl Limits {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        self.scratch.dir.open(".")?.sync_all()
+        durable::sync_names(&self.scratch.dir)
     }
 }
 
