@@ -282,6 +282,12 @@ impl Extension {
     }
 }
 
+/// Whether `given` is `token`, or the next one; the time does not tell which was close.
+pub(crate) fn is_one_of(given: &str, token: &Secret, next: Option<&Secret>) -> bool {
+    let is_next = next.is_some_and(|next| next.matches(given));
+    token.matches(given) | is_next
+}
+
 impl OfferingConfig {
     /// The classic label: `mysql-10.11`.
     #[must_use]
@@ -289,11 +295,10 @@ impl OfferingConfig {
         format!("{}-{}", self.label, self.version)
     }
 
-    /// Whether `given` is its token, or the next one; the time does not tell which was close.
+    /// Whether `given` is its token, or the next one.
     #[must_use]
     pub fn admits(&self, given: &str) -> bool {
-        let is_next = self.next_token.as_ref().is_some_and(|next| next.matches(given));
-        self.token.matches(given) | is_next
+        is_one_of(given, &self.token, self.next_token.as_ref())
     }
 
     /// The id that a version 1 cloud controller gives the offering, which was told none.

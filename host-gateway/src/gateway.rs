@@ -224,7 +224,7 @@ fn classic(
     let stall = config.stall();
     let max_body = config.max_body_bytes;
     let front = Front { ops: Arc::clone(ops), metrics, refusals, permits, stall, max_body };
-    Classic::new(config, preflight, Arc::new(front))
+    Classic::new(preflight, Arc::new(front))
 }
 
 /// What users download, if anything.

@@ -37,7 +37,6 @@ pub(crate) use listener::{Limits, serve};
 pub(crate) use preflight::Preflight;
 pub(crate) use refusals::Refusals;
 
-use crate::config::HttpConfig;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::sender::{REQUEST_ID, Sender};
@@ -75,13 +74,13 @@ enum Doors {
 
 impl Classic {
     /// The front over `front`, checked by `preflight`.
-    pub(crate) fn new(config: &HttpConfig, preflight: Preflight, front: Arc<Front>) -> Self {
+    pub(crate) fn new(preflight: Preflight, front: Arc<Front>) -> Self {
         let metrics = Arc::clone(&front.metrics);
         let doors = match front.ops.packages {
             Some(_) => Doors::Downloads,
             None => Doors::Platform,
         };
-        let routes = TowerToHyperService::new(routes::table(config, front));
+        let routes = TowerToHyperService::new(routes::table(front));
         Self { preflight: Arc::new(preflight), metrics, routes, doors }
     }
 

@@ -45,7 +45,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tenon_protocol::message::Object;
+use serde_json::Value;
+use tenon_protocol::message::{Configuration, Object};
 use tenon_protocol::record::{InstanceRecord, Life, Phase};
 use tenon_protocol::subject::{self, Operation};
 use tenon_protocol::{
@@ -279,6 +280,21 @@ fn credentials(seal_key: &SealKey, place: &str, life: &Life) -> Result<Object, S
         Some(sealed) => seal_key.open(place, sealed),
         None => Ok(Object::new()),
     }
+}
+
+/// What a platform keeps of an instance, beside its credentials.
+pub(crate) fn configuration(record: &InstanceRecord) -> Configuration {
+    Configuration {
+        plan: Some(record.plan.clone()),
+        version: Some(record.version.clone()),
+        data: None,
+    }
+}
+
+/// What it keeps of a binding of that instance, made with `options`.
+pub(crate) fn with_options(instance: Configuration, options: impl Into<Value>) -> Configuration {
+    let data = Object::from_iter([("binding_options".to_owned(), options.into())]);
+    Configuration { data: Some(data), ..instance }
 }
 
 #[cfg(test)]

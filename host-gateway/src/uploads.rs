@@ -15,7 +15,7 @@ use tenon_protocol::clock::Millis;
 use tenon_protocol::upload::{DIR, UploadId};
 use tokio::io::AsyncWriteExt;
 
-use crate::config::UploadsConfig;
+use crate::config::{UploadsConfig, is_one_of};
 use crate::operations::OperationError;
 
 /// The uploads.
@@ -49,10 +49,9 @@ impl Uploads {
         Ok(Self { dir: Arc::new(store.open_dir(DIR)?), config, beginning: Mutex::new(()) })
     }
 
-    /// Whether `token` allows uploads; the time does not tell which one was close.
+    /// Whether `token` allows uploads.
     pub(crate) fn admits(&self, token: &str) -> bool {
-        let is_next = self.config.next_token.as_ref().is_some_and(|next| next.matches(token));
-        self.config.token.matches(token) | is_next
+        is_one_of(token, &self.config.token, self.config.next_token.as_ref())
     }
 
     /// Most bytes of one package.

@@ -10,7 +10,7 @@ use tenon_protocol::{InstanceId, SealKey};
 
 use super::shown::without_secrets;
 use crate::config::OfferingConfig;
-use crate::operations::Operations;
+use crate::operations::{Operations, configuration, with_options};
 use crate::state::{Record, StateError, decode};
 
 /// More are not shown: a collector asks every half minute, and wants to look, not to copy.
@@ -115,12 +115,7 @@ const fn is_there(life: &Life) -> bool {
 }
 
 fn instance(key: &SealKey, record: &InstanceRecord) -> (String, Value) {
-    let configuration = Configuration {
-        plan: Some(record.plan.clone()),
-        version: Some(record.version.clone()),
-        data: None,
-    };
-    handle(key, record, record.id.to_string(), configuration)
+    handle(key, record, record.id.to_string(), configuration(record))
 }
 
 fn binding(
@@ -128,14 +123,8 @@ fn binding(
     record: &BindingRecord,
     owner: Option<&InstanceRecord>,
 ) -> (String, Value) {
-    let mut data = Object::new();
     let options = without_secrets(Value::Object(record.options.clone()));
-    data.insert("binding_options".to_owned(), options);
-    let configuration = Configuration {
-        plan: owner.map(|owner| owner.plan.clone()),
-        version: owner.map(|owner| owner.version.clone()),
-        data: Some(data),
-    };
+    let configuration = with_options(owner.map(configuration).unwrap_or_default(), options);
     handle(key, record, record.id.to_string(), configuration)
 }
 

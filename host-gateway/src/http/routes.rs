@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{Method, Uri};
 use axum::routing::{delete, get, post};
 use tenon_protocol::Fault;
@@ -11,7 +11,6 @@ use tenon_protocol::message::{BindHandleRequest, ProvisionServiceRequest, Unbind
 
 use super::body::{Caller, Json, Names, RequestId};
 use super::{Answer, Front, download, snapshots, upload};
-use crate::config::HttpConfig;
 use crate::metrics::Verb;
 use crate::operations::bind::bind;
 use crate::operations::check_orphan::check_orphan;
@@ -27,7 +26,7 @@ use crate::operations::unprovision::unprovision;
 use crate::sender::Sender;
 
 /// All routes. Reference, section 1.
-pub(super) fn table(config: &HttpConfig, front: Arc<Front>) -> Router {
+pub(super) fn table(front: Arc<Front>) -> Router {
     const V1: &str = "/gateway/v1/configurations";
     const V2: &str = "/gateway/v2/configurations";
     const INTERNAL: &str = "/service/internal/v1";
@@ -49,7 +48,6 @@ pub(super) fn table(config: &HttpConfig, front: Arc<Front>) -> Router {
         .route(&format!("{INTERNAL}/purge_orphan"), delete(on_purge_orphan))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
-        .layer(DefaultBodyLimit::max(config.max_body_bytes))
         .with_state(front)
 }
 

@@ -64,7 +64,7 @@ async fn start_counting(max_in_flight: usize) -> (SocketAddr, Arc<Metrics>) {
     let metrics_too = Arc::clone(&metrics);
     let front = Front { ops, metrics: metrics_too, refusals, permits, stall, max_body };
     let front = Arc::new(front);
-    let classic = Classic::new(&config.http, preflight, front);
+    let classic = Classic::new(preflight, front);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = Limits {

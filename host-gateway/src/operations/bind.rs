@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
-    BindHandleRequest, BindRequest, Configuration, CredentialsReply, Object, ServiceResponse,
+    BindHandleRequest, BindRequest, CredentialsReply, Object, ServiceResponse,
 };
 use tenon_protocol::record::{Abandon, BindingRecord, InstanceRecord, Life, Phase, RECORD_VERSION};
 use tenon_protocol::subject::Operation;
@@ -13,7 +13,8 @@ use tenon_protocol::{BindingId, NodeId};
 use tracing::Span;
 
 use super::{
-    OperationError, Operations, Origin, about, bare, command, credentials, order, unbind, whole,
+    OperationError, Operations, Origin, about, bare, command, configuration, credentials, order,
+    unbind, whole, with_options,
 };
 use crate::bus::Answer;
 use crate::config::OfferingConfig;
@@ -254,15 +255,9 @@ fn respond(
     instance: &InstanceRecord,
     record: &BindingRecord,
 ) -> Result<ServiceResponse, OperationError> {
-    let mut data = Object::new();
-    data.insert("binding_options".to_owned(), record.options.clone().into());
     Ok(ServiceResponse {
         service_id: record.id.to_string(),
-        configuration: Configuration {
-            plan: Some(instance.plan.clone()),
-            version: Some(instance.version.clone()),
-            data: Some(data),
-        },
+        configuration: with_options(configuration(instance), record.options.clone()),
         credentials: credentials(&ops.seal_key, &record.key(), &record.life)?,
     })
 }

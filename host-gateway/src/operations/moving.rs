@@ -20,7 +20,7 @@ use tenon_protocol::record::{InstanceRecord, Life, MoveKind, MoveRecord, MoveSte
 use tenon_protocol::{Code, Fault};
 
 pub(super) use asking::{Asking, Outcome};
-pub(super) use handles::{Handles, check_fits, handles, is_within, page_bytes, pair};
+pub(super) use handles::{Handles, check_fits, handles, is_told, is_within, pair};
 pub(super) use held::{lease, sealed};
 pub(super) use tell::tell;
 

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use tenon_protocol::clock::Millis;
 use tenon_protocol::message::{
-    Configuration, CredentialsReply, Object, ProvisionRequest, ProvisionServiceRequest,
-    ServiceResponse,
+    CredentialsReply, Object, ProvisionRequest, ProvisionServiceRequest, ServiceResponse,
 };
 use tenon_protocol::record::{Abandon, InstanceRecord, Life, Phase, RECORD_VERSION, key};
 use tenon_protocol::subject::Operation;
@@ -19,7 +18,10 @@ use tracing::Span;
 pub(crate) use error::ProvisionError;
 use request::{derived_id, parameters_of, plan_of, version_of};
 
-use super::{OperationError, Operations, Origin, about, command, credentials, order, unprovision};
+use super::{
+    OperationError, Operations, Origin, about, command, configuration, credentials, order,
+    unprovision,
+};
 use crate::bus::Answer;
 use crate::config::{OfferingConfig, Peers, PlanConfig};
 use crate::nodes::Arrival;
@@ -348,11 +350,7 @@ fn respond(
     let credentials = credentials(&ops.seal_key, &record.key(), &record.life)?;
     Ok(ServiceResponse {
         service_id: record.id.to_string(),
-        configuration: Configuration {
-            plan: Some(record.plan.clone()),
-            version: Some(record.version.clone()),
-            data: None,
-        },
+        configuration: configuration(record),
         credentials,
     })
 }

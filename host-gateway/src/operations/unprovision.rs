@@ -14,7 +14,7 @@ use tracing::Span;
 
 use super::clean::{Cleaned, removed};
 use super::forget_snapshots::forget_snapshots;
-use super::moving::{is_within, page_bytes};
+use super::moving::{is_told, is_within};
 use super::{OperationError, Operations, command, credentials, instance_id, order, shown};
 use crate::config::{OfferingConfig, Peers};
 use crate::patience::Patience;
@@ -238,11 +238,7 @@ async fn bindings_to_name(
     id: &InstanceId,
 ) -> Result<Vec<Object>, OperationError> {
     let all = binding_credentials(ops, id).await?;
-    Ok(match offering.peers {
-        Peers::Native if is_within(&all, page_bytes(ops)) => all,
-        Peers::Native => Vec::new(),
-        Peers::Original => all,
-    })
+    Ok(if is_told(ops, offering, &all) { all } else { Vec::new() })
 }
 
 async fn binding_credentials(

@@ -5,11 +5,11 @@
 //! them they are told of all, page by page.
 
 use serde::Serialize;
-use tenon_protocol::message::{Configuration, Handle, HandlePage, HandlePair, Object};
+use tenon_protocol::message::{Handle, HandlePage, HandlePair};
 use tenon_protocol::record::{BindingRecord, InstanceRecord, Phase};
 
 use crate::config::{OfferingConfig, Peers};
-use crate::operations::{OperationError, Operations, credentials};
+use crate::operations::{OperationError, Operations, configuration, credentials, with_options};
 use crate::state::Record;
 
 /// Bytes of handles in one message, if the bus takes so long ones: the answer to it has the same
@@ -79,21 +79,11 @@ fn binding_handle(
     instance: &InstanceRecord,
     record: &BindingRecord,
 ) -> Result<Handle, OperationError> {
-    let mut data = Object::new();
-    data.insert("binding_options".to_owned(), record.options.clone().into());
     Ok(Handle {
         service_id: record.id.to_string(),
-        configuration: Configuration { data: Some(data), ..configuration(instance) },
+        configuration: with_options(configuration(instance), record.options.clone()),
         credentials: credentials(&ops.seal_key, &record.key(), &record.life)?,
     })
-}
-
-fn configuration(record: &InstanceRecord) -> Configuration {
-    Configuration {
-        plan: Some(record.plan.clone()),
-        version: Some(record.version.clone()),
-        data: None,
-    }
 }
 
 /// What a node that has the instance, or gets its data, is told with a step.
@@ -107,11 +97,20 @@ pub(in crate::operations) async fn pair(
     record: &InstanceRecord,
 ) -> Result<HandlePair, OperationError> {
     let whole = whole(ops, record).await?;
-    Ok(match offering.peers {
-        Peers::Native if is_within(&whole, page_bytes(ops)) => whole,
-        Peers::Native => HandlePair(whole.0, Vec::new()),
-        Peers::Original => whole,
-    })
+    Ok(if is_told(ops, offering, &whole) { whole } else { HandlePair(whole.0, Vec::new()) })
+}
+
+/// Whether a node that knows who has access is told of `all` of them: an original one always is,
+/// one of ours while they fit into a page.
+pub(in crate::operations) fn is_told<B: Serialize>(
+    ops: &Operations,
+    offering: &OfferingConfig,
+    all: &B,
+) -> bool {
+    match offering.peers {
+        Peers::Native => is_within(all, page_bytes(ops)),
+        Peers::Original => true,
+    }
 }
 
 /// What a node is told that is to make the accounts of all bindings.
@@ -149,7 +148,7 @@ pub(in crate::operations) async fn check_fits(
 }
 
 /// Bytes of a page.
-pub(in crate::operations) fn page_bytes(ops: &Operations) -> usize {
+fn page_bytes(ops: &Operations) -> usize {
     PAGE_BYTES.min(ops.bus.max_payload() / PAGES_IN_A_MESSAGE)
 }
 
