@@ -124,22 +124,31 @@ async fn a_gateway_killed_while_a_tool_switches_leaves_the_rest_to_the_other() {
     check_rest(&platform, &moved, to).await;
 }
 
+/// A gateway dies at `point` of a move, and `happens` before any gateway can go on with it.
+async fn left_at(
+    platform: &Platform,
+    point: &str,
+    (id, to): (&str, &str),
+    happens: impl AsyncFnOnce(),
+) {
+    let control = platform.control().unwrap();
+    control.stop("gateway-1").await.unwrap();
+    control.start("gateway-1", Some(point)).await.unwrap();
+    platform.pause("gateway-2").unwrap();
+    let _lost = Operator::at(platform, 1).order_move(id, to).await;
+    platform.is_gone("gateway-1").await.unwrap();
+    happens().await;
+    platform.go_on("gateway-2").unwrap();
+    control.start("gateway-1", None).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_move_whose_target_is_lost_at_the_switch_goes_back() {
     let platform = platform().await;
     let again = platform.classic_at(2, "mysql").unwrap();
     let moved = Moved::order(&platform, &again).await;
     let ((_, to), id) = (moved.nodes(), moved.id.as_str());
-    let control = platform.control().unwrap();
-    control.stop("gateway-1").await.unwrap();
-    control.start("gateway-1", Some("move.binding-switched")).await.unwrap();
-    // The other one must not finish it before the node is lost.
-    platform.pause("gateway-2").unwrap();
-    let _lost = Operator::at(&platform, 1).order_move(id, to).await;
-    platform.is_gone("gateway-1").await.unwrap();
-    lose(&platform, to).await;
-    platform.go_on("gateway-2").unwrap();
-    control.start("gateway-1", None).await.unwrap();
+    left_at(&platform, "move.binding-switched", (id, to), async || lose(&platform, to).await).await;
     give_up(&platform, to).await;
     assert_eq!(Operator::at(&platform, 2).moved(id, to).await, MoveStep::Failed);
     moved.check_stayed("its target is lost").await;
@@ -157,16 +166,7 @@ async fn p11_the_data_of_a_move_is_removed_once_its_node_is_there_again() {
     let again = platform.classic_at(2, "mysql").unwrap();
     let moved = Moved::order(&platform, &again).await;
     let ((_, to), id) = (moved.nodes(), moved.id.as_str());
-    let control = platform.control().unwrap();
-    control.stop("gateway-1").await.unwrap();
-    control.start("gateway-1", Some("move.told")).await.unwrap();
-    // The other one must not tidy before the node is away.
-    platform.pause("gateway-2").unwrap();
-    let _lost = Operator::at(&platform, 1).order_move(id, to).await;
-    platform.is_gone("gateway-1").await.unwrap();
-    platform.kill(to).await.unwrap();
-    platform.go_on("gateway-2").unwrap();
-    control.start("gateway-1", None).await.unwrap();
+    left_at(&platform, "move.told", (id, to), async || platform.kill(to).await.unwrap()).await;
     let operator = Operator::at(&platform, 2);
     wait_until("all is done but that", PATIENCE, async || {
         operator.step_of(id).await.filter(|step| *step == MoveStep::Tidy)
@@ -176,7 +176,7 @@ async fn p11_the_data_of_a_move_is_removed_once_its_node_is_there_again() {
     let (dir, path) = (platform.dir().unwrap(), format!("snapshots/MyaaS/{id}/move.data"));
     assert!(dir.exists(&path));
 
-    control.start(to, None).await.unwrap();
+    platform.control().unwrap().start(to, None).await.unwrap();
     assert_eq!(operator.moved(id, to).await, MoveStep::Done);
     assert!(!dir.exists(&path));
     moved.check_moved("tidied late").await;
